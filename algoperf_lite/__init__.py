@@ -1,0 +1,1 @@
+"""The harness of algoperf-lite: time-to-result trials of training algorithms."""

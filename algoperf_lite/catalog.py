@@ -1,0 +1,34 @@
+"""What there is to run: names, each with the first line its author wrote about it."""
+
+import ast
+from pathlib import Path
+
+import workloads
+from algoperf_lite import submission
+from scoring import benchmark
+
+KINDS = ("workloads", "submissions", "schedules", "benchmarks")
+
+
+def describe(kind: str) -> dict[str, str]:
+    """{name: one line} of a kind in `KINDS`. Reads the files, runs none of them."""
+    if kind == "benchmarks":
+        loaded = {name: benchmark.load(name) for name in benchmark.names()}
+        return {
+            name: f"{len(b.base_workloads)} base workloads: {', '.join(b.base_workloads)}"
+            for name, b in loaded.items()
+        }
+    if kind == "schedules":
+        tree = ast.parse((Path(__file__).parent / "schedules.py").read_text())
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        return {function.name: _first_line(function) for function in functions}
+    if kind == "submissions":
+        files = {name: submission.locate(name) for name in submission.names()}
+    else:
+        folder = Path(workloads.__file__).parent
+        files = {name: folder / name / "workload.py" for name in workloads.names()}
+    return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
+
+
+def _first_line(node: ast.Module | ast.FunctionDef) -> str:
+    return (ast.get_docstring(node) or "").partition("\n")[0]

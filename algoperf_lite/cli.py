@@ -1,0 +1,335 @@
+"""The command line: subcommands, nothing else."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import app, logging
+from absl.flags import argparse_flags
+
+from algoperf_lite import names as naming
+
+COMMANDS = ("quickstart", "list", "run", "score", "calibrate")
+QUICKSTART_WORKLOADS = ("digits", "criteo1tb", "finewebedu_lm")
+QUICKSTART_SUBMISSIONS = ("nadamw", "nesterov", "adamw_wsd")
+QUICKSTART_DIRECTORY = Path("runs") / "quickstart"
+BAD_INPUT = 2  # exit code
+_SETTINGS = (  # flags of `run` that are fields of `output_directory.Settings`
+    "rng_seed",
+    "budget_by",
+    "max_global_steps",
+    "stop_at_target",
+    "count_compile",
+    "num_evals",
+    "cores_per_trial",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of `algoperf-lite`."""
+    app.run(_dispatch, argv=list(argv) if argv else None, flags_parser=_parse)
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    logging.set_verbosity(logging.WARNING)
+    try:
+        return arguments.command(arguments) or 0
+    except (ValueError, RuntimeError) as error:
+        print(f"algoperf-lite: {error}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
+        print(
+            "\nalgoperf-lite: stopped; finished trials are kept, the same command continues",
+            file=sys.stderr,
+        )
+        return 130
+
+
+# --- flags --------------------------------------------------------------------------------
+
+
+class _Parser(argparse_flags.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage text in front."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"algoperf-lite: {message}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="algoperf-lite",
+        description="Time-to-result benchmark of training algorithms.",
+        inherited_absl_flags=None,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_quickstart(commands)
+    _add_list(commands)
+    _add_run(commands)
+    _add_score(commands)
+    _add_calibrate(commands)
+    words = [word for word in argv[1:] if not word.startswith("-")]
+    if words and not argv[1].startswith("-"):
+        try:
+            naming.check(words[0], COMMANDS, "command")
+        except ValueError as error:
+            parser.error(str(error))
+    return parser.parse_args(argv[1:])
+
+
+def _one_of(what: str, *valid: str) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        try:
+            return naming.check(value, valid, what)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def convert(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"got {value!r}; expected a whole number >= {least}")
+        return number
+
+    return convert
+
+
+def _listed(value: str) -> list[str]:
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts:
+        raise argparse.ArgumentTypeError("got an empty list; expected names separated by commas")
+    repeated = {part for part in parts if parts.count(part) > 1}
+    if repeated:
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(repeated))} is listed twice")
+    return parts
+
+
+def _add_quickstart(commands: Any) -> None:
+    parser = commands.add_parser(
+        "quickstart", help="three workloads x three submissions: run, score, plot"
+    )
+    parser.add_argument("--output_dir", type=Path, default=QUICKSTART_DIRECTORY)
+    parser.set_defaults(command=quickstart)
+
+
+def _add_list(commands: Any) -> None:
+    parser = commands.add_parser("list", help="what there is")
+    parser.add_argument("kind", nargs="?", help="workloads, submissions, schedules or benchmarks")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=list_things)
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser("run", help="run an experiment, or continue one")
+    add = parser.add_argument
+    add("--submissions", type=_listed, required=True, help="names or paths, separated by commas")
+    add("--workloads", type=_listed, default=["all"], help="names, 'quick' or 'all'")
+    add("--output_dir", type=Path, default=Path("runs") / "experiment")
+    add("--scale", type=_one_of("scale", "lite", "full"), default="lite")
+    add("--benchmark", default="lite", help="name or file that the targets come from")
+    add("--tuning_ruleset", type=_one_of("ruleset", "external", "self"), default="external")
+    add("--num_studies", type=_at_least(1), help="default: the ruleset's")
+    add("--num_tuning_trials", type=_at_least(1), help="per study; default: the ruleset's")
+    add("--rng_seed", type=_at_least(0), default=0)
+    add("--budget_by", type=_one_of("budget", "time", "steps"), default="time")
+    add("--max_global_steps", type=_at_least(1))
+    add("--num_evals", type=_at_least(40), default=40, help="per step hint")
+    add("--stop_at_target", action=argparse.BooleanOptionalAction, default=True)
+    add("--count_compile", action="store_true", help="put compilation on the submission's clock")
+    add("--cores_per_trial", type=_at_least(1), default=1)
+    add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
+    add("--heartbeat_timeout", type=_at_least(1), default=300, help="seconds of silence allowed")
+    parser.set_defaults(command=run)
+
+
+def _add_score(commands: Any) -> None:
+    parser = commands.add_parser("score", help="the leaderboard of an experiment")
+    add = parser.add_argument
+    add("directory", type=Path)
+    add("--benchmark", default="lite")
+    add("--tuning_ruleset", type=_one_of("ruleset", "external", "self"), default="external")
+    add("--mode", type=_one_of("mode", "exact", "official"), default="exact")
+    add("--by", type=_one_of("unit", "time", "steps"), default="time")
+    add("--strict", action="store_true", help="insist on the ruleset's studies and trials")
+    add("--only_present", action="store_true", help="leave out workloads that occur in no log")
+    add("--allow_mixed_hardware", action="store_true")
+    add("--allow_mixed_timing", action="store_true")
+    add("--plot", type=Path, help="stem of a profile plot; .svg and .png are added")
+    add("--json", action="store_true")
+    parser.set_defaults(command=score)
+
+
+def _add_calibrate(commands: Any) -> None:
+    parser = commands.add_parser("calibrate", help="measure the reference's speed here")
+    add = parser.add_argument
+    add("--workloads", type=_listed, default=["all"])
+    add("--scale", type=_one_of("scale", "lite", "full"), default="lite")
+    add("--cores_per_trial", type=_at_least(1), default=1)
+    add("--num_workers", type=_at_least(1))
+    add("--fresh", action="store_true", help="measure again what is known")
+    parser.set_defaults(command=calibrate)
+
+
+# --- commands -----------------------------------------------------------------------------
+
+
+def quickstart(arguments: argparse.Namespace) -> int:
+    """The tour: three submissions on three workloads, one study, their own points."""
+    began = time.monotonic()
+    flags = [
+        "run",
+        f"--submissions={','.join(QUICKSTART_SUBMISSIONS)}",
+        f"--workloads={','.join(QUICKSTART_WORKLOADS)}",
+        "--tuning_ruleset=self",
+        "--num_studies=1",
+        f"--output_dir={arguments.output_dir}",
+    ]
+    print(f"algoperf-lite {' '.join(flags)}")
+    code = run(_parse(["algoperf-lite", *flags]))
+    plot = arguments.output_dir / "profile"
+    flags = ["score", str(arguments.output_dir), "--tuning_ruleset=self", f"--plot={plot}"]
+    print(f"\nalgoperf-lite {' '.join(flags)}")
+    code = code or score(_parse(["algoperf-lite", *flags]))
+    print(f"quickstart took {time.monotonic() - began:.0f} s")
+    return code
+
+
+def list_things(arguments: argparse.Namespace) -> int:
+    """Names, each with a line on what it is."""
+    from algoperf_lite import catalog
+
+    kinds = (
+        [naming.check(arguments.kind, catalog.KINDS, "kind")] if arguments.kind else catalog.KINDS
+    )
+    found = {kind: catalog.describe(kind) for kind in kinds}
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    for kind, entries in found.items():
+        print(kind)
+        for name, line in entries.items():
+            print(f"  {name:<18} {line}")
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs what is not finished of an experiment."""
+    from rich.console import Console
+
+    from algoperf_lite import executors, experiment, submission, tuning
+    from algoperf_lite.progress import ExperimentProgress
+    from scoring import benchmark
+
+    console = Console()
+    workload_names = _workload_names(arguments.workloads)
+    paths = [submission.locate(entry) for entry in arguments.submissions]
+    _check_distinct(paths)
+    goal = benchmark.load(arguments.benchmark)
+    rules = goal.ruleset(arguments.tuning_ruleset)
+    settings = experiment.Settings(
+        benchmark=arguments.benchmark,
+        scale=arguments.scale,
+        ruleset=tuning.Ruleset(
+            arguments.tuning_ruleset,
+            arguments.num_studies or rules.num_studies,
+            arguments.num_tuning_trials or rules.num_trials,
+            rules.slack,
+        ),
+        **{name: getattr(arguments, name) for name in _SETTINGS},
+    )
+    goals = {name: goal.workloads[name] for name in workload_names if name in goal.workloads}
+    for name in set(workload_names) - set(goals):
+        console.print(f"{name} has no target in benchmark {goal.name}: full budget, no score")
+    planned = experiment.Experiment(
+        arguments.output_dir,
+        settings,
+        tuple(map(str, paths)),
+        tuple(workload_names),
+        {name: target.value for name, target in goals.items()},
+    )
+    worker_slots = executors.slots(settings.cores_per_trial, arguments.num_workers)
+    metrics = {name: target.metric for name, target in goals.items()}
+    with ExperimentProgress(console, metrics) as progress:
+        experiment.conduct(planned, worker_slots, arguments.heartbeat_timeout, progress)
+    console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """Prints the leaderboard; `--json` prints one object instead."""
+    from scoring import leaderboard, table
+
+    board = leaderboard.score(
+        arguments.directory,
+        benchmark=arguments.benchmark,
+        ruleset=arguments.tuning_ruleset,
+        mode=arguments.mode,
+        by=arguments.by,
+        strict=arguments.strict,
+        only_present=arguments.only_present,
+        allow_mixed_hardware=arguments.allow_mixed_hardware,
+        allow_mixed_timing=arguments.allow_mixed_timing,
+    )
+    if arguments.json:
+        print(json.dumps(board.to_json(), indent=1, allow_nan=False))
+    else:
+        table.render(board)
+    if arguments.plot:
+        from scoring import plots
+
+        svg, png = plots.performance_profile(board, arguments.plot)
+        print(f"performance profile: {svg} {png}", file=sys.stderr)
+    return 0
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Measures, or recalls, the reference's seconds per step here."""
+    from algoperf_lite import executors, experiment
+    from algoperf_lite.progress import calibration_line
+
+    worker_slots = executors.slots(arguments.cores_per_trial, arguments.num_workers)
+    workload_names = _workload_names(arguments.workloads)
+    for name, found in experiment.calibrate(
+        workload_names, arguments.scale, worker_slots, arguments.fresh
+    ):
+        print(calibration_line(name, found), flush=True)
+    return 0
+
+
+# --- what the commands share --------------------------------------------------------------
+
+
+def _workload_names(listed: Sequence[str]) -> list[str]:
+    import workloads
+
+    if list(listed) == ["all"]:
+        return workloads.names()
+    if list(listed) == ["quick"]:
+        return list(QUICKSTART_WORKLOADS)
+    return [workloads.check_name(name) for name in listed]
+
+
+def _check_distinct(paths: Sequence[Path]) -> None:
+    """Raises ValueError where two files would share one name on the leaderboard."""
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in by_stem:
+            raise ValueError(
+                f"submissions {str(by_stem[path.stem])!r} and {str(path)!r} would both be called "
+                f"{path.stem!r}; rename one file"
+            )
+        by_stem[path.stem] = path
+
+
+if __name__ == "__main__":
+    main()

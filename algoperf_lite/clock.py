@@ -1,0 +1,61 @@
+"""The ledger: where every second of a trial's wall time went."""
+
+import time
+from collections.abc import Callable
+
+ON_CLOCK = ("init", "data_selection", "update_params", "prepare_for_eval")
+OFF_CLOCK = ("setup", "compile", "eval", "log", "checkpoint")
+ACCOUNTS = ON_CLOCK + OFF_CLOCK
+TOLERANCE = 0.01  # share of the wall time by which accounts may miss it
+GRACE_SECONDS = 0.1  # and an absolute floor, for trials of a few seconds
+
+
+class Ledger:
+    """Books wall time to exactly one account at any moment, so that no second can fall between.
+
+    JAX dispatches work asynchronously: a clock read before the work is done books it to whatever
+    comes next. `switch` therefore blocks on everything it is handed before it reads the clock.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        start: float | None = None,
+        account: str = "setup",
+    ):
+        """Opens `account` at `start`, a reading of `now` (default: this moment)."""
+        self._now = now
+        self._start = self._since = now() if start is None else start
+        self._account = account
+        self._seconds = dict.fromkeys(ACCOUNTS, 0.0)
+
+    def switch(self, account: str, *pending: object) -> None:
+        """Closes the open account once all arrays in `pending` are computed; opens `account`."""
+        if pending:
+            import jax  # here, so that who only checks a ledger need not load JAX
+
+            jax.block_until_ready(pending)
+        reading = self._now()
+        self._seconds[self._account] += reading - self._since
+        self._since, self._account = reading, account
+
+    def seconds(self, *accounts: str) -> float:
+        """Seconds booked so far to `accounts` (all, if none is named), the open one up to now."""
+        total = sum(self._seconds[name] for name in accounts or ACCOUNTS)
+        is_open = not accounts or self._account in accounts
+        return total + (self._now() - self._since if is_open else 0.0)
+
+    def submission_seconds(self, count_compile: bool = False) -> float:
+        """Seconds on the submission's clock; compilation only where the run counts it."""
+        return self.seconds(*ON_CLOCK, *(("compile",) if count_compile else ()))
+
+    def close(self) -> dict[str, float]:
+        """{account: seconds, ..., "wall": seconds since the start}, the open account included."""
+        self.switch(self._account)
+        return {**self._seconds, "wall": self._since - self._start}
+
+
+def adds_up(ledger: dict[str, float], wall: float) -> bool:
+    """Whether the accounts of a closed ledger make up `wall` seconds, within the tolerance."""
+    booked = sum(seconds for account, seconds in ledger.items() if account != "wall")
+    return abs(booked - wall) <= max(TOLERANCE * wall, GRACE_SECONDS)

@@ -1,0 +1,247 @@
+"""Where jobs run: one fresh process each on this machine, pinned, watched, and never outlived.
+
+A job names a module of ours with a function `work(payload, report) -> result`; payload, progress
+and result travel as JSON through pipes, so that whatever a job prints cannot disturb them.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import importlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite import hardware
+
+Event = Mapping[str, Any]
+_POLL_SECONDS = 0.1
+_EXIT_SECONDS = 10.0  # for a process that has its result to go away
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One process's work.
+
+    Attributes:
+      name: for people.
+      module: has `work(payload, report) -> dict`; `report(**event)` says that it is alive.
+      payload: JSON-able argument.
+      log: file that takes over its stdout and stderr; None discards them.
+      silence_limit: seconds without a report after which it is killed.
+      time_limit: seconds after which it is killed in any case; None for no limit.
+      cache: directory for compiled programs; None compiles afresh.
+    """
+
+    name: str
+    module: str
+    payload: Mapping[str, Any]
+    log: Path | None = None
+    silence_limit: float = 300.0
+    time_limit: float | None = None
+    cache: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a job ended: with a result, or with a status of `trial_logs.STATUSES` and a sentence.
+
+    `wall` is in seconds on this process's clock, from the start to the event "closed" by which the
+    job says that its own clock stopped, or to the end where it says nothing.
+    """
+
+    result: dict[str, Any] | None
+    wall: float
+    status: str = ""
+    error: str = ""
+
+
+def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
+    """Which cores each worker gets; an empty tuple is "all of them", where an accelerator works.
+
+    Raises ValueError where fewer cores are to be had than asked for.
+    """
+    if hardware.has_accelerator():
+        return [()] * (num_workers or 1)
+    cores = hardware.available_cores()
+    if not 1 <= cores_per_job <= len(cores):
+        raise ValueError(
+            f"--cores_per_trial={cores_per_job} does not fit the {len(cores)} cores available; "
+            f"choose 1 to {len(cores)}"
+        )
+    most = len(cores) // cores_per_job
+    count = num_workers or most
+    if count > most:
+        raise ValueError(
+            f"--num_workers={count} with {cores_per_job} cores each needs "
+            f"{count * cores_per_job} cores, {len(cores)} are available; "
+            f"choose at most {most} workers"
+        )
+    return [tuple(cores[i * cores_per_job : (i + 1) * cores_per_job]) for i in range(count)]
+
+
+def run_local(
+    jobs: Iterable[Job],
+    worker_slots: list[tuple[int, ...]],
+    on_event: Callable[[Job, Event], None] = lambda job, event: None,
+) -> Iterator[tuple[Job, Outcome]]:
+    """Runs jobs in order, one per slot at a time, and yields each as it ends.
+
+    Closing the iterator, or an exception such as KeyboardInterrupt, kills what is running.
+    """
+    waiting, free, running = iter(jobs), list(worker_slots), []
+    exhausted = False
+    with selectors.DefaultSelector() as selector:
+        try:
+            while not (exhausted and not running):
+                while free and not exhausted:
+                    job = next(waiting, None)
+                    if job is None:
+                        exhausted = True
+                    else:
+                        running.append(_Process(job, free.pop(0)))
+                        selector.register(running[-1].events, selectors.EVENT_READ, running[-1])
+                        on_event(job, {"event": "start"})
+                for key, _ in selector.select(_POLL_SECONDS) if running else ():
+                    key.data.read(on_event)
+                for process in [p for p in running if p.outcome() is not None]:
+                    selector.unregister(process.events)
+                    running.remove(process)
+                    process.close()
+                    free.append(process.cores)
+                    yield process.job, process.outcome()
+        finally:
+            for process in running:
+                process.kill()
+                process.close()
+
+
+class _Process:
+    """A running job as its parent sees it."""
+
+    def __init__(self, job: Job, cores: tuple[int, ...]):
+        self.job, self.cores = job, cores
+        self._began = self._heard = time.monotonic()
+        self._closed: float | None = None
+        self._result: Outcome | None = None
+        self._outcome: Outcome | None = None
+        self._buffer = b""
+        self.events, writer = os.pipe()
+        os.set_blocking(self.events, False)
+        if job.log:
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+        output = job.log.open("ab") if job.log else open(os.devnull, "wb")  # noqa: SIM115
+        payload = {"payload": dict(job.payload), "cores": cores, "started": self._began}
+        with output:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", "algoperf_lite.executors", job.module, str(writer)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writer,),
+                env=hardware.environment(len(cores) or os.cpu_count() or 1, job.cache),
+                start_new_session=True,  # a group of its own: killed with all it started
+            )
+        os.close(writer)
+        with contextlib.suppress(BrokenPipeError), self._popen.stdin as stdin:
+            stdin.write(json.dumps(payload).encode())
+
+    def read(self, on_event: Callable[[Job, Event], None]) -> None:
+        """Takes in what the job has reported."""
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(self.events, 1 << 16):
+                self._buffer += piece
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            self._heard = time.monotonic()
+            event = json.loads(line)
+            if event["event"] == "closed":
+                self._closed = self._heard
+            elif event["event"] == "result":
+                end = self._closed or self._heard
+                self._result = Outcome(event["result"], end - self._began)
+            else:
+                on_event(self.job, event)
+
+    def outcome(self) -> Outcome | None:
+        """The outcome once the process is gone; kills it where it broke a limit. Never blocks."""
+        if self._outcome is not None:
+            return self._outcome
+        now = time.monotonic()
+        limit = self.job.time_limit
+        if self._popen.poll() is not None:
+            self.read(lambda job, event: None)  # what it said last
+            self._outcome = self._result or self._death(now)
+        elif self._result is not None:
+            if now - self._heard > _EXIT_SECONDS:
+                self._outcome = self._result  # it has said all it had to say and hangs
+        elif now - self._heard > self.job.silence_limit:
+            self._time_out(now, f"gave no sign of life for {self.job.silence_limit:.0f} s")
+        elif limit is not None and now - self._began > limit:
+            self._time_out(now, f"was still running after {limit:.0f} s")
+        return self._outcome
+
+    def kill(self) -> None:
+        """Ends the job and everything it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ends the process, if it has not ended, and whatever it left running."""
+        self.kill()
+        self._popen.wait()
+        os.close(self.events)
+
+    def _time_out(self, now: float, what: str) -> None:
+        self.kill()
+        self._outcome = Outcome(None, now - self._began, "timed_out", f"the process {what}")
+
+    def _death(self, now: float) -> Outcome:
+        code = self._popen.returncode
+        if code >= 0:
+            what = f"the process exited with code {code} before it had a result"
+        else:
+            what = f"the process was killed by {signal.Signals(-code).name}"
+            if -code == signal.SIGKILL:
+                what += " (often the kernel, out of memory)"
+        return Outcome(None, now - self._began, "crashed", what)
+
+
+def main(argv: list[str]) -> None:
+    """The job's side: reads payload and cores from stdin, runs, writes events to a pipe."""
+    module, pipe = argv[0], int(argv[1])
+    os.set_inheritable(pipe, False)
+    _die_with_parent()
+    message = json.load(sys.stdin)
+    hardware.pin(tuple(message["cores"]))
+
+    def report(**event: Any) -> None:
+        try:
+            os.write(pipe, json.dumps(event).encode() + b"\n")
+        except BrokenPipeError:
+            os._exit(1)  # nobody is left to hear the result
+
+    work = importlib.import_module(module).work
+    result = work({**message["payload"], "started": message["started"]}, report)
+    report(event="result", result=result)
+
+
+def _die_with_parent() -> None:
+    """Asks the kernel to kill this process when its parent dies, however it dies (Linux)."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

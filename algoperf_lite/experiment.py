@@ -1,0 +1,218 @@
+"""Plan an experiment, skip what is finished, run the rest, and never lose or overwrite a result."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from algoperf_lite import clock, executors, hardware, submission, trial_logs
+from algoperf_lite.output_directory import Directory, Settings
+from algoperf_lite.trial_spec import TrialSpec, blank_record
+
+_PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
+_SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Submissions x workloads x studies x trials in one output directory.
+
+    Attributes:
+      targets: validation target of each workload; a missing one means there is none.
+    """
+
+    directory: Path
+    settings: Settings
+    submissions: tuple[str, ...]
+    workloads: tuple[str, ...]
+    targets: Mapping[str, float]
+
+    def plan(self, calibrations: Mapping[str, hardware.Calibration]) -> list[TrialSpec]:
+        """All trials, in the order they should run.
+
+        Submissions alternate within a workload, so that a drift of the machine hits all alike.
+        """
+        ruleset = self.settings.ruleset
+        return [
+            self._trial(entry, workload, study, trial, calibrations[workload])
+            for study in range(ruleset.num_studies)
+            for trial in range(1, ruleset.num_trials + 1)
+            for workload in self.workloads
+            for entry in self.submissions
+        ]
+
+    def _trial(
+        self,
+        entry: str,
+        workload: str,
+        study: int,
+        trial: int,
+        calibration: hardware.Calibration,
+    ) -> TrialSpec:
+        settings = self.settings
+        steps = settings.ruleset.slack * calibration.step_hint
+        by_time = settings.budget_by == "time"
+        limits = [settings.max_global_steps, None if by_time else round(steps)]
+        limits = [limit for limit in limits if limit is not None]
+        path = submission.locate(entry)
+        directory = self.directory / path.stem / f"study_{study}" / f"{workload}_jax"
+        return TrialSpec(
+            submission=str(path),
+            workload=workload,
+            scale=settings.scale,
+            study=study,
+            trial=trial,
+            experiment_seed=settings.rng_seed,
+            ruleset=settings.ruleset,
+            directory=str(directory / f"trial_{trial}"),
+            target=self.targets.get(workload),
+            num_evals=settings.num_evals,
+            max_seconds=steps * calibration.seconds_per_step if by_time else None,
+            max_global_steps=min(limits, default=None),
+            stop_at_target=settings.stop_at_target,
+            count_compile=settings.count_compile,
+            stepping_mode=calibration.mode,
+            steps_per_dispatch=calibration.steps_per_dispatch,
+        )
+
+
+class Reporter(Protocol):
+    """Who is told how an experiment goes; `progress.ExperimentProgress` shows it to people."""
+
+    def on_calibrated(self, workload: str, calibration: hardware.Calibration) -> None: ...
+
+    def on_plan(self, trials: list[TrialSpec], left: list[TrialSpec]) -> None: ...
+
+    def on_event(self, trial: TrialSpec, event: Mapping[str, Any]) -> None: ...
+
+    def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None: ...
+
+
+def conduct(
+    experiment: Experiment,
+    worker_slots: list[tuple[int, ...]],
+    silence_limit: float,
+    reporter: Reporter,
+) -> None:
+    """Calibrates what is not calibrated, then runs what is not finished.
+
+    Raises ValueError, one sentence, where the output directory is not for this experiment.
+    """
+    with Directory(experiment.directory, experiment.settings) as directory:
+        known = directory.calibrations()
+        missing = [name for name in experiment.workloads if name not in known]
+        log = experiment.directory / "calibration.txt"
+        for name, found in calibrate(missing, experiment.settings.scale, worker_slots, log=log):
+            directory.keep(name, found)
+            reporter.on_calibrated(name, found)
+        trials = experiment.plan(directory.calibrations())
+        left = unfinished(trials)
+        reporter.on_plan(trials, left)
+        for trial, record in run_trials(left, worker_slots, silence_limit, reporter.on_event):
+            reporter.on_end(trial, record)
+
+
+def calibrate(
+    workload_names: list[str],
+    scale: str,
+    worker_slots: list[tuple[int, ...]],
+    fresh: bool = False,
+    log: Path | None = None,
+) -> Iterator[tuple[str, hardware.Calibration]]:
+    """Calibrates each workload in a process of its own, in a trial's environment.
+
+    Raises RuntimeError where a workload cannot be calibrated.
+    """
+    jobs = [
+        executors.Job(
+            name=name,
+            module="algoperf_lite.hardware",
+            payload={"workload": name, "scale": scale, "fresh": fresh},
+            log=log,
+            cache=hardware.cache_folder() / "compiled",
+        )
+        for name in workload_names
+    ]
+    for job, outcome in executors.run_local(jobs, worker_slots):
+        if outcome.result is None:
+            where = f"; its output is in {log}" if log else ""
+            raise RuntimeError(f"calibrating {job.name!r} failed: {outcome.error}{where}")
+        yield job.name, hardware.Calibration(**outcome.result)
+
+
+def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
+    """The trials without a result.
+
+    Raises ValueError where a finished one ran another text of its submission's file.
+    """
+    left = []
+    for trial in trials:
+        record = trial_logs.read_record(Path(trial.directory))
+        if record is None:
+            left.append(trial)
+            continue
+        ran = record["submission_sha256"]
+        if ran not in (None, submission.source_sha256(Path(trial.submission))):
+            raise ValueError(
+                f"submission {trial.submission_name!r} has changed since "
+                f"{trial.directory} was run with it; choose another --output_dir or rename the file"
+            )
+    return left
+
+
+def run_trials(
+    trials: list[TrialSpec],
+    worker_slots: list[tuple[int, ...]],
+    silence_limit: float,
+    on_event: Callable[[TrialSpec, executors.Event], None] = lambda trial, event: None,
+) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
+    """Runs each trial in a process of its own and yields its record, which is then on disk.
+
+    What an interrupted attempt left in a trial's directory is set aside first.
+    """
+    by_name = {trial.name: trial for trial in trials}
+    jobs = (_job(trial, silence_limit) for trial in trials)
+
+    def tell(job: executors.Job, event: executors.Event) -> None:
+        on_event(by_name[job.name], event)
+
+    for job, outcome in executors.run_local(jobs, worker_slots, tell):
+        trial = by_name[job.name]
+        yield trial, _settle(trial, outcome)
+
+
+def _job(trial: TrialSpec, silence_limit: float) -> executors.Job:
+    directory = Path(trial.directory)
+    trial_logs.set_aside(directory)
+    limit = None
+    if trial.max_seconds is not None:
+        limit = _PARTS_OF_SECONDS * trial.max_seconds + _SPARE_SECONDS
+    return executors.Job(
+        name=trial.name,
+        module="algoperf_lite.trial",
+        payload={"spec": dataclasses.asdict(trial)},
+        log=directory / "output.txt",
+        silence_limit=silence_limit,
+        time_limit=limit,
+        # Where compilation counts, a program kept from an earlier trial would be a gift.
+        cache=None if trial.count_compile else hardware.cache_folder() / "compiled",
+    )
+
+
+def _settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
+    """The trial's final record; written here where the trial's process could not, or where its
+    ledger and this process's clock disagree."""
+    record = outcome.result
+    if record is None:
+        record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
+        record["ledger"] = {"wall": outcome.wall}
+    elif not clock.adds_up(record["ledger"], outcome.wall):
+        record["status"] = "invalid"
+        record["error"] = (
+            f"the ledger accounts for {record['ledger']['wall']:.2f} s, "
+            f"but {outcome.wall:.2f} s went by"
+        )
+    else:
+        return record
+    trial_logs.write_json(Path(trial.directory) / "trial.json", record)
+    return record

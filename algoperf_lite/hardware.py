@@ -1,0 +1,231 @@
+"""What this machine is (fingerprint) and how fast it is (calibration of the reference)."""
+
+import dataclasses
+import functools
+import glob
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+REFERENCE = "nadamw"
+DISPATCH_SECONDS = 0.03  # of a dispatch in "loop": long enough to hide its cost, short to interrupt
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
+_MEASURED_SECONDS = 0.4  # per sample
+_SAMPLES = 5
+
+# One environment for every trial, whoever starts it. Huge pages in glibc's malloc are worth up to
+# 2x on steps with large temporaries, so they must not depend on the user's shell.
+ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "XLA_FLAGS": "",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+    "JAX_ENABLE_X64": "0",
+}
+_RECORDED = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS")
+
+
+def environment(num_cores: int, cache: Path | None) -> dict[str, str]:
+    """The environment of a trial's process; `cache` is a directory for compiled programs."""
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(num_cores)
+    )
+    compilation = {}
+    if cache is not None:
+        compilation = {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            # JAX's defaults keep only programs that took over a second: none at lite scale.
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+    return {**os.environ, **ENVIRONMENT, **threads, **compilation}
+
+
+def pin(cores: tuple[int, ...]) -> None:
+    """Restricts this process to `cores` where the system can; none means no restriction."""
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def available_cores() -> tuple[int, ...]:
+    """The cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def has_accelerator() -> bool:
+    """Whether JAX would find a GPU or TPU here, told without starting JAX (which would take it)."""
+    if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
+        return False
+    gpu = glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd")
+    plugins = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
+    if gpu and any(importlib.util.find_spec(plugin) for plugin in plugins):
+        return True
+    tpu = glob.glob("/dev/accel[0-9]*") or glob.glob("/dev/vfio/[0-9]*")
+    return bool(tpu) and importlib.util.find_spec("libtpu") is not None
+
+
+@functools.cache
+def fingerprint() -> dict[str, Any]:
+    """What could change a time: devices, processor, versions, precision, environment.
+
+    "key" is a hash of all that; results with different keys are not comparable in seconds.
+    "git_commit" is recorded beside it and not part of the key.
+    """
+    import jax  # the fingerprint is of the process that trains
+
+    devices = jax.devices()
+    facts = {
+        "platform": devices[0].platform,
+        "device_kind": devices[0].device_kind,
+        "num_devices": len(devices),
+        "driver": devices[0].client.platform_version.splitlines()[0],
+        "cpu": _cpu_model(),
+        "num_cores": len(available_cores()),
+        "memory_gib": round(_memory_bytes() / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": versions(),
+        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "enable_x64": bool(jax.config.jax_enable_x64),
+        "environment": {name: os.environ.get(name, "") for name in _RECORDED},
+    }
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return {**facts, "key": key, "git_commit": _git_commit()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that training goes through."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def cache_folder() -> Path:
+    """Where this user's calibrations and compiled programs are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "algoperf_lite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """How the reference submission steps on this machine.
+
+    Attributes:
+      seconds_per_step: median, in the faster mode.
+      mode: the faster of `stepping.MODES`.
+      steps_per_dispatch: so many that a dispatch in "loop" takes tens of milliseconds.
+      seconds_by_mode: what decided.
+      step_hint: of the workload; with seconds_per_step, the reference's time.
+      key: of the fingerprint it holds for.
+    """
+
+    seconds_per_step: float
+    step_hint: int
+    mode: str
+    steps_per_dispatch: int
+    seconds_by_mode: Mapping[str, float]
+    key: str
+
+
+def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibration:
+    """Measures the reference on a workload here, or recalls it; `fresh` measures anew."""
+    import workloads
+
+    workload = workloads.load(workload_name, scale)
+    # The sizes are part of the name: a workload that changed is measured again.
+    sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
+    folder = cache_folder() / "calibration" / fingerprint()["key"]
+    path = folder / f"{workload_name}_{scale}_{sizes}.json"
+    if path.exists() and not fresh:
+        try:
+            return Calibration(**json.loads(path.read_text()))
+        except (ValueError, TypeError):
+            pass  # a file of another version: measure again and replace it
+    calibration = _measure(workload)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    partial.write_text(json.dumps(dataclasses.asdict(calibration), indent=1))
+    partial.replace(path)
+    return calibration
+
+
+def _measure(workload: Any) -> Calibration:
+    import jax
+
+    from algoperf_lite import stepping, submission
+
+    reference = submission.load(REFERENCE)
+    traced, static = stepping.split_point(reference.self_tuning_point)
+    training = stepping.Training(workload, reference, static)
+    data = jax.device_put(workload.dataset("train"))
+    batches = stepping.Batches(workload.num_train_examples, reference.batch_size(workload), seed=0)
+    params, model_state = stepping.init_model(workload, seed=0)
+    state = jax.jit(training.init)(traced, params, model_state)
+
+    steppers, counts, samples = {}, {}, {mode: [] for mode in stepping.MODES}
+    for mode in stepping.MODES:
+        chunk = 8
+        steppers[mode] = stepping.NativeStepper(training, traced, data, batches, mode, chunk)
+        steppers[mode].compile(state)
+        counts[mode] = chunk
+    for sample in range(_SAMPLES + 1):
+        for mode, stepper in steppers.items():
+            copy = jax.block_until_ready(jax.tree.map(lambda x: x.copy(), state))
+            began = time.perf_counter()
+            jax.block_until_ready(stepper.advance(copy, 0, counts[mode]))
+            per_step = (time.perf_counter() - began) / counts[mode]
+            if sample == 0:  # only sizes the samples: the first run is never typical
+                counts[mode] = max(8, round(_MEASURED_SECONDS / per_step))
+            else:
+                samples[mode].append(per_step)
+    seconds = {mode: sorted(times)[len(times) // 2] for mode, times in samples.items()}
+    mode = min(seconds, key=seconds.__getitem__)
+    chunk = max(1, round(DISPATCH_SECONDS / seconds[mode]))
+    return Calibration(
+        seconds[mode], workload.step_hint, mode, chunk, seconds, fingerprint()["key"]
+    )
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _memory_bytes() -> int:
+    import psutil
+
+    return psutil.virtual_memory().total
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
+    """A calibration as a job of `executors`: {"workload", "scale", "fresh"} -> its fields."""
+    report(event="beat")
+    return dataclasses.asdict(calibrate(payload["workload"], payload["scale"], payload["fresh"]))

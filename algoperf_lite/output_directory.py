@@ -1,0 +1,135 @@
+"""An experiment's output directory: what it holds, who may use it, on what terms."""
+
+import dataclasses
+import fcntl
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from algoperf_lite import hardware, trial_logs, tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What all trials of an experiment share; a directory holds trials of one `Settings` only.
+
+    Attributes:
+      benchmark: name or file the targets come from.
+      scale: "lite" or "full".
+      ruleset: studies, trials and slack.
+      rng_seed: of the experiment.
+      budget_by: "time" (seconds of the reference on this machine) or "steps" (the step hint).
+      max_global_steps: a further limit in steps; None for none.
+      stop_at_target, count_compile, num_evals: see `trial_spec.TrialSpec`.
+      cores_per_trial: cores each trial is pinned to on a machine without accelerator.
+    """
+
+    benchmark: str
+    scale: str
+    ruleset: tuning.Ruleset
+    rng_seed: int = 0
+    budget_by: str = "time"
+    max_global_steps: int | None = None
+    stop_at_target: bool = True
+    count_compile: bool = False
+    num_evals: int = 40
+    cores_per_trial: int = 1
+
+
+class Directory:
+    """An experiment's output directory, held by one process at a time.
+
+    `experiment.json` in it says what experiment it is and how this machine was calibrated for it,
+    so that a resumed experiment continues on the same terms.
+    """
+
+    def __init__(self, path: Path, settings: Settings):
+        """Raises ValueError, one sentence, for a directory in use or not this experiment's."""
+        self.path = path
+        self._file = path / "experiment.json"
+        wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
+        del wanted["ruleset"]["num_studies"]  # studies are independent: more may be added
+        found = _read_json(self._file)
+        if found is None and path.exists() and _foreign(path):
+            raise ValueError(
+                f"output directory {str(path)!r} holds {_foreign(path)!r} but no experiment.json, "
+                "so it is not an experiment's; choose another --output_dir"
+            )
+        if found is not None and found["settings"] != wanted:
+            raise ValueError(
+                f"output directory {str(path)!r} holds another experiment "
+                f"({_difference(found['settings'], wanted)}); "
+                "choose another --output_dir or repeat that experiment's flags"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path)
+        self._content = found or {"settings": wanted, "calibration": {}}
+        self._save()
+
+    def calibrations(self) -> dict[str, hardware.Calibration]:
+        """Calibrations kept here, by workload."""
+        kept = self._content["calibration"]
+        return {name: hardware.Calibration(**fields) for name, fields in kept.items()}
+
+    def keep(self, workload: str, calibration: hardware.Calibration) -> None:
+        """Adds a calibration; one that is already here stays, as trials ran on its terms."""
+        self._content["calibration"].setdefault(workload, dataclasses.asdict(calibration))
+        self._save()
+
+    def __enter__(self) -> "Directory":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.close()
+
+    def _save(self) -> None:
+        trial_logs.write_json(self._file, self._content)
+
+
+def _lock(path: Path) -> IO[str]:
+    """An exclusive lock that the system drops when its owner dies."""
+    file = (path / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise ValueError(
+            f"output directory {str(path)!r} is in use by another run; "
+            "wait for it or choose another --output_dir"
+        ) from None
+    return file
+
+
+def _foreign(path: Path) -> str | None:
+    """The first thing in `path` that no experiment puts there before its experiment.json."""
+    return next((item.name for item in sorted(path.iterdir()) if item.name != ".lock"), None)
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """'rng_seed is 1 there and 0 here, ...' for two nested settings."""
+    found, wanted = _flat(found), _flat(wanted)
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    return ", ".join(f"{n} is {found.get(n)!r} there and {wanted.get(n)!r} here" for n in names)
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    ruleset = {f"ruleset.{k}": v for k, v in settings["ruleset"].items()}
+    return {k: v for k, v in settings.items() if k != "ruleset"} | ruleset
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Content of a JSON file; None where there is none.
+
+    Raises ValueError for a file that is none of ours.
+    """
+    try:
+        content = json.loads(path.read_text())
+        content["settings"]["ruleset"], content["calibration"]  # KeyError if it is no such file
+        return content
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} cannot be read as an experiment's settings ({error}); choose another "
+            "--output_dir"
+        ) from None

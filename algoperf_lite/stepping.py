@@ -1,0 +1,290 @@
+"""Advance training: the one place that runs training steps on the accelerator.
+
+Two ways with one interface and the same numbers: "loop", many steps per dispatch in a device loop,
+and "single", one jitted step per dispatch. Which is faster depends on machine and model: a loop
+saves dispatches, but XLA's CPU backend runs convolutions inside loops 10 to 35 times slower
+(jax#12868). A measurement decides (`hardware.calibrate`); nothing here looks at names.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from algoperf_lite import spec
+from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
+from algoperf_lite.submission import Submission
+
+MODES = ("loop", "single")
+_INIT_STREAM, _STEP_STREAM = 0, 1
+
+
+class TrainState(NamedTuple):
+    """Everything a step changes. `loss_sum` adds up training losses since an advance began."""
+
+    step: Array
+    params: PyTree
+    model_state: PyTree
+    optimizer_state: PyTree
+    loss_sum: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Data order: batch t is a pure function of (seed, t), so resuming needs only t.
+
+    Each epoch is a fresh permutation made on the host; its tail shorter than a batch is dropped.
+    Raises ValueError where a batch does not fit the split.
+    """
+
+    num_examples: int
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= self.num_examples:
+            raise ValueError(
+                f"batch size {self.batch_size} does not fit a training split of "
+                f"{self.num_examples} examples; choose 1 to {self.num_examples}"
+            )
+
+    def indices(self, first_step: int, num_steps: int) -> np.ndarray:
+        """Rows of the training split for each step: int32 (num_steps, batch_size)."""
+        per_epoch = self.num_examples // self.batch_size
+        out = np.empty((num_steps, self.batch_size), np.int32)
+        done = 0
+        while done < num_steps:
+            epoch, at = divmod(first_step + done, per_epoch)
+            take = min(per_epoch - at, num_steps - done)
+            rows = _permutation(self.num_examples, self.seed, epoch)
+            rows = rows[at * self.batch_size : (at + take) * self.batch_size]
+            out[done : done + take] = rows.reshape(take, self.batch_size)
+            done += take
+        return out
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(num_examples: int, seed: int, epoch: int) -> np.ndarray:
+    rng = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
+    return rng.permutation(num_examples).astype(np.int32)
+
+
+def init_model(workload: Workload, seed: int) -> tuple[PyTree, PyTree]:
+    """(params, model_state) of a trial: a function of workload and seed alone, so that all
+    submissions start from the same point."""
+    init = jax.jit(lambda seed: workload.init_model_fn(_key(seed, _INIT_STREAM)))
+    return init(np.uint32(seed))
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a trial computes, as pure functions that trace under jit, vmap and scan.
+
+    Attributes:
+      workload, submission: whose model and whose optimizer.
+      static: hyperparameters that are no numbers; the numbers come in traced, as `traced`.
+    """
+
+    workload: Workload
+    submission: Submission
+    static: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def init(self, traced: Mapping[str, Array], params: PyTree, model_state: PyTree) -> TrainState:
+        """The state before step 1."""
+        optimizer_state = self._optimizer(traced).init(params)
+        step, loss_sum = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
+        return TrainState(step, params, model_state, optimizer_state, loss_sum)
+
+    def step(
+        self, state: TrainState, traced: Mapping[str, Array], batch: Batch, key: Array
+    ) -> TrainState:
+        """One training step.
+
+        Reads the reserved hyperparameters `dropout_rate`, `label_smoothing` and `grad_clip`
+        (largest global gradient norm) where the submission declares them.
+        """
+        augment_key, model_key = jax.random.split(key)
+        batch = self.workload.augment(batch, augment_key)
+        mean_loss = functools.partial(
+            self._mean_loss, state.model_state, {**self.static, **traced}, batch, model_key
+        )
+        (loss, model_state), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+        if "grad_clip" in traced:
+            norm = jnp.maximum(optax.global_norm(grads), 1e-12)
+            scale = jnp.minimum(1.0, traced["grad_clip"] / norm)
+            grads = jax.tree.map(lambda g: g * scale, grads)
+        updates, optimizer_state = self._optimizer(traced).update(
+            grads, state.optimizer_state, state.params, value=loss, grad=grads
+        )
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(
+            state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
+        )
+
+    def eval_params(self, state: TrainState) -> PyTree:
+        """The parameters to evaluate; the trained ones unless the submission says otherwise."""
+        if self.submission.eval_params is None:
+            return state.params
+        return self.submission.eval_params(state.optimizer_state, state.params)
+
+    def _optimizer(self, traced: Mapping[str, Array]) -> optax.GradientTransformationExtraArgs:
+        point = {**self.static, **traced}
+        hyperparameters = spec.hyperparameters(point or None)
+        return optax.with_extra_args_support(
+            self.submission.optimizer(self.workload, hyperparameters)
+        )
+
+    def _mean_loss(
+        self,
+        model_state: PyTree,
+        point: Mapping[str, Any],
+        batch: Batch,
+        key: Array,
+        params: PyTree,
+    ) -> tuple[Array, PyTree]:
+        dropout = {"dropout_rate": point["dropout_rate"]} if "dropout_rate" in point else {}
+        logits, model_state = self.workload.model_fn(
+            params,
+            batch,
+            model_state,
+            ForwardPassMode.TRAIN,
+            key,
+            update_batch_norm=True,
+            **dropout,
+        )
+        loss = self.workload.loss_fn(
+            batch["targets"], logits, batch.get("weights"), point.get("label_smoothing", 0.0)
+        )
+        return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
+
+
+def split_point(point: Mapping[str, Any] | None) -> tuple[dict[str, Array], dict[str, Any]]:
+    """A point as (numbers, to be traced; the rest, which stays Python)."""
+    traced, static = {}, {}
+    for name, value in (point or {}).items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            traced[name] = np.asarray(value, np.int32 if isinstance(value, int) else np.float32)
+        else:
+            static[name] = value
+    return traced, static
+
+
+class NativeStepper:
+    """Steps of one trial. `advance` is the interface that every way of stepping shares.
+
+    The data set lies on the device; a dispatch is handed the rows of its batches and gathers them
+    inside. State buffers are donated. Each instance compiles exactly one program.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        traced: Mapping[str, Array],
+        data: Batch,
+        batches: Batches,
+        mode: str,
+        steps_per_dispatch: int,
+    ):
+        """`data` holds the training split on the device; `steps_per_dispatch` >= 1.
+
+        In mode "single" that is the number of steps whose rows travel to the device together.
+        """
+        if mode not in MODES:
+            raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
+        self._training, self._data, self._batches = training, data, batches
+        self._mode, self._chunk = mode, max(1, steps_per_dispatch)
+        self._constants = jax.device_put((dict(traced), np.uint32(batches.seed)))
+        self._run: Callable[..., TrainState] | None = None
+
+    def compile(self, state: TrainState) -> None:
+        """Compiles ahead of time and executes once on a copy of `state`: the first execution of a
+        program costs tens of milliseconds that belong to compilation.
+
+        Raises ValueError, one sentence, where a step would change the state's structure or types.
+        """
+        program = _loop_program if self._mode == "loop" else _single_program
+        jitted = jax.jit(functools.partial(program, self._training.step), donate_argnums=0)
+        arguments = self._arguments(0, 1)
+        _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
+        self._run = jitted.lower(state, *arguments).compile()
+        jax.block_until_ready(self._run(jax.tree.map(jnp.copy, state), *arguments))
+
+    def advance(
+        self,
+        state: TrainState,
+        first_step: int,
+        num_steps: int,
+        beat: Callable[[], None] = lambda: None,
+    ) -> TrainState:
+        """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
+
+        Consumes `state` and does not block: the caller's clock must. `beat` is called once per
+        dispatch, so that a watchdog sees progress.
+        """
+        assert self._run is not None, "compile() comes before advance()"
+        state = state._replace(loss_sum=jnp.zeros((), jnp.float32))
+        for start in range(first_step, first_step + num_steps, self._chunk):
+            count = min(self._chunk, first_step + num_steps - start)
+            arguments = self._arguments(start, count)
+            for _ in range(1 if self._mode == "loop" else count):
+                state = self._run(state, *arguments)
+            beat()
+        return state
+
+    def _arguments(self, first_step: int, count: int) -> tuple[Any, ...]:
+        """What a program gets beside the state, padded to the one shape it is compiled for."""
+        rows = np.zeros((self._chunk, self._batches.batch_size), np.int32)
+        rows[:count] = self._batches.indices(first_step, count)
+        placed = jax.device_put((rows, np.int32(first_step), np.int32(count)))
+        return (*self._constants, self._data, *placed)
+
+
+def _one_step(
+    step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, row: Array
+) -> TrainState:
+    batch = jax.tree.map(lambda array: array[row], data)
+    key = jax.random.fold_in(_key(seed, _STEP_STREAM), state.step)
+    return step(state, traced, batch, key)
+
+
+def _loop_program(
+    step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, *chunk: Array
+) -> TrainState:
+    rows, _, count = chunk
+    # A traced bound lets one program serve step 1, full dispatches and the shorter last one.
+    return jax.lax.fori_loop(
+        0, count, lambda i, state: _one_step(step, state, traced, seed, data, rows[i]), state
+    )
+
+
+def _single_program(
+    step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, *chunk: Array
+) -> TrainState:
+    rows, first_step, _ = chunk
+    # The row follows from the state, so that a step needs no transfer from the host.
+    return _one_step(step, state, traced, seed, data, rows[state.step - first_step])
+
+
+def _key(seed: Array, stream: int) -> Array:
+    return jax.random.fold_in(jax.random.key(seed), stream)
+
+
+def _check_same_tree(before: PyTree, after: PyTree) -> None:
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise ValueError(
+            "a step changes the structure of the training state; the optimizer's update must "
+            f"return the tree that its init made: got {jax.tree.structure(after)}, "
+            f"expected {jax.tree.structure(before)}"
+        )
+    leaves = zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True)
+    for (path, old), new in leaves:
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise ValueError(
+                f"a step changes {jax.tree_util.keystr(path)} from {old.dtype}{list(old.shape)} to "
+                f"{new.dtype}{list(new.shape)}; the optimizer's update must keep shapes and types"
+            )

@@ -1,0 +1,140 @@
+"""Find a submission by name or path, load its file, and say what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from algoperf_lite import names as naming
+from algoperf_lite import tuning
+
+if TYPE_CHECKING:  # finding a file must not load JAX
+    from algoperf_lite.spec import PyTree, Workload
+
+_FOLDER = Path(__file__).parent.parent / "submissions"
+
+
+@dataclasses.dataclass(frozen=True)
+class Submission:
+    """A training algorithm in native form; see the README for the shape of its file.
+
+    Attributes:
+      name: the file's stem; names the submission in logs and on leaderboards.
+      path: the file.
+      source: its text, kept in every trial's record.
+      optimizer: (workload, hyperparameters) -> optax.GradientTransformation, traceable.
+      batch_size: (workload) -> examples per step.
+      eval_params: (optimizer_state, params) -> parameters to evaluate, traceable.
+      search_space: for external tuning; None if the file gives none.
+      self_tuning_point: hyperparameters under self-tuning; None if it needs none.
+    """
+
+    name: str
+    path: Path
+    source: str
+    optimizer: Callable[[Workload, Any], Any]
+    batch_size: Callable[[Workload], int]
+    eval_params: Callable[[PyTree, PyTree], PyTree] | None
+    search_space: tuning.SearchSpace
+    self_tuning_point: Mapping[str, Any] | None
+
+    @property
+    def sha256(self) -> str:
+        return source_sha256(self.path)
+
+    def point(self, ruleset: tuning.Ruleset, experiment_seed: int, study: int, trial: int) -> Any:
+        """Hyperparameters of one trial under `ruleset`, None for a hyperparameter-free file.
+
+        Raises ValueError, one sentence, where the file does not say what the ruleset needs.
+        """
+        if self.search_space is None and self.self_tuning_point is None:
+            return None
+        if ruleset.name == "self":
+            if self.self_tuning_point is None:
+                raise ValueError(
+                    f"submission {self.name!r} has a search_space but no self_tuning_point, which "
+                    "the ruleset 'self' needs; add self_tuning_point = {name: value, ...}"
+                )
+            return dict(self.self_tuning_point)
+        if self.search_space is None:
+            raise ValueError(
+                f"submission {self.name!r} has a self_tuning_point but no search_space, which "
+                "the ruleset 'external' needs; add one or use --tuning_ruleset=self"
+            )
+        return tuning.point(self.search_space, ruleset.num_trials, experiment_seed, study, trial)
+
+
+def names() -> list[str]:
+    """The submissions that come with the harness: every file in `submissions/`."""
+    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+def locate(name_or_path: str) -> Path:
+    """The file of a submission, without running it.
+
+    Raises ValueError with the nearest valid name, or naming the missing file.
+    """
+    if name_or_path.endswith(".py") or "/" in name_or_path:
+        path = Path(name_or_path).expanduser()
+        if not path.is_file():
+            raise ValueError(
+                f"submission file {name_or_path!r} does not exist; "
+                f"give a path to a .py file or one of: {', '.join(names())}"
+            )
+        return path.resolve()
+    naming.check(name_or_path, names(), "submission", ", or the path of a .py file")
+    return _FOLDER / f"{name_or_path}.py"
+
+
+def source_sha256(path: Path) -> str:
+    """Hash of a submission's file, by which a changed one is told from the one that was run."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load(name_or_path: str) -> Submission:
+    """Runs the file and checks its form.
+
+    Raises ValueError, one sentence, for a file that is no native submission; whatever the file
+    itself raises at import comes through unchanged.
+    """
+    path = locate(name_or_path)
+    module = _run_file(path)
+    optimizer = getattr(module, "optimizer", None)
+    if not callable(optimizer):
+        form = (
+            "it looks like AlgoPerf's form (update_params), which this version does not run"
+            if hasattr(module, "update_params")
+            else "see any file in submissions/"
+        )
+        raise ValueError(
+            f"submission {path.stem!r} defines no optimizer(workload, hyperparameters); {form}"
+        )
+    search_space = getattr(module, "search_space", None)
+    if search_space is not None:
+        tuning.check_search_space(search_space)
+    return Submission(
+        name=path.stem,
+        path=path,
+        source=path.read_text(),
+        optimizer=optimizer,
+        batch_size=getattr(module, "batch_size", lambda workload: workload.batch_size),
+        eval_params=getattr(module, "eval_params", None),
+        search_space=search_space,
+        self_tuning_point=getattr(module, "self_tuning_point", None),
+    )
+
+
+def _run_file(path: Path) -> ModuleType:
+    # A name of its own keeps a file called "optax.py" from shadowing the real module.
+    name = f"algoperf_lite_submission_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up by name
+    spec.loader.exec_module(module)
+    return module

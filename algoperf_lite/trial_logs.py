@@ -1,0 +1,119 @@
+"""A trial's log directory, in AlgoPerf's layout and file names; the only writer of its files."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+STATUSES = (
+    "reached",
+    "not_reached",
+    "diverged",
+    "out_of_memory",
+    "crashed",
+    "timed_out",
+    "invalid",
+)
+_TIMES = (
+    "accumulated_eval_time",
+    "accumulated_logging_time",
+    "accumulated_submission_time",
+    "global_step",
+    "preemption_count",
+    "score",
+    "total_duration",
+)
+
+
+class TrialLogs:
+    """Appends a trial's rows. Every append is one write of whole lines, so that a reader sees at
+    worst a torn last line; whole files are replaced atomically."""
+
+    def __init__(self, directory: Path, metric_names: Sequence[str]):
+        """`metric_names` are the workload's metrics, without the split in front."""
+        self.directory = directory
+        splits = [
+            f"{split}/{name}"
+            for split in ("test", "train", "validation")
+            for name in (*metric_names, "num_examples")
+        ]
+        self._eval_columns = sorted({*_TIMES, *splits})
+        self._columns = sorted({*self._eval_columns, "loss"})
+        directory.mkdir(parents=True, exist_ok=True)
+        _append(directory / "eval_measurements.csv", self._eval_columns)
+        _append(directory / "measurements.csv", self._columns)
+
+    def write_eval(self, row: Mapping[str, Any], training_loss: float) -> None:
+        """One evaluation; keys are column names, a missing one leaves its cell blank."""
+        unknown = set(row) - set(self._eval_columns)
+        assert not unknown, f"columns {sorted(unknown)} are not in the header"
+        _append(self.directory / "eval_measurements.csv", _cells(row, self._eval_columns))
+        row = {**row, "loss": training_loss}
+        _append(self.directory / "measurements.csv", _cells(row, self._columns))
+
+    def write_score(self, score: float, global_step: int) -> None:
+        """The last row of `measurements.csv`: seconds on the submission's clock."""
+        row = {"score": score, "global_step": global_step}
+        _append(self.directory / "measurements.csv", _cells(row, self._columns))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replaces `path` atomically. NaN and infinities become null: JSON has no word for them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with partial.open("w") as file:
+        json.dump(_plain(content), file, indent=1, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_record(directory: Path) -> dict[str, Any] | None:
+    """A finished trial's `trial.json`; None where the trial has not finished."""
+    try:
+        record = json.loads((directory / "trial.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return record if record.get("status") in STATUSES else None
+
+
+def set_aside(directory: Path) -> None:
+    """Moves what an interrupted attempt left into `interrupted_<k>/` inside `directory`."""
+    if not directory.exists():
+        return
+    left = [path for path in directory.iterdir() if not path.name.startswith("interrupted_")]
+    if not left:
+        return
+    attempt = directory / f"interrupted_{len(list(directory.glob('interrupted_*')))}"
+    attempt.mkdir()
+    for path in left:
+        path.rename(attempt / path.name)
+
+
+def _append(path: Path, cells: Sequence[Any]) -> None:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line.getvalue().encode())
+    finally:
+        os.close(descriptor)
+
+
+def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    return [row.get(column, "") for column in columns]
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

@@ -1,0 +1,101 @@
+"""What a trial is before it runs and the record it leaves, as plain values. Imports no JAX."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite import tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialSpec:
+    """Everything that determines a trial.
+
+    Attributes:
+      submission: name or path of the file.
+      workload, scale: see `workloads.load`.
+      study, trial: position in the experiment; studies count from 0, trials from 1.
+      experiment_seed: with study and trial, the source of all randomness.
+      ruleset: see `tuning.Ruleset`.
+      directory: where its logs go.
+      hyperparameters: overrides the point that the ruleset would give.
+      target: validation target; None trains for the whole budget.
+      budget: the part of the workload's step hint that is the horizon, in (0, 1].
+      num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
+      max_seconds: budget on the submission's clock; None for no such limit.
+      max_global_steps: budget in steps; None for no such limit.
+      stop_at_target: whether the trial ends when it reaches the target.
+      count_compile: whether compilation is on the submission's clock.
+      stepping_mode, steps_per_dispatch: see `stepping.NativeStepper`.
+    """
+
+    submission: str
+    workload: str
+    scale: str
+    study: int
+    trial: int
+    experiment_seed: int
+    ruleset: tuning.Ruleset
+    directory: str
+    hyperparameters: Mapping[str, Any] | None = None
+    target: float | None = None
+    budget: float = 1.0
+    num_evals: int = 40
+    max_seconds: float | None = None
+    max_global_steps: int | None = None
+    stop_at_target: bool = True
+    count_compile: bool = False
+    stepping_mode: str = "single"
+    steps_per_dispatch: int = 16
+
+    @property
+    def submission_name(self) -> str:
+        return Path(self.submission).stem
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.submission_name} on {self.workload} (study {self.study}, trial {self.trial})"
+
+    @property
+    def seed(self) -> int:
+        return tuning.trial_seed(self.experiment_seed, self.study, self.trial)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "TrialSpec":
+        return cls(**{**content, "ruleset": tuning.Ruleset(**content["ruleset"])})
+
+
+def blank_record(spec: TrialSpec) -> dict[str, Any]:
+    """The record (`trial.json`) of a trial that has not got anywhere."""
+    return {
+        "status": "crashed",
+        "error": None,
+        "submission": spec.submission_name,
+        "workload": spec.workload,
+        "scale": spec.scale,
+        "ruleset": spec.ruleset.name,
+        "study": spec.study,
+        "trial": spec.trial,
+        "experiment_seed": spec.experiment_seed,
+        "seed": spec.seed,
+        "target": spec.target,
+        "budget": spec.budget,
+        "max_seconds": spec.max_seconds,
+        "timing": "measured",
+        "stepping": {"mode": spec.stepping_mode, "steps_per_dispatch": spec.steps_per_dispatch},
+        "count_compile": spec.count_compile,
+        "hyperparameters": spec.hyperparameters,
+        "compile_seconds": None,
+        "steps": 0,
+        "best": None,
+        "time_to_target": None,
+        "steps_to_target": None,
+        "ledger": {},
+        "fingerprint": {},
+        "versions": {},
+        "data_sha256": None,
+        "submission_sha256": None,
+        "num_params": None,
+    }

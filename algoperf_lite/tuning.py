@@ -1,0 +1,119 @@
+"""Rulesets, seeds, search spaces and the quasi-random points drawn from them. Imports no JAX."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+SearchSpace = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+_TUNING_STREAM = 0x7E57  # keeps the points' random stream apart from the trials' seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Ruleset:
+    """How often a submission is run per workload, and on how much of the budget.
+
+    Attributes:
+      name: "external" (points drawn from the search space) or "self" (the submission's own point).
+      num_studies: independent repetitions.
+      num_trials: points per study, of which the best counts.
+      slack: budget as a multiple of the reference's time for `step_hint` steps.
+    """
+
+    name: str
+    num_studies: int
+    num_trials: int
+    slack: float
+
+
+def trial_seed(experiment_seed: int, study: int, trial: int) -> int:
+    """Seed in [0, 2^32) of one trial; equal for all submissions, so that comparisons are paired."""
+    return int(np.random.SeedSequence([experiment_seed, study, trial]).generate_state(1)[0])
+
+
+def point(
+    search_space: SearchSpace, num_trials: int, experiment_seed: int, study: int, trial: int
+) -> dict[str, Any]:
+    """Hyperparameters of one trial; trials count from 1, as AlgoPerf's directories do.
+
+    A list of points is taken in order, the same in each study. A space is sampled with a scrambled
+    Halton sequence (Owen 2017) on the first primes, scrambled anew per study: unlike AlgoPerf's
+    sequence on bases near 1,000, five such points do cover four dimensions evenly.
+
+    Raises ValueError in one sentence where the space is malformed or a list is too short.
+    """
+    check_search_space(search_space)
+    if not isinstance(search_space, Mapping):
+        if len(search_space) < num_trials:
+            raise ValueError(
+                f"search_space lists {len(search_space)} points but the ruleset asks for "
+                f"{num_trials} trials; add points or lower --num_tuning_trials"
+            )
+        return dict(search_space[trial - 1])
+    seed = np.random.SeedSequence([experiment_seed, study, _TUNING_STREAM])
+    sampler = qmc.Halton(len(search_space), scramble=True, rng=np.random.default_rng(seed))
+    units = sampler.random(num_trials)[trial - 1]
+    names = sorted(search_space)  # the order of keys in a file must not change the points
+    return {name: _scale(search_space[name], u) for name, u in zip(names, units, strict=True)}
+
+
+def check_search_space(space: SearchSpace) -> None:
+    """Raises ValueError, one sentence, unless `space` is in one of AlgoPerf's two JSON forms."""
+    if isinstance(space, Mapping) and space:
+        for name, dimension in space.items():
+            _check_dimension(name, dimension)
+    elif isinstance(space, Sequence) and not isinstance(space, str) and space:
+        keys = [sorted(entry) if isinstance(entry, Mapping) else None for entry in space]
+        if None in keys or any(names != keys[0] for names in keys):
+            raise ValueError(
+                "search_space is a list whose entries are not dicts with the same names; "
+                "give every point as {name: value} with all names"
+            )
+    else:
+        raise ValueError(
+            f"search_space is {space!r}; expected a dict of dimensions, "
+            "such as {'learning_rate': {'min': 1e-4, 'max': 1e-2, 'scaling': 'log'}}, "
+            "or a list of points"
+        )
+
+
+def _check_dimension(name: str, dimension: Any) -> None:
+    place = f"search_space[{name!r}]"
+    if not isinstance(dimension, Mapping):
+        raise ValueError(
+            f"{place} is {dimension!r}; expected {{'min', 'max', 'scaling'}} "
+            "or {'feasible_points': [...]}"
+        )
+    if "feasible_points" in dimension:
+        points = dimension["feasible_points"]
+        if not isinstance(points, Sequence) or isinstance(points, str) or not points:
+            raise ValueError(f"{place}['feasible_points'] is {points!r}; expected a list of values")
+        return
+    low, high, scaling = (dimension.get(key) for key in ("min", "max", "scaling"))
+    if not all(_is_finite_number(bound) for bound in (low, high)):
+        raise ValueError(f"{place} has min {low!r} and max {high!r}; expected two finite numbers")
+    if low > high:
+        raise ValueError(f"{place} has min {low} above max {high}; swap them")
+    if scaling not in ("log", "linear"):
+        raise ValueError(f"{place} has scaling {scaling!r}; expected 'log' or 'linear'")
+    if scaling == "log" and low <= 0:
+        raise ValueError(f"{place} has scaling 'log' and min {low}; the minimum must be above 0")
+
+
+def _is_finite_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _scale(dimension: Mapping[str, Any], unit: float) -> Any:
+    """The value of a dimension at `unit` in [0, 1), as in AlgoPerf's `halton.py`."""
+    if "feasible_points" in dimension:
+        points = dimension["feasible_points"]
+        return points[min(int(unit * len(points)), len(points) - 1)]
+    low, high = float(dimension["min"]), float(dimension["max"])
+    if dimension["scaling"] == "linear":
+        return low + float(unit) * (high - low)
+    return low * math.exp(float(unit) * math.log(high / low))

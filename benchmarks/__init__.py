@@ -1,0 +1,1 @@
+"""Measurements and procedures beside the harness; run one with `python -m benchmarks.NAME`."""

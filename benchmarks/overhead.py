@@ -1,0 +1,230 @@
+"""What the harness costs: its on-clock seconds per step over those of a bare loop.
+
+For each workload, three ways to run the same steps (same model, batch size, data order, reference
+submission) take turns in one process on one core: the harness under its ledger, a bare loop of
+jitted steps, and a bare `lax.scan`. The ratio is to the faster of the two bare ones. Then a trial
+of one step is run as the harness runs trials, from process start to first timed step.
+
+    python -m benchmarks.overhead
+"""
+
+import dataclasses
+import functools
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from absl import app, flags
+
+import workloads
+from algoperf_lite import executors, hardware, stepping, submission, tuning
+from algoperf_lite.clock import Ledger
+from algoperf_lite.spec import ForwardPassMode, Workload, hyperparameters
+from algoperf_lite.trial_spec import TrialSpec
+
+_WORKLOADS = flags.DEFINE_list("workloads", None, "Which; default: all.")
+_REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each way.", lower_bound=5)
+_SECONDS = flags.DEFINE_float("seconds", 1.0, "Length of a turn.")
+_CORE = flags.DEFINE_integer("core", 0, "The core to run on; -1 for all.")
+
+Way = Callable[[int, int], float]  # (first step, number of steps) -> seconds per step
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    print(
+        f"{hardware.fingerprint()['device_kind']}, jax {jax.__version__}, "
+        f"Python {platform.python_version()}, one turn is {_SECONDS.value:g} s"
+    )
+    print(
+        "| workload | stepping | harness ms | bare jit ms | bare scan ms | ratio, median (range) |"
+    )
+    print("|---|---|---|---|---|---|")
+    names = _WORKLOADS.value or workloads.names()
+    for name in names:
+        print(_steps_row(name), flush=True)
+    print("\n| workload | process start to first timed step, s: nothing cached | programs cached |")
+    print("|---|---|---|")
+    for name in names:
+        print(_start_row(name), flush=True)
+
+
+def _steps_row(name: str) -> str:
+    workload = workloads.load(name)
+    calibration = hardware.calibrate(name, "lite")
+    ways = {
+        "harness": _harness(workload, calibration),
+        "jit": _bare_jit(workload),
+        "scan": _bare_scan(workload, calibration.steps_per_dispatch),
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    # As many steps as the harness takes between two evaluations, repeated to fill a turn.
+    period = max(1, workload.step_hint // 40)
+    for turn in range(_REPEATS.value + 1):
+        for way, run in ways.items():
+            taken, samples = 0.0, []
+            while taken < _SECONDS.value:
+                samples.append(run(len(samples) * period, period))
+                taken += samples[-1] * period
+            if turn:  # the first turn only warms up
+                seconds[way].append(statistics.median(samples))
+    bare = [min(pair) for pair in zip(seconds["jit"], seconds["scan"], strict=True)]
+    ratios = [ours / theirs for ours, theirs in zip(seconds["harness"], bare, strict=True)]
+    ms = {way: f"{1e3 * statistics.median(values):.3f}" for way, values in seconds.items()}
+    spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
+    return (
+        f"| {name} | {calibration.mode} | {ms['harness']} | {ms['jit']} | {ms['scan']} | {spread} |"
+    )
+
+
+def _harness(workload: Workload, calibration: hardware.Calibration) -> Way:
+    entry = submission.load(hardware.REFERENCE)
+    traced, static = stepping.split_point(entry.self_tuning_point)
+    training = stepping.Training(workload, entry, static)
+    data = jax.device_put(workload.dataset("train"))
+    batches = stepping.Batches(workload.num_train_examples, workload.batch_size, seed=0)
+    state = jax.jit(training.init)(traced, *stepping.init_model(workload, 0))
+    stepper = stepping.NativeStepper(
+        training, traced, data, batches, calibration.mode, calibration.steps_per_dispatch
+    )
+    stepper.compile(state)
+    prepare = jax.jit(training.eval_params).lower(state).compile()
+    jax.block_until_ready(prepare(state))
+
+    def run(first_step: int, num_steps: int) -> float:
+        nonlocal state
+        ledger = Ledger(account="log")
+        ledger.switch("update_params", state)
+        state = stepper.advance(state, first_step, num_steps)
+        ledger.switch("prepare_for_eval", state)
+        params = prepare(state)
+        ledger.switch("eval", params)
+        return ledger.submission_seconds() / num_steps
+
+    return run
+
+
+def _bare_step(workload: Workload, optimizer: Any, carry: Any, batch: Any) -> tuple[Any, Any]:
+    """What a researcher would write for this workload without any harness."""
+    params, model_state, optimizer_state, step = carry
+    augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(0), step))
+    batch = workload.augment(batch, augment_key)
+
+    def loss_fn(params: Any) -> tuple[Any, Any]:
+        logits, new_state = workload.model_fn(
+            params, batch, model_state, ForwardPassMode.TRAIN, model_key, update_batch_norm=True
+        )
+        loss = workload.loss_fn(batch["targets"], logits)
+        return loss["summed"] / loss["n_valid_examples"], new_state
+
+    (loss, model_state), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+    updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
+    return (optax.apply_updates(params, updates), model_state, optimizer_state, step + 1), loss
+
+
+def _bare(workload: Workload) -> tuple[Callable, Any, Any, Any]:
+    entry = submission.load(hardware.REFERENCE)
+    optimizer = entry.optimizer(workload, hyperparameters(entry.self_tuning_point))
+    params, model_state = stepping.init_model(workload, 0)
+    carry = (params, model_state, jax.jit(optimizer.init)(params), np.int32(0))
+    data = jax.device_put(workload.dataset("train"))
+    order = np.random.default_rng(0).permutation(workload.num_train_examples).astype(np.int32)
+    return functools.partial(_bare_step, workload, optimizer), jax.device_put(carry), data, order
+
+
+def _rows(order: np.ndarray, workload: Workload, step: int) -> np.ndarray:
+    at = step % (len(order) // workload.batch_size) * workload.batch_size
+    return order[at : at + workload.batch_size]
+
+
+def _bare_jit(workload: Workload) -> Way:
+    step_fn, carry, data, order = _bare(workload)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def jitted(carry: Any, data: Any, rows: Any) -> Any:
+        return step_fn(carry, jax.tree.map(lambda array: array[rows], data))
+
+    def run(first_step: int, num_steps: int) -> float:
+        nonlocal carry
+        began = time.perf_counter()
+        for step in range(first_step, first_step + num_steps):
+            carry, _ = jitted(carry, data, _rows(order, workload, step))
+        jax.block_until_ready(carry)
+        return (time.perf_counter() - began) / num_steps
+
+    return run
+
+
+def _bare_scan(workload: Workload, length: int) -> Way:
+    step_fn, carry, data, order = _bare(workload)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def jitted(carry: Any, data: Any, rows: Any) -> Any:
+        def body(carry: Any, row: Any) -> Any:
+            return step_fn(carry, jax.tree.map(lambda array: array[row], data))
+
+        return jax.lax.scan(body, carry, rows)
+
+    def run(first_step: int, num_steps: int) -> float:
+        nonlocal carry
+        dispatches = max(1, num_steps // length)  # whole ones: a scan has one length
+        began = time.perf_counter()
+        for dispatch in range(dispatches):
+            first = first_step + dispatch * length
+            rows = np.stack([_rows(order, workload, first + i) for i in range(length)])
+            carry, _ = jitted(carry, data, rows)
+        jax.block_until_ready(carry)
+        return (time.perf_counter() - began) / (dispatches * length)
+
+    return run
+
+
+def _start_row(name: str) -> str:
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for attempt in ("cold", "warm"):
+            spec = TrialSpec(
+                submission=str(submission.locate(hardware.REFERENCE)),
+                workload=name,
+                scale="lite",
+                study=0,
+                trial=1,
+                experiment_seed=0,
+                ruleset=tuning.Ruleset("self", 1, 1, 1.0),
+                directory=str(Path(folder) / attempt),
+                max_global_steps=1,
+            )
+            job = executors.Job(
+                name=name,
+                module="algoperf_lite.trial",
+                payload={"spec": dataclasses.asdict(spec)},
+                cache=Path(folder) / "compiled",
+            )
+            ((_, outcome),) = executors.run_local([job], executors.slots(1, 1))
+            ledger = outcome.result["ledger"]
+            found.append(ledger["setup"] + ledger["init"] + ledger["compile"])
+    return f"| {name} | {found[0]:.1f} | {found[1]:.1f} |"
+
+
+def _pinned_main() -> None:
+    # Before JAX starts its threads, and with the allocator settings every trial has.
+    import os
+    import sys
+
+    if os.environ.get("GLIBC_TUNABLES") != hardware.ENVIRONMENT["GLIBC_TUNABLES"]:
+        module = [sys.executable, "-m", "benchmarks.overhead", *sys.argv[1:]]
+        os.execve(sys.executable, module, hardware.environment(1, None))
+    core = [arg.partition("=")[2] for arg in sys.argv if arg.startswith("--core=")]
+    hardware.pin(() if core == ["-1"] else (int(core[0]) if core else 0,))
+    app.run(main)
+
+
+if __name__ == "__main__":
+    _pinned_main()

@@ -1,0 +1,195 @@
+"""Set validation targets as AlgoPerf does, in small, and write them to `lite.json`.
+
+For each workload, `--num_points` quasi-random points of each algorithm's search space train for
+75% of the step hint; the best point is rerun with `--num_seeds` seeds; the target is the median of
+the best validation metric over the reruns. Every run is kept in `--output_dir`; the same command
+continues where it stopped. (facts: AlgoPerf DOCUMENTATION.md, "Defining target performance")
+
+    python -m benchmarks.set_targets
+"""
+
+import dataclasses
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from rich.console import Console
+
+import workloads
+from algoperf_lite import executors, experiment, hardware, submission, trial_logs, tuning
+from algoperf_lite.output_directory import Directory, Settings
+from algoperf_lite.progress import ExperimentProgress
+from algoperf_lite.spec import LOWER_IS_BETTER
+from algoperf_lite.trial_spec import TrialSpec
+from scoring import benchmark
+
+_WORKLOADS = flags.DEFINE_list("workloads", None, "Workloads to set targets for; default: all.")
+_ALGORITHMS = flags.DEFINE_list("algorithms", ["nadamw", "nesterov"], "Target-setting submissions.")
+_NUM_POINTS = flags.DEFINE_integer("num_points", 12, "Points per algorithm.", lower_bound=1)
+_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Reruns of the best point.", lower_bound=1)
+_RNG_SEED = flags.DEFINE_integer("rng_seed", 7, "Seed of the points; reruns use the next one.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/targets", "Where all runs are kept.")
+_BENCHMARK = flags.DEFINE_string("benchmark", str(benchmark.FOLDER / "lite.json"), "File to write.")
+
+HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
+RULESETS = {
+    "external": {"num_studies": 3, "num_trials": 5, "slack": 1.0},
+    "self": {"num_studies": 3, "num_trials": 1, "slack": 1.5},
+}
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    names = _WORKLOADS.value or workloads.names()
+    folder = Path(_OUTPUT_DIR.value)
+    slots = executors.slots(1, None)
+    settings = Settings("none", "lite", tuning.Ruleset("external", 1, _NUM_POINTS.value, HORIZON))
+    with (
+        Directory(folder, settings) as directory,
+        ExperimentProgress(Console(), _metrics(names)) as progress,
+    ):
+        missing = [name for name in names if name not in directory.calibrations()]
+        for name, found in experiment.calibrate(missing, "lite", slots, log=folder / "output.txt"):
+            directory.keep(name, found)
+            progress.on_calibrated(name, found)
+        calibrations = directory.calibrations()
+
+        points = [
+            _trial(folder / "points", entry, calibrations[name], name, trial=number)
+            for number in range(1, _NUM_POINTS.value + 1)
+            for name in names
+            for entry in _ALGORITHMS.value
+        ]
+        _run(points, slots, progress)
+        best = {name: _best(name, points) for name in names}
+        reruns = [
+            dataclasses.replace(
+                _trial(folder / "reruns", best[name].submission, calibrations[name], name, study=s),
+                experiment_seed=_RNG_SEED.value + 1,
+                hyperparameters=_record(best[name])["hyperparameters"],
+            )
+            for s in range(_NUM_SEEDS.value)
+            for name in names
+        ]
+        _run(reruns, slots, progress)
+    entries = {name: _entry(name, best[name], points, reruns) for name in names}
+    write_benchmark(Path(_BENCHMARK.value), entries)
+    for name, entry in entries.items():
+        print(f"{name}: {entry['target_metric_name']} {entry['validation_target_value']:.6g}")
+
+
+def write_benchmark(path: Path, entries: dict[str, Any]) -> None:
+    """Adds or replaces workloads in a benchmark file; the others stay as they are."""
+    content = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
+    found = {**content["workloads"], **entries}
+    families = [name for name in workloads.names() if name in found]
+    trial_logs.write_json(
+        path,
+        {
+            "name": path.stem,
+            "source": "python -m benchmarks.set_targets; see each workload's provenance",
+            "base_workloads": families,
+            "held_out_workloads": sorted(set(found) - set(families)),
+            "rulesets": RULESETS,
+            "workloads": dict(sorted(found.items())),
+        },
+    )
+
+
+def _trial(
+    folder: Path,
+    entry: str,
+    calibration: hardware.Calibration,
+    name: str,
+    study: int = 0,
+    trial: int = 1,
+) -> TrialSpec:
+    path = submission.locate(entry)
+    directory = folder / path.stem / f"study_{study}" / f"{name}_jax" / f"trial_{trial}"
+    return TrialSpec(
+        submission=str(path),
+        workload=name,
+        scale="lite",
+        study=study,
+        trial=trial,
+        experiment_seed=_RNG_SEED.value,
+        ruleset=tuning.Ruleset("external", 1, _NUM_POINTS.value, HORIZON),
+        directory=str(directory),
+        budget=HORIZON,
+        max_global_steps=round(HORIZON * calibration.step_hint),
+        stepping_mode=calibration.mode,
+        steps_per_dispatch=calibration.steps_per_dispatch,
+    )
+
+
+def _run(trials: list[TrialSpec], slots: list[tuple[int, ...]], progress: Any) -> None:
+    left = experiment.unfinished(trials)
+    progress.on_plan(trials, left)
+    for trial, record in experiment.run_trials(left, slots, 300.0, progress.on_event):
+        progress.on_end(trial, record)
+
+
+def _record(trial: TrialSpec) -> dict[str, Any]:
+    return trial_logs.read_record(Path(trial.directory))
+
+
+def _value(trial: TrialSpec) -> float:
+    """Best validation metric of a trial, lower is better; infinite for one that diverged."""
+    record = _record(trial)
+    if record["status"] != "not_reached" or record["best"] is None:
+        return math.inf
+    return record["best"] if record["metric"] in LOWER_IS_BETTER else -record["best"]
+
+
+def _best(name: str, points: list[TrialSpec]) -> TrialSpec:
+    best = min((point for point in points if point.workload == name), key=_value)
+    if math.isinf(_value(best)):
+        sys.exit(f"no point on {name!r} ended well; see {best.directory}/output.txt")
+    return best
+
+
+def _entry(
+    name: str, best: TrialSpec, points: list[TrialSpec], reruns: list[TrialSpec]
+) -> dict[str, Any]:
+    """A workload's part of the benchmark file, with where its target comes from."""
+    records = [_record(trial) for trial in reruns if trial.workload == name]
+    record = records[0]
+    values = [r["best"] for r in records]
+    by_algorithm = {
+        entry: min(
+            (p for p in points if p.workload == name and p.submission_name == entry), key=_value
+        )
+        for entry in _ALGORITHMS.value
+    }
+    return {
+        "target_metric_name": record["metric"],
+        "validation_target_value": statistics.median(values),
+        "step_hint": round(record["step_hint"] / HORIZON),
+        "provenance": {
+            "command": "python -m benchmarks.set_targets " + " ".join(sys.argv[1:]),
+            "date": time.strftime("%Y-%m-%d"),
+            "algorithm": best.submission_name,
+            "hyperparameters": record["hyperparameters"],
+            "horizon": HORIZON,
+            "num_points": _NUM_POINTS.value,
+            "best_of_points": {k: _record(p)["best"] for k, p in by_algorithm.items()},
+            "seeds": [r["seed"] for r in records],
+            "best_of_reruns": values,
+            "data_sha256": record["data_sha256"],
+            "fingerprint": record["fingerprint"],
+        },
+    }
+
+
+def _metrics(names: Sequence[str]) -> dict[str, str]:
+    return {name: workloads.load(name).target_metric_name for name in names}
+
+
+if __name__ == "__main__":
+    app.run(main)

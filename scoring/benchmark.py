@@ -1,0 +1,158 @@
+"""A benchmark: which workloads count, the targets they must meet, and how many runs each needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "benchmarks"
+# AlgoPerf writes this rule inside each workload class; scoring may not import those, so it is
+# stated once more here. Every other metric (accuracy, ssim, bleu, ...) is better when higher.
+LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a workload's validation metric must meet, and AlgoPerf's step budget for it."""
+
+    metric: str
+    value: float
+    step_hint: int
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a smaller metric is a better one."""
+        return self.metric in LOWER_IS_BETTER
+
+    def met(self, metric_R: np.ndarray) -> np.ndarray:
+        """Boolean per row: the metric meets the target. NaN and infinities never do."""
+        good = metric_R <= self.value if self.lower_is_better else metric_R >= self.value
+        return good & np.isfinite(metric_R)
+
+    def best(self, metric: Iterable[float]) -> float:
+        """The best finite value of the metric, NaN when there is none."""
+        values = np.fromiter(metric, np.float64)
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return float("nan")
+        return float(values.min() if self.lower_is_better else values.max())
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """How many studies and trials a submission owes, and the factor on the step budget."""
+
+    num_studies: int
+    num_trials: int
+    slack: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A frozen list of workloads with targets; only base workloads carry score."""
+
+    name: str
+    base_workloads: tuple[str, ...]
+    held_out_workloads: tuple[str, ...]
+    workloads: Mapping[str, Target]
+    rulesets: Mapping[str, Ruleset]
+    source: str = ""
+
+    @property
+    def scored_workloads(self) -> tuple[str, ...]:
+        """Base workloads, then held-out ones (which only gate their base)."""
+        return self.base_workloads + self.held_out_workloads
+
+    def base_of(self, variant: str) -> str:
+        """The base workload that a held-out variant was made from."""
+        # The longest name wins: with bases "mnist" and "mnist_conv", "mnist_conv_gelu" is of the
+        # second. (AlgoPerf finds it by substring.)
+        bases = [b for b in self.base_workloads if variant.startswith(f"{b}_")]
+        if not bases:
+            raise ValueError(
+                f"held-out workload {variant!r} of benchmark {self.name!r} extends the name of no "
+                "base workload; name it <base>_<variant>"
+            )
+        return max(bases, key=len)
+
+    def ruleset(self, name: str) -> Ruleset:
+        """The ruleset of that name, e.g. "external"."""
+        return self.rulesets[nearest(name, self.rulesets, f"ruleset of benchmark {self.name!r}")]
+
+
+def nearest(name: str, valid: Iterable[str], what: str) -> str:
+    """`name` if valid, else ValueError that names the nearest valid one."""
+    names = sorted(valid)
+    if name in names:
+        return name
+    close = get_close_matches(str(name), names, n=1, cutoff=0.3)
+    advice = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names) or 'none'}"
+    raise ValueError(f"{what} {name!r} not found; {advice}")
+
+
+def names() -> tuple[str, ...]:
+    """Names of the benchmarks that come with the package."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+
+
+def load(name_or_path: str | Path) -> Benchmark:
+    """The benchmark of that name under scoring/benchmarks/, or of that JSON file."""
+    text = str(name_or_path)
+    if text.endswith(".json") or "/" in text:
+        path = Path(text)
+        if not path.is_file():
+            raise ValueError(f"benchmark file {text!r} does not exist; give a name or a JSON file")
+    else:
+        path = FOLDER / f"{nearest(text, names(), 'benchmark under scoring/benchmarks/')}.json"
+    try:
+        benchmark = _parse(json.loads(path.read_text(encoding="utf-8")), path.stem)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"benchmark file {str(path)!r} cannot be used ({type(error).__name__}: {error}); "
+            "expected base_workloads, held_out_workloads and workloads -> {target_metric_name, "
+            "validation_target_value, step_hint}, as in scoring/benchmarks/algoperf_v06.json"
+        ) from error
+    _check(benchmark)
+    return benchmark
+
+
+def _parse(content: dict, stem: str) -> Benchmark:
+    """A Benchmark from the JSON object of a benchmark file."""
+    targets = {
+        name: Target(
+            str(entry["target_metric_name"]),
+            float(entry["validation_target_value"]),
+            int(entry["step_hint"]),
+        )
+        for name, entry in content["workloads"].items()
+    }
+    return Benchmark(
+        name=content.get("name", stem),
+        base_workloads=tuple(content["base_workloads"]),
+        held_out_workloads=tuple(content.get("held_out_workloads", ())),
+        workloads=targets,
+        rulesets={
+            name: Ruleset(int(r["num_studies"]), int(r["num_trials"]), float(r["slack"]))
+            for name, r in content.get("rulesets", {}).items()
+        },
+        source=content.get("source", ""),
+    )
+
+
+def _check(benchmark: Benchmark) -> None:
+    """Raise ValueError unless every listed workload has a target and every variant a base."""
+    if not benchmark.base_workloads:
+        raise ValueError(f"benchmark {benchmark.name!r} lists no base workload; add at least one")
+    without = [name for name in benchmark.scored_workloads if name not in benchmark.workloads]
+    if without:
+        raise ValueError(
+            f"benchmark {benchmark.name!r} lists {', '.join(without)} without a target; "
+            "add each under 'workloads'"
+        )
+    for variant in benchmark.held_out_workloads:
+        benchmark.base_of(variant)

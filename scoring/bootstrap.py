@@ -1,0 +1,57 @@
+"""How sure a score is: resample studies, then the trials within, and score every resample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from zlib import crc32
+
+import numpy as np
+
+from scoring.benchmark import Benchmark
+from scoring.profile import gate, ratios, scores
+from scoring.times import Cell
+
+NUM_RESAMPLES = 2000
+COVERAGE = 0.95
+
+
+def resampled_times(cell: Cell, rng: np.random.Generator, num: int) -> np.ndarray:
+    """`num` bootstrap values of the time to target of one submission on one workload, (num,)."""
+    if not cell:
+        return np.full(num, np.inf)
+    num_trials_S = np.array([len(values) for values in cell])
+    values_ST = np.full((len(cell), num_trials_S.max()), np.inf)
+    for s, values in enumerate(cell):
+        values_ST[s, : len(values)] = values
+    study_NS = rng.integers(len(cell), size=(num, len(cell)))
+    n_NS = num_trials_S[study_NS]
+    # Only the best-ranked of n trials drawn with replacement matters. P(best rank >= k) is
+    # ((n - k) / n)^n, so one uniform number inverts to that rank: no n draws needed.
+    rank_NS = (n_NS * (1.0 - rng.random(study_NS.shape) ** (1.0 / n_NS))).astype(np.int64)
+    times_NS = np.sort(values_ST[study_NS, np.minimum(rank_NS, n_NS - 1)], axis=-1)
+    return (times_NS[:, (len(cell) - 1) // 2] + times_NS[:, len(cell) // 2]) / 2
+
+
+def intervals(
+    cells: Mapping[tuple[str, str], Cell],
+    submissions: Sequence[str],
+    workloads: tuple[str, ...],
+    benchmark: Benchmark,
+    mode: str,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper 95% limits of every submission's score, each (S,)."""
+    times_NSW = np.empty((num_resamples, len(submissions), len(workloads)))
+    for s, submission in enumerate(submissions):
+        for w, workload in enumerate(workloads):
+            # A stream per cell: who else is on the board does not change a cell's resamples.
+            key = [seed, *(crc32(n.encode("utf-8", "replace")) for n in (submission, workload))]
+            times_NSW[:, s, w] = resampled_times(
+                cells.get((submission, workload), ()), np.random.default_rng(key), num_resamples
+            )
+    gated_NSB, _ = gate(times_NSW, workloads, benchmark)
+    score_NS = scores(ratios(gated_NSB), mode)
+    tail = (1.0 - COVERAGE) / 2
+    low_S, high_S = np.quantile(score_NS, (tail, 1.0 - tail), axis=0)
+    return low_S, high_S

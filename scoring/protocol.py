@@ -1,0 +1,125 @@
+"""How trials are to be compared, and whether these trials may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scoring.benchmark import Benchmark, nearest
+from scoring.logs import Oddity, Trial
+
+MODES = ("exact", "official")
+UNITS = {"time": "seconds", "steps": "steps"}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The choices that make one leaderboard out of a set of trials.
+
+    mode: "exact" (earliest time per study, closed-form score) or "official" (as AlgoPerf's scorer
+    computes it). by: "time" or "steps". only_present: leave out workloads that no log mentions.
+    """
+
+    ruleset: str = "external"
+    mode: str = "exact"
+    by: str = "time"
+    only_present: bool = False
+    strict: bool = False
+    allow_mixed_hardware: bool = False
+    allow_mixed_timing: bool = False
+
+    def __post_init__(self) -> None:
+        nearest(self.mode, MODES, "scoring mode")
+        nearest(self.by, UNITS, "quantity to score by")
+
+
+def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> tuple[Oddity, ...]:
+    """Raise ValueError if the protocol forbids comparing these trials; else what looks uneven."""
+    submissions = sorted({trial.submission for trial in trials})
+    trials = [trial for trial in trials if trial.workload in benchmark.scored_workloads]
+    if protocol.by == "time":
+        if not protocol.allow_mixed_hardware:
+            _refuse_mixture(
+                [(trial.fingerprint_key, trial.path) for trial in trials],
+                "hardware fingerprints",
+                "score by steps, or allow mixed hardware",
+            )
+        if not protocol.allow_mixed_timing:
+            _refuse_mixture(
+                [(trial.timing, trial.path) for trial in trials],
+                "kinds of timing",
+                "score by steps, or allow mixed timing",
+            )
+    violations = []
+    if protocol.strict:
+        violations = list(_violations(submissions, trials, benchmark, protocol))
+    if violations:
+        raise ValueError(
+            f"{len(violations)} violations of ruleset {protocol.ruleset!r} of benchmark "
+            f"{benchmark.name!r}: {'; '.join(violations)}; run what is missing or score without "
+            "strict"
+        )
+    return tuple(_uneven(trials))
+
+
+def _refuse_mixture(found: Iterable[tuple[str | None, str]], what: str, advice: str) -> None:
+    """Raise ValueError that names two different values and a trial of each."""
+    # A trial that does not tell (AlgoPerf's logs, a run still in progress) contradicts nobody;
+    # `_uneven` names it.
+    first_seen: dict[str, str] = {}
+    for value, path in found:
+        if value is not None:
+            first_seen.setdefault(value, path)
+    if len(first_seen) > 1:
+        (a, path_a), (b, path_b), *more = first_seen.items()
+        others = f" and {len(more)} more" if more else ""
+        raise ValueError(
+            f"wall times under different {what} do not compare: got {a!r} ({path_a}) and {b!r} "
+            f"({path_b}){others}, expected one; {advice}"
+        )
+
+
+def _violations(
+    submissions: Sequence[str], trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol
+) -> Iterable[str]:
+    """Every study or trial count that is not the ruleset's, for each submission."""
+    # AlgoPerf v0.5 ran held-out workloads in one study only, so they must exist and no more.
+    ruleset = benchmark.ruleset(protocol.ruleset)
+    counts: dict[str, dict[str, dict[int, int]]] = {name: {} for name in submissions}
+    for trial in trials:
+        studies = counts[trial.submission].setdefault(trial.workload, {})
+        studies[trial.study] = studies.get(trial.study, 0) + 1
+    for submission, workloads in counts.items():
+        for workload in benchmark.scored_workloads:
+            studies = workloads.get(workload, {})
+            wanted = ruleset.num_studies if workload in benchmark.base_workloads else 1
+            if len(studies) != wanted and (workload in benchmark.base_workloads or not studies):
+                yield f"{submission}/{workload} has {len(studies)} studies, expected {wanted}"
+            for study, num in studies.items():
+                if num != ruleset.num_trials:
+                    yield (
+                        f"{submission}/study_{study}/{workload} has {num} trials, "
+                        f"expected {ruleset.num_trials}"
+                    )
+
+
+def _uneven(trials: Sequence[Trial]) -> Iterable[Oddity]:
+    """What trial.json tells is not equal among trials that a reader would take for equals."""
+    keys = {trial.fingerprint_key for trial in trials}
+    if None in keys and len(keys) > 1:
+        for trial in trials:
+            if trial.fingerprint_key is None:
+                yield Oddity("unknown_hardware", trial.path, "no fingerprint, unlike other trials")
+    for name, group in (
+        ("scale", "workload"),
+        ("data_sha256", "workload"),
+        ("submission_sha256", "submission"),
+    ):
+        seen: dict[tuple[str, str], set[str]] = {}
+        for trial in trials:
+            if trial.info.get(name) is not None:
+                key = (group, getattr(trial, group))
+                seen.setdefault(key, set()).add(str(trial.info[name]))
+        for (_, owner), values in seen.items():
+            if len(values) > 1:
+                yield Oddity(f"mixed_{name}", owner, f"{len(values)} different values of {name}")

@@ -1,0 +1,1 @@
+"""Submitted training algorithms, one file each."""

@@ -1,0 +1,18 @@
+"""AdamW on a warmup-stable-decay schedule with a 1-sqrt cooldown (MiniCPM; Haegele et al. 2024)."""
+
+import optax
+
+from algoperf_lite.schedules import over, wsd
+
+search_space = {
+    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
+    "weight_decay": {"min": 1e-4, "max": 0.3, "scaling": "log"},
+}
+self_tuning_point = {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.01}
+
+
+def optimizer(workload, hyperparameters):
+    hp = hyperparameters
+    schedule = over(wsd(decay=0.2), workload.step_hint, hp.learning_rate, warmup=0.05)
+    return optax.adamw(schedule, b1=1 - hp.one_minus_beta1, weight_decay=hp.weight_decay)

@@ -1,0 +1,182 @@
+"""From a directory to a leaderboard: what is refused, and what the JSON says."""
+
+import json
+
+import pytest
+
+import scoring
+from scoring import benchmark
+
+
+def info(key="m1", timing="measured", **other):
+    return {"status": "reached", "timing": timing, "fingerprint": {"key": key}, **other}
+
+
+def two_trials(tree, first, second):
+    tree.trial("s/study_0/toy_jax/trial_0", info=first)
+    tree.trial("t/study_0/toy_jax/trial_0", info=second)
+
+
+def test_unlike_fingerprints_are_refused_by_time(tree):
+    two_trials(tree, info("m1"), info("m2"))
+    with pytest.raises(ValueError, match="'m1' .*'m2' .*score by steps") as refusal:
+        tree.score()
+    assert "s/study_0" in str(refusal.value) and "t/study_0" in str(refusal.value)
+    assert tree.score(by="steps").fingerprints == ("m1", "m2")
+    assert len(tree.score(allow_mixed_hardware=True).entries) == 2
+
+
+def test_mixed_timing_is_refused_by_time(tree):
+    two_trials(tree, info(timing="measured"), info(timing="replayed"))
+    with pytest.raises(ValueError, match="'measured' .*'replayed' "):
+        tree.score()
+    assert tree.score(by="steps").timing == ("measured", "replayed")
+    assert len(tree.score(allow_mixed_timing=True).entries) == 2
+
+
+def test_trials_of_unscored_workloads_may_come_from_elsewhere(tree, benchmark_of):
+    two_trials(tree, info("m1"), info("m1"))
+    tree.trial("t/study_0/extra_jax/trial_0", info=info("m2"))
+    wide = benchmark_of(("toy", "extra"))
+    narrow = benchmark.Benchmark("n", ("toy",), (), wide.workloads, wide.rulesets)
+    board = tree.score(narrow)
+    assert [oddity.kind for oddity in board.oddities] == ["not_scored"]
+    with pytest.raises(ValueError, match="m2"):
+        tree.score(wide)
+
+
+def test_trials_that_do_not_tell_are_named(tree):
+    two_trials(tree, info(scale="lite"), None)
+    tree.trial("t/study_1/toy_jax/trial_0", info=info(scale="full"))
+    kinds = [(oddity.kind, oddity.path) for oddity in tree.score().oddities]
+    assert kinds == [
+        ("unknown_hardware", "t/study_0/toy_jax/trial_0"),
+        ("mixed_scale", "toy"),
+    ]
+
+
+def test_strict_lists_every_violation_at_once(tree, benchmark_of):
+    for study in (0, 1):
+        for trial in (0, 1):
+            tree.trial(f"s/study_{study}/toy_jax/trial_{trial}")
+    assert len(tree.score(strict=True).entries) == 1
+    tree.trial("t/study_0/toy_jax/trial_0")
+    with pytest.raises(ValueError, match="2 violations") as refusal:
+        tree.score(strict=True)
+    assert "t/toy has 1 studies, expected 2" in str(refusal.value)
+    assert "t/study_0/toy has 1 trials, expected 2" in str(refusal.value)
+    with pytest.raises(ValueError, match="trials, expected 1"):
+        tree.score(strict=True, ruleset="self")
+    with pytest.raises(ValueError, match="s/toy_big has 0 studies"):
+        tree.score(benchmark_of(held_out=("toy_big",)), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "offical"}, "scoring mode 'offical' not found; did you mean 'official'"),
+        ({"by": "step"}, "did you mean 'steps'"),
+        ({"ruleset": "extern"}, "did you mean 'external'"),
+        ({"benchmark": "algoperf_v5"}, "did you mean 'algoperf_v05'"),
+        ({"benchmark": "no/such.json"}, "benchmark file 'no/such.json' does not exist"),
+        ({"benchmark": "algoperf_v06"}, "the benchmark has no workload 'toy'"),
+    ],
+)
+def test_wrong_names_are_answered_with_right_ones(tree, options, message):
+    tree.trial("s/study_0/toy_jax/trial_0")
+    with pytest.raises(ValueError, match=message):
+        tree.score(**options)
+
+
+def test_no_trial_on_a_base_workload(tree, benchmark_of):
+    tree.trial("s/study_0/toy_big_jax/trial_0")
+    with pytest.raises(ValueError, match="no trial on a base workload.*expected one of toy"):
+        tree.score(benchmark_of(held_out=("toy_big",)), only_present=True)
+
+
+def test_json_is_valid_and_complete(tree, benchmark_of):
+    for study in (0, 1):
+        tree.trial(f"s/study_{study}/toy_jax/trial_0", info=info())
+        tree.trial(f"t/study_{study}/toy_jax/trial_0", metrics=("nan", "nan"), info=info())
+    benchmark = benchmark_of(("toy", "absent"))
+    text = json.dumps(tree.score(benchmark).to_json(), allow_nan=False)
+    content = json.loads(text)
+    assert (content["benchmark"], content["mode"], content["by"]) == ("tiny", "exact", "time")
+    assert list(content["scores"]) == ["s", "t"]
+    assert content["scores"]["s"] == {"score": 0.5, "low": 0.5, "high": 0.5}
+    assert content["scores"]["t"] == {"score": 0.0, "low": 0.0, "high": 0.0}
+    assert content["time_to_target"] == {
+        "s": {"toy": 2.0, "absent": None},
+        "t": {"toy": None, "absent": None},
+    }
+    assert content["steps_to_target"]["s"]["toy"] == 20.0
+    assert len(content["profile"]["tau"]) == len(content["profile"]["rho"]["s"]) == 100
+    assert content["num_studies"] == {"s": 2, "t": 2}
+    assert content["statuses"] == {"s": {"toy": {"reached": 2}}, "t": {"toy": {"not_reached": 2}}}
+    assert content["best"]["s"]["toy"] == 0.9 and content["best"]["t"]["toy"] is None
+    assert content["missing_workloads"] == ["absent"]
+    assert (content["timing"], content["fingerprints"]) == (["measured"], ["m1"])
+    assert content["oddities"] == []
+
+
+def test_a_workload_that_one_submission_lacks(tree, benchmark_of):
+    for path in ("s/study_0/a_jax", "s/study_0/b_jax", "t/study_0/a_jax"):
+        tree.trial(f"{path}/trial_0", info=info())
+    board = tree.score(benchmark_of("ab"))
+    assert {e.submission: e.score for e in board.entries} == {"s": 1.0, "t": 0.5}
+    assert board.to_json()["time_to_target"]["t"] == {"a": 2.0, "b": None}
+    assert board.missing_workloads == ()
+
+
+def test_lower_is_better_metrics_end_to_end(tree, benchmark_of):
+    tree.trial("s/study_0/toy_jax/trial_0", metrics=(0.9, 0.2), metric="ctc_loss")
+    (entry,) = tree.score(benchmark_of(metric="ctc_loss")).entries
+    assert entry.time_to_target["toy"] == 2.0 and entry.best["toy"] == 0.2
+
+
+def test_every_shipped_benchmark_loads():
+    counts = {"algoperf_v05": (8, 6, 5), "algoperf_v06": (8, 0, 3), "algoperf_2026": (9, 0, 3)}
+    assert set(counts) <= set(benchmark.names())
+    for name, (base, held_out, studies) in counts.items():
+        loaded = scoring.load_benchmark(name)
+        assert loaded.name == name and loaded.source
+        assert (len(loaded.base_workloads), len(loaded.held_out_workloads)) == (base, held_out)
+        assert loaded.ruleset("external").num_studies == studies
+        assert loaded.ruleset("external").num_trials == 5
+        assert loaded.ruleset("self").num_trials == 1
+    assert scoring.load_benchmark("algoperf_v05").ruleset("self").slack == 3.0
+    assert scoring.load_benchmark("algoperf_2026").workloads["finewebedu_lm"].lower_is_better
+
+
+def test_shipped_targets_are_algoperfs(shared_logs):
+    for name, stem in (("algoperf_v05", "v05"), ("algoperf_v06", "v06"), ("algoperf_2026", "2026")):
+        frozen = json.loads((shared_logs / "golden" / f"workload_targets_{stem}.json").read_text())
+        ours = json.loads((benchmark.FOLDER / f"{name}.json").read_text())
+        for key in ("base_workloads", "held_out_workloads", "workloads"):
+            assert ours[key] == frozen[key]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be used"),
+        ("[]", "cannot be used"),
+        ('{"base_workloads": ["a"], "workloads": {"a": {}}}', "target_metric_name"),
+        ('{"base_workloads": ["a"], "workloads": {}}', "lists a without a target"),
+        ('{"base_workloads": [], "workloads": {}}', "lists no base workload"),
+    ],
+)
+def test_bad_benchmark_files_are_explained(tmp_path, content, message):
+    path = tmp_path / "mine.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        scoring.load_benchmark(path)
+
+
+def test_a_held_out_workload_needs_a_base(tmp_path):
+    target = {"target_metric_name": "loss", "validation_target_value": 1, "step_hint": 10}
+    content = {"base_workloads": ["a"], "held_out_workloads": ["b_x"]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**content, "workloads": {"a": target, "b_x": target}}))
+    with pytest.raises(ValueError, match="'b_x' .* extends the name of no base workload"):
+        scoring.load_benchmark(path)

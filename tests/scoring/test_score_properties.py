@@ -1,0 +1,141 @@
+"""Properties that every leaderboard has, whatever the times."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import scoring
+
+WORKLOADS = ("a", "b", "c")
+TIME = st.one_of(st.none(), st.floats(1.0, 1e4))
+INDEX = st.integers(0, 2)
+# [submission][workload][study][trial] -> (time or None, row at which the target is met)
+BOARD = st.lists(
+    st.lists(
+        st.lists(st.lists(st.tuples(TIME, INDEX), min_size=1, max_size=2), min_size=1, max_size=3),
+        min_size=3,
+        max_size=3,
+    ),
+    min_size=1,
+    max_size=4,
+)
+MODES = st.sampled_from(["exact", "official"])
+few = settings(max_examples=25, deadline=None)
+
+
+def trials_of(trial_of, board):
+    return [
+        trial_of(f"s{s}", study, WORKLOADS[w], trial, time, index)
+        for s, row in enumerate(board)
+        for w, cell in enumerate(row)
+        for study, group in enumerate(cell)
+        for trial, (time, index) in enumerate(group)
+    ]
+
+
+def score(trials, benchmark_of, mode="exact", held_out=()):
+    benchmark = benchmark_of(WORKLOADS, held_out)
+    board = scoring.score_trials(trials, benchmark, scoring.Protocol(mode=mode))
+    return {entry.submission: entry for entry in board.entries}
+
+
+@few
+@given(BOARD, MODES)
+def test_scores_lie_in_the_unit_interval(trial_of, benchmark_of, board, mode):
+    for entry in score(trials_of(trial_of, board), benchmark_of, mode).values():
+        assert 0.0 <= entry.score <= 1.0
+        assert (np.diff(entry.rho) >= 0).all()
+        if entry.low is not None:
+            assert 0.0 <= entry.low <= entry.score <= entry.high <= 1.0
+        solved = [time for time in entry.gated.values() if np.isfinite(time)]
+        assert bool(solved) == (entry.rho[-1] > 0)
+
+
+@few
+@given(BOARD, MODES, st.randoms(use_true_random=False))
+def test_order_of_trials_does_not_matter(trial_of, benchmark_of, board, mode, random):
+    trials = trials_of(trial_of, board)
+    shuffled = random.sample(trials, len(trials))
+    before, after = (score(t, benchmark_of, mode) for t in (trials, shuffled))
+    assert list(before) == list(after)
+    for name, entry in before.items():
+        other = after[name]
+        assert (entry.score, entry.low, entry.high) == (other.score, other.low, other.high)
+
+
+@few
+@given(BOARD, MODES)
+def test_names_and_study_numbers_do_not_matter(trial_of, benchmark_of, board, mode):
+    before = score(trials_of(trial_of, board), benchmark_of, mode)
+    # Submissions and studies reversed; trials keep their order, which breaks official ties.
+    mirrored = [[cell[::-1] for cell in row] for row in board[::-1]]
+    after = score(trials_of(trial_of, mirrored), benchmark_of, mode)
+    for s in range(len(board)):
+        assert before[f"s{s}"].score == after[f"s{len(board) - 1 - s}"].score
+
+
+@few
+@given(BOARD, st.floats(0.1, 1.0), st.data())
+def test_a_faster_trial_never_lowers_the_exact_score(trial_of, benchmark_of, board, factor, data):
+    trials = trials_of(trial_of, board)
+    i = data.draw(st.integers(0, len(trials) - 1))
+    t = trials[i]
+    old = t.seconds[0] if t.metric.max() > 0.5 else 1e4
+    faster = trial_of(t.submission, t.study, t.workload, t.trial, factor * old)
+    before = score(trials, benchmark_of)
+    after = score([*trials[:i], faster, *trials[i + 1 :]], benchmark_of)
+    assert after[t.submission].score >= before[t.submission].score - 1e-12
+    for name in set(before) - {t.submission}:
+        assert after[name].score <= before[name].score + 1e-12
+
+
+@few
+@given(BOARD, MODES, st.floats(1e-3, 1e3))
+def test_the_unit_of_a_workload_does_not_matter(trial_of, benchmark_of, board, mode, factor):
+    # A power of two, because the official grid is sensitive to the last bit of a ratio.
+    factor = 2.0 ** round(np.log2(factor))
+    scaled = [
+        [
+            [[(t and t * (factor if w == 0 else 1.0), i) for t, i in group] for group in cell]
+            for w, cell in enumerate(row)
+        ]
+        for row in board
+    ]
+    before = score(trials_of(trial_of, board), benchmark_of, mode)
+    after = score(trials_of(trial_of, scaled), benchmark_of, mode)
+    for name, entry in before.items():
+        assert entry.score == pytest.approx(after[name].score, abs=1e-12)
+
+
+@few
+@given(BOARD, MODES)
+def test_who_never_arrives_changes_nothing(trial_of, benchmark_of, board, mode):
+    trials = trials_of(trial_of, board)
+    late = [trial_of("zz", study, w, 0, None) for w in WORKLOADS for study in range(2)]
+    before = score(trials, benchmark_of, mode)
+    after = score([*trials, *late], benchmark_of, mode)
+    assert after["zz"].score == 0.0
+    for name, entry in before.items():
+        other = after[name]
+        assert (entry.score, entry.low, entry.high) == (other.score, other.low, other.high)
+
+
+@few
+@given(BOARD, MODES)
+def test_gates_only_take_away(trial_of, benchmark_of, board, mode):
+    """With a held-out variant nobody scores above what the bases alone would give."""
+    trials = trials_of(trial_of, board)
+    variant = [trial_of(f"s{s}", 0, "a_big", 0, row[1][0][0][0]) for s, row in enumerate(board)]
+    for entry in score([*trials, *variant], benchmark_of, mode, ("a_big",)).values():
+        for workload, time in entry.gated.items():
+            assert time == entry.time_to_target[workload] or time == np.inf
+        assert 0.0 <= entry.score <= 1.0
+
+
+def test_nan_is_never_reached(trial_of, benchmark_of):
+    for metric in ("accuracy", "loss"):
+        target = benchmark_of(metric=metric).workloads["toy"]
+        values = np.array([np.nan, np.inf, -np.inf])
+        assert not target.met(values).any()
+        assert np.isnan(target.best(values))

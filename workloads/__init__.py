@@ -1,0 +1,62 @@
+"""Workloads, one folder per family, found by name: adding one is adding a folder."""
+
+import dataclasses
+import importlib
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite import names as naming
+
+_FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The families: every folder here that holds a `workload.py`."""
+    return sorted(path.parent.name for path in _FOLDER.glob("*/workload.py"))
+
+
+def variants(family: str) -> list[str]:
+    """Full names of a family's variants, such as 'criteo1tb_layernorm'."""
+    return [f"{family}_{variant}" for variant in _module(family).VARIANTS]
+
+
+def check_name(name: str) -> str:
+    """`name` itself if it names a workload; imports a family only to look at its variants.
+
+    Raises ValueError with the nearest valid name.
+    """
+    family = _family(name)
+    if name == family or (family and name in variants(family)):
+        return name
+    return naming.check(name, names() + (variants(family) if family else []), "workload")
+
+
+def load(name: str, scale: str = "lite") -> Any:
+    """The workload `name` (a family or `<family>_<variant>`) at `scale`.
+
+    Raises ValueError for an unknown name or a scale the family does not have.
+    """
+    check_name(name)
+    family = _family(name)
+    module = _module(family)
+    naming.check(scale, module.SCALES, f"scale of workload {family!r}")
+    workload = module.SCALES[scale]
+    if name == family:
+        return workload
+    changes = module.VARIANTS[name.removeprefix(f"{family}_")]
+    return dataclasses.replace(
+        workload, name=name, config=dataclasses.replace(workload.config, **changes)
+    )
+
+
+def _family(name: str) -> str | None:
+    """The family whose name is the longest prefix of `name`, None if there is none."""
+    return max(
+        (family for family in names() if name == family or name.startswith(f"{family}_")),
+        key=len,
+        default=None,
+    )
+
+
+def _module(family: str) -> Any:
+    return importlib.import_module(f"workloads.{family}.workload")

@@ -1,0 +1,30 @@
+"""A small convolutional network for 8x8 grey images."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+
+
+@dataclasses.dataclass(frozen=True)
+class DigitsConfig:
+    """Sizes: channels of the two convolutions, width of the hidden layer, classes."""
+
+    channels: tuple[int, int] = (16, 32)
+    hidden: int = 64
+    num_classes: int = 10
+
+
+class ConvNet(nn.Module):
+    """Two (convolution, ReLU, average pool) blocks and two dense layers."""
+
+    config: DigitsConfig
+
+    @nn.compact
+    def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
+        x = x_BxHxWxC
+        for channels in self.config.channels:
+            x = nn.relu(nn.Conv(channels, (3, 3))(x))
+            x = nn.avg_pool(x, (2, 2), strides=(2, 2))
+        x = nn.relu(nn.Dense(self.config.hidden)(x.reshape(x.shape[0], -1)))
+        return nn.Dense(self.config.num_classes, name="output")(x)

@@ -1,0 +1,158 @@
+"""A decoder-only transformer language model with rotary positions and tied embeddings.
+
+Shape suffixes: B batch, T sequence, N = B * T, D model width, F hidden width, H heads, K width of a head, V vocabulary.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_EPS = 1e-6
+_INIT_STD = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class LMConfig:
+    """Sizes and switches of the model; the defaults are AlgoPerf's, i.e. the full scale.
+
+    Attributes:
+      dtype: of activations and matrix products; parameters and logits are always float32.
+      qk_norm: unit-length queries and keys with one learned scale per layer (Henry et al. 2020);
+        False divides by sqrt(head width) instead.
+      rotary: rotary positions (Su et al. 2021); False adds a learned embedding of each position.
+      gated_mlp: SiLU-gated (Shazeer 2020); False is a plain ReLU layer of the same hidden width.
+    """
+
+    vocab_size: int = 50_257
+    seq_len: int = 1024
+    d_model: int = 1024
+    num_heads: int = 8
+    num_layers: int = 12
+    mlp_hidden: int = 4096
+    rope_theta: float = 500_000.0
+    dtype: str = "bfloat16"
+    qk_norm: bool = True
+    rotary: bool = True
+    gated_mlp: bool = True
+
+
+class DecoderLM(nn.Module):
+    """Logits (B, T, V) in float32 of the token that follows each position of `tokens_BxT`.
+
+    Tokens are one axis N = B * T outside attention: XLA's CPU backend runs the backward pass of
+    matrix products on (B, T, D) arrays 1.5 times slower.
+    """
+
+    config: LMConfig
+
+    @nn.compact
+    def __call__(self, tokens_BxT: jax.Array) -> jax.Array:
+        cfg = self.config
+        token_embed = _embed(cfg, cfg.vocab_size, "token_embed")
+        x_NxD = token_embed(tokens_BxT.reshape(-1))
+        if not cfg.rotary:
+            positions_N = jnp.tile(jnp.arange(tokens_BxT.shape[1]), tokens_BxT.shape[0])
+            x_NxD += _embed(cfg, cfg.seq_len, "position_embed")(positions_N)
+        for layer in range(cfg.num_layers):
+            h_NxD = _rms_norm(cfg, f"attention_norm_{layer}")(x_NxD)
+            x_NxD += CausalAttention(cfg, name=f"attention_{layer}")(h_NxD, tokens_BxT.shape)
+            h_NxD = _rms_norm(cfg, f"mlp_norm_{layer}")(x_NxD)
+            x_NxD += MLP(cfg, name=f"mlp_{layer}")(h_NxD)
+        logits_NxV = token_embed.attend(_rms_norm(cfg, "final_norm")(x_NxD))
+        return logits_NxV.reshape(*tokens_BxT.shape, -1).astype(jnp.float32)
+
+
+class CausalAttention(nn.Module):
+    """Multi-head self-attention in which a position sees itself and what came before."""
+
+    config: LMConfig
+
+    @nn.compact
+    def __call__(self, x_NxD: jax.Array, shape_BxT: tuple[int, int]) -> jax.Array:
+        cfg = self.config
+        heads = (*shape_BxT, cfg.num_heads, cfg.d_model // cfg.num_heads)
+        q_BxHxTxK, k_BxHxTxK, v_BxHxTxK = (
+            _dense(cfg, cfg.d_model, name)(x_NxD).reshape(heads).swapaxes(1, 2)
+            for name in ("query", "key", "value")
+        )
+        if cfg.rotary:
+            q_BxHxTxK, k_BxHxTxK = (rotate(x, cfg.rope_theta) for x in (q_BxHxTxK, k_BxHxTxK))
+        if cfg.qk_norm:
+            q_BxHxTxK, k_BxHxTxK = QueryKeyNorm(cfg.seq_len, name="qk_norm")(q_BxHxTxK, k_BxHxTxK)
+        else:
+            q_BxHxTxK *= heads[-1] ** -0.5
+        y_BxHxTxK = causal_attention(q_BxHxTxK, k_BxHxTxK, v_BxHxTxK)
+        return _residual_dense(cfg, "out")(y_BxHxTxK.swapaxes(1, 2).reshape(x_NxD.shape))
+
+
+class QueryKeyNorm(nn.Module):
+    """Unit-length queries and keys, queries times a learned scale that starts at log2(T^2 - T)."""
+
+    seq_len: int
+
+    @nn.compact
+    def __call__(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+        start = float(np.log2(self.seq_len**2 - self.seq_len))
+        scale = self.param("scale", nn.initializers.constant(start), ())
+        return (_unit(q) * scale).astype(q.dtype), _unit(k).astype(k.dtype)
+
+
+class MLP(nn.Module):
+    """Position-wise layer: SiLU-gated, or plain ReLU."""
+
+    config: LMConfig
+
+    @nn.compact
+    def __call__(self, x_NxD: jax.Array) -> jax.Array:
+        cfg = self.config
+        h_NxF = _dense(cfg, cfg.mlp_hidden, "up")(x_NxD)
+        if cfg.gated_mlp:
+            h_NxF *= nn.silu(_dense(cfg, cfg.mlp_hidden, "gate")(x_NxD))
+        else:
+            h_NxF = nn.relu(h_NxF)
+        return _residual_dense(cfg, "down")(h_NxF)
+
+
+def rotate(x_BxHxTxK: jax.Array, theta: float) -> jax.Array:
+    """Queries or keys turned by their position: pair (i, i + K/2) by the angle t * theta^(-2i/K)."""
+    half = x_BxHxTxK.shape[-1] // 2
+    frequencies = theta ** (-np.arange(half) / half)
+    angles_TxK = np.outer(np.arange(x_BxHxTxK.shape[2]), frequencies)
+    cos, sin = np.cos(angles_TxK, dtype=np.float32), np.sin(angles_TxK, dtype=np.float32)
+    x1, x2 = jnp.split(x_BxHxTxK.astype(jnp.float32), 2, axis=-1)
+    turned = jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1)
+    return turned.astype(x_BxHxTxK.dtype)
+
+
+def causal_attention(q_BxHxTxK: jax.Array, k_BxHxTxK: jax.Array, v_BxHxTxK: jax.Array) -> jax.Array:
+    """Values (B, H, T, K) averaged under softmax(q k^T), later positions left out; no scaling."""
+    scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q_BxHxTxK, k_BxHxTxK).astype(jnp.float32)
+    seen_TxT = np.tril(np.ones(scores_BxHxTxT.shape[-2:], bool))
+    weights_BxHxTxT = jax.nn.softmax(jnp.where(seen_TxT, scores_BxHxTxT, -1e30))
+    return jnp.einsum("bhts,bhsk->bhtk", weights_BxHxTxT.astype(v_BxHxTxK.dtype), v_BxHxTxK)
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    x = x.astype(jnp.float32)
+    return x * jax.lax.rsqrt(jnp.square(x).sum(axis=-1, keepdims=True) + _EPS)
+
+
+def _embed(cfg: LMConfig, size: int, name: str) -> nn.Embed:
+    init = nn.initializers.normal(_INIT_STD)
+    return nn.Embed(size, cfg.d_model, dtype=cfg.dtype, embedding_init=init, name=name)
+
+
+def _rms_norm(cfg: LMConfig, name: str) -> nn.Module:
+    return nn.RMSNorm(epsilon=_EPS, dtype=cfg.dtype, name=name)
+
+
+def _dense(cfg: LMConfig, features: int, name: str, std: float = _INIT_STD) -> nn.Module:
+    init = nn.initializers.normal(std)
+    return nn.Dense(features, use_bias=False, dtype=cfg.dtype, kernel_init=init, name=name)
+
+
+def _residual_dense(cfg: LMConfig, name: str) -> nn.Module:
+    return _dense(cfg, cfg.d_model, name, std=_INIT_STD / (2 * cfg.num_layers) ** 0.5)
