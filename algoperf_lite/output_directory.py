@@ -93,6 +93,7 @@ def _lock(path: Path) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        file.close()
         raise ValueError(
             f"output directory {str(path)!r} is in use by another run; "
             "wait for it or choose another --output_dir"

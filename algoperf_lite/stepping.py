@@ -115,7 +115,7 @@ class Training:
         )
         (loss, model_state), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
         if "grad_clip" in traced:
-            norm = jnp.maximum(optax.global_norm(grads), 1e-12)
+            norm = jnp.maximum(optax.tree.norm(grads), 1e-12)
             scale = jnp.minimum(1.0, traced["grad_clip"] / norm)
             grads = jax.tree.map(lambda g: g * scale, grads)
         updates, optimizer_state = self._optimizer(traced).update(

@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parent / "benchmarks"
 # stated once more here. Every other metric (accuracy, ssim, bleu, ...) is better when higher.
 LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
 
+DEFAULT_REFERENCE = {"lite": "nadamw"}  # for a benchmark file that names no reference
+
 
 @dataclass(frozen=True)
 class Target:
@@ -62,6 +64,7 @@ class Benchmark:
     workloads: Mapping[str, Target]
     rulesets: Mapping[str, Ruleset]
     source: str = ""
+    reference: str | None = None  # the submission that speedups and field-free scores refer to
 
     @property
     def scored_workloads(self) -> tuple[str, ...]:
@@ -131,8 +134,9 @@ def _parse(content: dict, stem: str) -> Benchmark:
         )
         for name, entry in content["workloads"].items()
     }
+    name = content.get("name", stem)
     return Benchmark(
-        name=content.get("name", stem),
+        name=name,
         base_workloads=tuple(content["base_workloads"]),
         held_out_workloads=tuple(content.get("held_out_workloads", ())),
         workloads=targets,
@@ -141,6 +145,7 @@ def _parse(content: dict, stem: str) -> Benchmark:
             for name, r in content.get("rulesets", {}).items()
         },
         source=content.get("source", ""),
+        reference=content.get("reference", DEFAULT_REFERENCE.get(name)),
     )
 
 

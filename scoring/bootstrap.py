@@ -1,4 +1,4 @@
-"""How sure a score is: resample studies, then the trials within, and score every resample."""
+"""How sure a number is: resample studies, then the trials within, and compute it again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from zlib import crc32
 
 import numpy as np
 
-from scoring.benchmark import Benchmark
-from scoring.profile import gate, ratios, scores
 from scoring.times import Cell
 
 NUM_RESAMPLES = 2000
 COVERAGE = 0.95
+Limits = tuple[float, float] | tuple[None, None]
 
 
 def resampled_times(cell: Cell, rng: np.random.Generator, num: int) -> np.ndarray:
@@ -29,19 +28,17 @@ def resampled_times(cell: Cell, rng: np.random.Generator, num: int) -> np.ndarra
     # ((n - k) / n)^n, so one uniform number inverts to that rank: no n draws needed.
     rank_NS = (n_NS * (1.0 - rng.random(study_NS.shape) ** (1.0 / n_NS))).astype(np.int64)
     times_NS = np.sort(values_ST[study_NS, np.minimum(rank_NS, n_NS - 1)], axis=-1)
-    return (times_NS[:, (len(cell) - 1) // 2] + times_NS[:, len(cell) // 2]) / 2
+    return times_NS[:, (len(cell) - 1) // 2] / 2 + times_NS[:, len(cell) // 2] / 2
 
 
-def intervals(
+def resample(
     cells: Mapping[tuple[str, str], Cell],
     submissions: Sequence[str],
-    workloads: tuple[str, ...],
-    benchmark: Benchmark,
-    mode: str,
+    workloads: Sequence[str],
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper 95% limits of every submission's score, each (S,)."""
+) -> np.ndarray:
+    """Bootstrap values of every time to target, (N, S, W); inf where there is no data."""
     times_NSW = np.empty((num_resamples, len(submissions), len(workloads)))
     for s, submission in enumerate(submissions):
         for w, workload in enumerate(workloads):
@@ -50,8 +47,20 @@ def intervals(
             times_NSW[:, s, w] = resampled_times(
                 cells.get((submission, workload), ()), np.random.default_rng(key), num_resamples
             )
-    gated_NSB, _ = gate(times_NSW, workloads, benchmark)
-    score_NS = scores(ratios(gated_NSB), mode)
+    return times_NSW
+
+
+def limits(values_N: np.ndarray, point: float) -> Limits:
+    """The 95% percentile interval of resampled values, (None, None) where it cannot be told.
+
+    NaN stands for a resample in which the number does not exist; a few may be missing, but not
+    more than one tail holds.
+    """
     tail = (1.0 - COVERAGE) / 2
-    low_S, high_S = np.quantile(score_NS, (tail, 1.0 - tail), axis=0)
-    return low_S, high_S
+    known_N = values_N[~np.isnan(values_N)]
+    if len(known_N) < (1.0 - tail) * len(values_N):
+        return None, None
+    low, high = np.quantile(known_N, (tail, 1.0 - tail))
+    # A resample of trials can lose the best one and never gain a better, so resampled times lean
+    # to the slow side; an interval that excludes the very number it qualifies would mislead.
+    return float(min(low, point)), float(max(high, point))

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring import profile
-from scoring.benchmark import Benchmark, Target
-from scoring.bootstrap import intervals
+from scoring.benchmark import Target
+from scoring.bootstrap import limits
+from scoring.field import Field
 from scoring.logs import Trial
-from scoring.protocol import Protocol
-from scoring.times import Cell, cells, median_over_studies, outcome
-
-Cells = Mapping[tuple[str, str], Cell]
+from scoring.times import outcome
 
 
 @dataclass(frozen=True)
@@ -36,102 +34,77 @@ class Entry:
     rho: np.ndarray  # (T,) performance profile on the leaderboard's tau
 
 
-def build(
-    trials: Sequence[Trial],
-    columns: tuple[str, ...],
-    benchmark: Benchmark,
-    protocol: Protocol,
-) -> tuple[Entry, ...]:
-    """Entries for all submissions, sorted by score, then name; columns: workloads to score."""
-    targets = {name: benchmark.workloads[name] for name in columns}
-    # Also a submission with no scored workload stands on the board, with 0.
-    submissions = sorted({trial.submission for trial in trials})
-    found = cells(trials, targets, protocol.mode, protocol.by)
-    steps = cells(trials, targets, protocol.mode, "steps")
-    times = [[median_over_studies(found.get((s, w), ())) for w in columns] for s in submissions]
-    gated_SB, base = profile.gate(np.array(times), columns, benchmark)
+def build(field: Field, trials: Sequence[Trial], score_NS: np.ndarray | None) -> tuple[Entry, ...]:
+    """Entries of all submissions of the field, sorted by score, then name.
+
+    Args:
+      score_NS: the scores of N resamples, see `resampled_scores`.
+    """
+    gated_SB, base = profile.gate(field.times_SW, field.workloads, field.benchmark)
     ratios_SB = profile.ratios(gated_SB)
-    score_S = profile.scores(ratios_SB, protocol.mode)
+    score_S = profile.scores(ratios_SB, field.mode)
     rho_ST = profile.rho(ratios_SB, profile.tau_grid())
-    limits = _limits(found, submissions, columns, benchmark, protocol, score_S)
+    targets = {name: field.benchmark.workloads[name] for name in field.workloads}
+    groups = _grouped(trials, targets)
     entries = []
-    for i, (name, (low, high)) in enumerate(zip(submissions, limits, strict=True)):
-        own = [t for t in trials if t.submission == name and t.workload in targets]
+    for i, name in enumerate(field.submissions):
+        low = high = None
+        if score_NS is not None and field.can_tell(i):
+            low, high = limits(score_NS[:, i], float(score_S[i]))
+        own = groups.get(name, {})
         entries.append(
             Entry(
                 submission=name,
                 score=float(score_S[i]),
                 low=low,
                 high=high,
-                num_studies=_num_studies(found, name),
-                time_to_target=_medians(found, name),
-                steps_to_target=_medians(steps, name),
+                num_studies=int(field.num_studies_S[i]),
+                time_to_target=_logged(field.workloads, field.times_SW[i]),
+                steps_to_target=_logged(field.workloads, field.steps_SW[i]),
                 ratio_to_best=dict(zip(base, ratios_SB[i].tolist(), strict=True)),
                 gated=dict(zip(base, gated_SB[i].tolist(), strict=True)),
-                statuses=_statuses(own, targets),
-                best=_best(own, targets),
+                statuses={w: _statuses(group, targets[w]) for w, group in own.items()},
+                best={w: _best(group, targets[w]) for w, group in own.items()},
                 rho=rho_ST[i],
             )
         )
-    return tuple(sorted(entries, key=lambda entry: (-entry.score, entry.submission)))
+    # Rounded: equal scores may differ in the last bits, as their sums run in another order.
+    return tuple(sorted(entries, key=lambda entry: (-round(entry.score, 12), entry.submission)))
 
 
-def _limits(
-    found: Cells,
-    submissions: Sequence[str],
-    columns: tuple[str, ...],
-    benchmark: Benchmark,
-    protocol: Protocol,
-    score_S: np.ndarray,
-) -> list[tuple[float, float] | tuple[None, None]]:
-    """Interval of each submission's score, (None, None) where one study cannot tell."""
-    if all(_num_studies(found, name) < 2 for name in submissions):
-        return [(None, None)] * len(submissions)
-    low_S, high_S = intervals(found, submissions, columns, benchmark, protocol.mode)
-    # A resample of trials can lose the best one and never gain a better, so resampled times lean
-    # to the slow side; an interval that excludes the very score it qualifies would mislead.
-    low_S, high_S = np.minimum(low_S, score_S), np.maximum(high_S, score_S)
-    return [
-        (float(low), float(high)) if _num_studies(found, name) > 1 else (None, None)
-        for name, low, high in zip(submissions, low_S, high_S, strict=True)
-    ]
+def resampled_scores(field: Field) -> np.ndarray | None:
+    """The score of every submission in every bootstrap resample, (N, S); None without any."""
+    if field.resamples_NSW is None:
+        return None
+    gated_NSB, _ = profile.gate(field.resamples_NSW, field.workloads, field.benchmark)
+    return profile.scores(profile.ratios(gated_NSB), field.mode)
 
 
-def _num_studies(found: Cells, submission: str) -> int:
-    """The least number of studies over the scored workloads that the submission was logged on."""
-    return min((len(cell) for (name, _), cell in found.items() if name == submission), default=0)
+def _logged(workloads: Sequence[str], values_W: np.ndarray) -> dict[str, float]:
+    """Values by workload, without those on which there is no data."""
+    pairs = zip(workloads, values_W.tolist(), strict=True)
+    return {name: value for name, value in pairs if not np.isnan(value)}
 
 
-def _medians(found: Cells, submission: str) -> dict[str, float]:
-    """Median over studies by workload."""
-    return {
-        workload: median_over_studies(cell)
-        for (name, workload), cell in found.items()
-        if name == submission
-    }
-
-
-def _by_workload(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """The trials of each workload, in their order."""
-    groups: dict[str, list[Trial]] = {}
+def _grouped(
+    trials: Sequence[Trial], targets: Mapping[str, Target]
+) -> dict[str, dict[str, list[Trial]]]:
+    """Trials on workloads that have a target here, by submission and workload."""
+    groups: dict[str, dict[str, list[Trial]]] = {}
     for trial in trials:
-        groups.setdefault(trial.workload, []).append(trial)
+        if trial.workload in targets:
+            own = groups.setdefault(trial.submission, {})
+            own.setdefault(trial.workload, []).append(trial)
     return groups
 
 
-def _statuses(trials: Sequence[Trial], targets: Mapping[str, Target]) -> dict[str, dict[str, int]]:
-    """How many trials ended in which way, by workload."""
-    return {
-        workload: dict(Counter(outcome(trial, targets[workload]) for trial in group))
-        for workload, group in _by_workload(trials).items()
-    }
+def _statuses(trials: Sequence[Trial], target: Target) -> dict[str, int]:
+    """How many trials ended in which way."""
+    return dict(Counter(outcome(trial, target) for trial in trials))
 
 
-def _best(trials: Sequence[Trial], targets: Mapping[str, Target]) -> dict[str, float]:
-    """Best validation metric over valid trials, by workload; NaN where none is finite."""
-    return {
-        workload: targets[workload].best(
-            np.concatenate([trial.metric for trial in group if trial.status != "invalid"] or [[]])
-        )
-        for workload, group in _by_workload(trials).items()
-    }
+def _best(trials: Sequence[Trial], target: Target) -> float:
+    """Best validation metric over valid trials; NaN where none is finite."""
+    return target.best(
+        np.concatenate([trial.metric for trial in trials if trial.status != "invalid"] or [[]])
+    )

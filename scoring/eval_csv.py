@@ -29,6 +29,9 @@ def read_columns(
     positions = {name: header.index(name) for name in wanted if name in header}
     if not positions:
         return {}, (*remarks, ("not_a_log", f"the header has none of {', '.join(wanted)}"))
+    for name in positions:
+        if header.count(name) > 1:
+            remarks.append(("repeated_column", f"{header.count(name)} columns {name}: first read"))
     rows = [line.split(b",") for line in lines[1:] if line]
     if tail:
         rows += _whole_part(tail, len(header), max(positions.values()))
@@ -37,9 +40,11 @@ def read_columns(
         remarks.append(("bad_row", f"{bad_rows} rows without {len(header)} cells left out"))
     if not columns:
         return {}, (*remarks, ("empty_csv", "no row below the header"))
+    # Python reads 1_0 as ten; only the header should have an underscore.
+    plain = data.find(b"_", len(lines[0])) < 0
     arrays = {}
     for name, position in positions.items():
-        arrays[name], bad_cells = _numbers(columns[position])
+        arrays[name], bad_cells = _numbers(columns[position], plain)
         if bad_cells:
             remarks.append(("bad_cell", f"{bad_cells} cells of {name} are not numbers"))
     return arrays, tuple(remarks)
@@ -65,12 +70,13 @@ def _transpose(rows: list[list[bytes]], width: int) -> tuple[list[tuple[bytes, .
     return list(zip(*good, strict=True)), len(rows) - len(good)
 
 
-def _numbers(cells: Sequence[bytes]) -> tuple[np.ndarray, int]:
+def _numbers(cells: Sequence[bytes], plain: bool) -> tuple[np.ndarray, int]:
     """The cells as float64 with NaN for those that are empty or junk, and the number of junk."""
-    try:
-        return np.fromiter(map(float, cells), np.float64, len(cells)), 0
-    except ValueError:
-        pass
+    if plain:
+        try:
+            return np.fromiter(map(float, cells), np.float64, len(cells)), 0
+        except ValueError:
+            pass
     values = np.full(len(cells), np.nan)
     junk = 0
     for i, cell in enumerate(cells):
@@ -78,7 +84,7 @@ def _numbers(cells: Sequence[bytes]) -> tuple[np.ndarray, int]:
         if not text:
             continue
         try:
-            values[i] = float(text)
+            values[i] = float(text.replace(b"_", b"?"))
         except ValueError:
             junk += 1
     return values, junk

@@ -5,19 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import field as datafield
 from pathlib import Path
 
 import numpy as np
 
 from scoring import benchmark as benchmarks
-from scoring import logs, profile
+from scoring import budgets, evenness, field_free, logs, profile, ranks, speedups
+from scoring import field as fields
 from scoring.benchmark import Benchmark
-from scoring.entries import Entry, build
+from scoring.budgets import AtBudget
+from scoring.entries import Entry, build, resampled_scores
+from scoring.field import Field
+from scoring.field_free import FieldFree
 from scoring.logs import Oddity, Trial
 from scoring.protocol import UNITS, Protocol, check
+from scoring.ranks import Ranks
+from scoring.speedups import Speedups
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leaderboard:
     """Submissions scored together, best first; a score depends on the others on the board."""
 
@@ -31,6 +38,12 @@ class Leaderboard:
     timing: tuple[str, ...]
     fingerprints: tuple[str, ...]
     oddities: tuple[Oddity, ...]
+    reference: str | None  # None: neither asked for, nor is the benchmark's on the board
+    speedups: Speedups | None  # None without a reference
+    field_free: FieldFree | None  # None also if the reference was run on no scored workload
+    ranks: Ranks
+    at_budget: tuple[AtBudget, ...]
+    trials: tuple[Trial, ...] = datafield(repr=False)  # on scored workloads: for curves
 
     @property
     def unit(self) -> str:
@@ -77,6 +90,10 @@ class Leaderboard:
             "timing": list(self.timing),
             "fingerprints": list(self.fingerprints),
             "oddities": [asdict(oddity) for oddity in self.oddities],
+            "speedup": None if self.speedups is None else self.speedups.to_json(),
+            "field_free": None if self.field_free is None else self.field_free.to_json(),
+            **self.ranks.to_json(),
+            "at_budget": budgets.to_json(names, self.at_budget),
         }
 
 
@@ -91,19 +108,21 @@ def score(
     strict: bool = False,
     allow_mixed_hardware: bool = False,
     allow_mixed_timing: bool = False,
+    reference: str | None = None,
 ) -> Leaderboard:
     """The leaderboard of every submission logged under a directory.
 
     Args:
       benchmark: name, path of a JSON file, or a Benchmark.
-      ruleset, mode, by, only_present: see `Protocol`.
+      ruleset, mode, by, only_present, reference: see `Protocol`.
       strict: raise ValueError unless every submission has the ruleset's studies and trials.
       allow_mixed_hardware, allow_mixed_timing: compare wall times of unlike fingerprints, or
         replayed with measured ones, where otherwise ValueError is raised.
     Raises ValueError also for an unknown name and for a tree without a readable trial.
     """
     protocol = Protocol(
-        ruleset, mode, by, only_present, strict, allow_mixed_hardware, allow_mixed_timing
+        *(ruleset, mode, by, only_present, strict),
+        *(allow_mixed_hardware, allow_mixed_timing, reference),
     )
     if not isinstance(benchmark, Benchmark):
         benchmark = benchmarks.load(benchmark)
@@ -126,28 +145,68 @@ def score_trials(
     every = sorted(trials, key=lambda t: (t.submission, t.study, t.workload, t.trial))
     scored = [trial for trial in every if trial.workload in benchmark.scored_workloads]
     logged = {trial.workload for trial in scored}
-    missing = tuple(name for name in benchmark.scored_workloads if name not in logged)
     columns = tuple(
         name for name in benchmark.scored_workloads if name in logged or not protocol.only_present
     )
-    base = tuple(name for name in columns if name in benchmark.base_workloads)
-    if not scored or not base:
+    if not scored or not set(columns) & set(benchmark.base_workloads):
         raise ValueError(
             f"no trial on a base workload of benchmark {benchmark.name!r}; expected one of "
             f"{', '.join(benchmark.base_workloads)}, so run one or choose another benchmark"
         )
-    uneven = check(every, benchmark, protocol)
+    check(every, benchmark, protocol)
+    return _assemble(every, scored, columns, benchmark, protocol, oddities)
+
+
+def _assemble(
+    every: Sequence[Trial],
+    scored: Sequence[Trial],
+    columns: tuple[str, ...],
+    benchmark: Benchmark,
+    protocol: Protocol,
+    oddities: Iterable[Oddity],
+) -> Leaderboard:
+    """All views of the trials; columns: the workloads that take part."""
+    targets = {name: benchmark.workloads[name] for name in columns}
+    field = fields.of(every, columns, benchmark, protocol)
+    score_NS = resampled_scores(field)
+    entries = build(field, every, score_NS)
+    reference = protocol.reference or benchmark.reference
+    reference = reference if reference in field.submissions else None
+    ties = evenness.order_sensitive(scored, targets, protocol.by)
+    logged = {trial.workload for trial in scored}
     return Leaderboard(
         benchmark=benchmark,
         protocol=protocol,
-        workloads=base,
-        held_out=tuple(name for name in columns if name not in base),
-        missing_workloads=missing,
-        entries=build(every, columns, benchmark, protocol),
+        workloads=field.base,
+        held_out=tuple(name for name in columns if name not in field.base),
+        missing_workloads=tuple(n for n in benchmark.scored_workloads if n not in logged),
+        entries=entries,
         tau=profile.tau_grid(),
         timing=tuple(sorted({t.timing for t in scored} - {None})),
         fingerprints=tuple(sorted({t.fingerprint_key for t in scored} - {None})),
-        oddities=(*oddities, *_not_scored(every, benchmark), *uneven),
+        oddities=(
+            *oddities,
+            *_not_scored(every, benchmark),
+            *evenness.uneven(scored, benchmark),
+            *(ties if protocol.mode == "official" else ()),
+        ),
+        reference=reference,
+        speedups=speedups.against(field, reference) if reference else None,
+        field_free=field_free.score(field, reference) if reference else None,
+        ranks=_ranks(field, entries, score_NS),
+        at_budget=budgets.at_budgets(scored, targets),
+        trials=tuple(scored),
+    )
+
+
+def _ranks(field: Field, entries: Sequence[Entry], score_NS: np.ndarray | None) -> Ranks:
+    """The ranks of the entries, in their order."""
+    rows = [field.submissions.index(entry.submission) for entry in entries]
+    return ranks.compare(
+        [entry.submission for entry in entries],
+        np.array([entry.score for entry in entries]),
+        None if score_NS is None else score_NS[:, rows],
+        np.array([field.can_tell(row) for row in rows]),
     )
 
 

@@ -6,7 +6,6 @@ Layout: `<dir>/<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/`, in e
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -15,17 +14,27 @@ from pathlib import Path
 
 import numpy as np
 
-from scoring.eval_csv import Remark, read_columns
+from scoring.trial_files import (
+    CLOCK,
+    FAILURES,
+    SCORE,
+    STATUSES,
+    STEP,
+    contradictions,
+    read_evaluations,
+    read_info,
+)
 
-FAILURES = ("diverged", "out_of_memory", "crashed", "timed_out", "invalid")
-STATUSES = ("reached", "not_reached", *FAILURES)
-STEP, CLOCK, SCORE = "global_step", "accumulated_submission_time", "score"
+__all__ = ["FAILURES", "STATUSES", "Oddity", "Trial", "read"]
+
 # Only canonical numbers: beside study_1, a study_01 is a stray folder and not a second study 1.
 _STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
 _WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
 _TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
 # What the harness itself keeps beside the submissions; hidden entries are never looked at.
-_FURNITURE = frozenset({"experiment.json"})
+_FURNITURE = frozenset(
+    {"experiment.json", "calibration.txt", "profile.svg", "profile.png", "report.html", "figures"}
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,14 @@ def _natural(text: str) -> tuple[int, str]:
     return (int(text) if text.isdecimal() else 0, text)
 
 
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether it is a folder or a link to one; a link that leads in a circle is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 class _Reader:
     """One walk over one tree; collects oddities as it goes."""
 
@@ -132,22 +149,14 @@ class _Reader:
     ) -> Trial:
         """One trial from its two files, each of which may be absent or damaged."""
         metric = f"validation/{self.metrics[workload]}"
-        columns: dict[str, np.ndarray] = {}
-        remarks: tuple[Remark, ...] = ()
-        csv = f"{path}/eval_measurements.csv"
-        try:
-            with open(csv, "rb") as file:
-                columns, remarks = read_columns(file.read(), (STEP, CLOCK, SCORE, metric))
-        except FileNotFoundError:
-            self._note("missing_csv", csv, "no evaluation log: the trial counts as not reached")
-        except OSError as error:
-            self._note("unreadable_csv", csv, f"{type(error).__name__}: {error.strerror}")
+        columns, remarks = read_evaluations(f"{path}/eval_measurements.csv", metric)
+        info, info_remarks = read_info(f"{path}/trial.json")
+        place = {"submission": submission, "study": study, "workload": workload, "trial": trial}
         for kind, detail in remarks:
-            self._note(kind, csv, detail)
-        rows = len(next(iter(columns.values()))) if columns else 0
-        unknown = np.full(rows, np.nan)
-        if rows:
-            self._note_columns(columns, metric, csv)
+            self._note(kind, f"{path}/eval_measurements.csv", detail)
+        for kind, detail in (*info_remarks, *contradictions(info, place, columns)):
+            self._note(kind, f"{path}/trial.json", detail)
+        unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
         return Trial(
             *(submission, study, workload, framework, trial),
             path=self._relative(path),
@@ -155,63 +164,41 @@ class _Reader:
             seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
             score=columns.get(SCORE, unknown),
             metric=columns.get(metric, unknown),
-            info=self._info(f"{path}/trial.json"),
+            info=info,
         )
-
-    def _note_columns(self, columns: Mapping[str, np.ndarray], metric: str, csv: str) -> None:
-        """Record missing columns and clocks that run backwards."""
-        for name in (STEP, CLOCK, SCORE, metric):
-            if name not in columns:
-                repair = f"; {SCORE} read instead" if name == CLOCK and SCORE in columns else ""
-                self._note("missing_column", csv, f"no column {name}{repair}")
-        for name in (STEP, CLOCK):
-            values = columns.get(name)
-            if values is not None and (values[1:] < values[:-1]).any():
-                self._note("runs_backwards", csv, f"{name} falls from one row to the next")
-
-    def _info(self, path: str) -> dict:
-        """The content of trial.json, {} where there is none or it is damaged."""
-        try:
-            with open(path, "rb") as file:
-                info = json.loads(file.read())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError) as error:
-            self._note("bad_trial_json", path, f"{type(error).__name__}: {error}")
-            return {}
-        if not isinstance(info, dict):
-            self._note("bad_trial_json", path, "not a JSON object")
-            return {}
-        if info.get("status") not in STATUSES:
-            self._note("unknown_status", path, f"{info.get('status')!r}: judged by its rows")
-        return info
 
     def _submissions(self) -> list[str]:
         """Names of the folders in the root that hold at least one study, sorted."""
         found = []
-        with os.scandir(self.root) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith(".") or entry.name in _FURNITURE:
-                    continue
-                if entry.is_dir() and any(map(_STUDY.fullmatch, os.listdir(entry.path))):
-                    found.append(entry.name)
-                else:
-                    self._note("stray", entry.path, "not a folder with study_<i> inside")
+        for entry in sorted(self._entries(self.root), key=lambda entry: entry.name):
+            inside = self._entries(entry.path) if _is_folder(entry) else ()
+            if any(_STUDY.fullmatch(study.name) for study in inside):
+                found.append(entry.name)
+            elif entry.name not in _FURNITURE:
+                self._note("stray", entry.path, "not a folder with study_<i> inside")
         return found
 
     def _children(self, folder: str, pattern: re.Pattern) -> list[tuple[str, re.Match]]:
         """Sub-folders whose whole name matches, sorted naturally; anything else is odd."""
         found = []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                match = pattern.fullmatch(entry.name)
-                if match and entry.is_dir():
-                    found.append((entry.name, match))
-                elif not entry.name.startswith("."):
-                    self._note("stray", entry.path, f"not a folder named {pattern.pattern}")
+        for entry in self._entries(folder):
+            match = pattern.fullmatch(entry.name)
+            if match and _is_folder(entry):
+                found.append((entry.name, match))
+            else:
+                self._note("stray", entry.path, f"not a folder named {pattern.pattern}")
         if not found:
             self._note("empty_folder", folder, f"no folder named {pattern.pattern} inside")
         return sorted(found, key=lambda item: _natural(item[1][1]))
+
+    def _entries(self, folder: str) -> list[os.DirEntry]:
+        """What is in a folder and not hidden; nothing, and an oddity, if it cannot be listed."""
+        try:
+            with os.scandir(folder) as entries:
+                return [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            self._note("unreadable_folder", folder, f"{type(error).__name__}: {error.strerror}")
+            return []
 
     def _note(self, kind: str, path: str, detail: str) -> None:
         self.oddities.append(Oddity(kind, self._relative(path), detail))
@@ -224,7 +211,7 @@ class _Reader:
         expected = "<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/eval_measurements.csv"
         if not os.path.isdir(self.root):
             return f"{self.root!r} is not a directory; give one that holds {expected}"
-        if any(map(_STUDY.fullmatch, os.listdir(self.root))):
+        if any(_STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
             return f"{self.root!r} is the folder of one submission; give the folder above it"
         unknown = sorted({o.detail for o in self.oddities if o.kind == "unknown_workload"})
         if unknown:

@@ -21,12 +21,16 @@ def tau_grid() -> np.ndarray:
 
 
 def gate(
-    times_SW: np.ndarray, workloads: tuple[str, ...], benchmark: Benchmark
+    times_SW: np.ndarray,
+    workloads: tuple[str, ...],
+    benchmark: Benchmark,
+    yardstick_W: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Times that may earn credit, (..., S, B), and the names of their columns.
 
     AlgoPerf v0.5's order: a variant counts only where its base was reached; no time above four
-    times the fastest counts; a base counts only where its variant does.
+    times the fastest counts; a base counts only where its variant does. With a yardstick, (..., W),
+    its times take the place of the fastest; NaN there sets no limit.
     """
     times_SW = np.where(np.isnan(times_SW), np.inf, times_SW)
     column = {name: i for i, name in enumerate(workloads)}
@@ -38,8 +42,12 @@ def gate(
     ]
     for v, b in pairs:
         times_SW[..., v] = np.where(np.isinf(times_SW[..., b]), np.inf, times_SW[..., v])
-    fastest_W = times_SW.min(axis=-2, keepdims=True)
-    times_SW = np.where(times_SW > GATE_FACTOR * fastest_W, np.inf, times_SW)
+    if yardstick_W is None:
+        fastest_W = times_SW.min(axis=-2, keepdims=True)
+    else:
+        fastest_W = np.nan_to_num(yardstick_W, nan=np.inf, posinf=np.inf)[..., None, :]
+    # Divided, not multiplied: exact for a power of two, and nothing overflows.
+    times_SW = np.where(times_SW / GATE_FACTOR > fastest_W, np.inf, times_SW)
     for v, b in pairs:
         times_SW[..., b] = np.where(np.isinf(times_SW[..., v]), np.inf, times_SW[..., b])
     return times_SW[..., [column[name] for name in base]], tuple(base)

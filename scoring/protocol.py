@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scoring.benchmark import Benchmark, nearest
-from scoring.logs import Oddity, Trial
+from scoring.logs import Trial
 
 MODES = ("exact", "official")
 UNITS = {"time": "seconds", "steps": "steps"}
@@ -18,6 +18,8 @@ class Protocol:
 
     mode: "exact" (earliest time per study, closed-form score) or "official" (as AlgoPerf's scorer
     computes it). by: "time" or "steps". only_present: leave out workloads that no log mentions.
+    reference: submission that speedups and field-free scores refer to; None: the benchmark's, if
+    it is on the board.
     """
 
     ruleset: str = "external"
@@ -27,15 +29,18 @@ class Protocol:
     strict: bool = False
     allow_mixed_hardware: bool = False
     allow_mixed_timing: bool = False
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         nearest(self.mode, MODES, "scoring mode")
         nearest(self.by, UNITS, "quantity to score by")
 
 
-def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> tuple[Oddity, ...]:
-    """Raise ValueError if the protocol forbids comparing these trials; else what looks uneven."""
+def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> None:
+    """Raise ValueError if the protocol forbids comparing these trials."""
     submissions = sorted({trial.submission for trial in trials})
+    if protocol.reference is not None:
+        nearest(protocol.reference, submissions, "reference submission")
     trials = [trial for trial in trials if trial.workload in benchmark.scored_workloads]
     if protocol.by == "time":
         if not protocol.allow_mixed_hardware:
@@ -59,13 +64,12 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
             f"{benchmark.name!r}: {'; '.join(violations)}; run what is missing or score without "
             "strict"
         )
-    return tuple(_uneven(trials))
 
 
 def _refuse_mixture(found: Iterable[tuple[str | None, str]], what: str, advice: str) -> None:
     """Raise ValueError that names two different values and a trial of each."""
     # A trial that does not tell (AlgoPerf's logs, a run still in progress) contradicts nobody;
-    # `_uneven` names it.
+    # `evenness` names it.
     first_seen: dict[str, str] = {}
     for value, path in found:
         if value is not None:
@@ -101,25 +105,3 @@ def _violations(
                         f"{submission}/study_{study}/{workload} has {num} trials, "
                         f"expected {ruleset.num_trials}"
                     )
-
-
-def _uneven(trials: Sequence[Trial]) -> Iterable[Oddity]:
-    """What trial.json tells is not equal among trials that a reader would take for equals."""
-    keys = {trial.fingerprint_key for trial in trials}
-    if None in keys and len(keys) > 1:
-        for trial in trials:
-            if trial.fingerprint_key is None:
-                yield Oddity("unknown_hardware", trial.path, "no fingerprint, unlike other trials")
-    for name, group in (
-        ("scale", "workload"),
-        ("data_sha256", "workload"),
-        ("submission_sha256", "submission"),
-    ):
-        seen: dict[tuple[str, str], set[str]] = {}
-        for trial in trials:
-            if trial.info.get(name) is not None:
-                key = (group, getattr(trial, group))
-                seen.setdefault(key, set()).add(str(trial.info[name]))
-        for (_, owner), values in seen.items():
-            if len(values) > 1:
-                yield Oddity(f"mixed_{name}", owner, f"{len(values)} different values of {name}")

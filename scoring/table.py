@@ -40,6 +40,17 @@ def render(leaderboard: Leaderboard, console: Console | None = None) -> None:
         console.print(Text(line))
 
 
+def render_details(leaderboard: Leaderboard, console: Console | None = None) -> None:
+    """Print the views beside it: speedups, chances and places, metrics at budgets."""
+    from rich.console import Console
+
+    from scoring import details
+
+    console = console or Console()
+    for part in details.parts(leaderboard):
+        console.print(part)
+
+
 def markdown(leaderboard: Leaderboard) -> str:
     """The leaderboard as a GitHub table, with one line on how it was scored below it."""
     lines = [_markdown_row(_HEADINGS), "| ---: | --- | ---: | --- | ---: | ---: |"]
@@ -198,6 +209,9 @@ def _notes(leaderboard: Leaderboard) -> list[str]:
     if unknown:
         who = "An" if len(unknown) == len(leaderboard.entries) else f"For {len(unknown)} rows an"
         notes.append(f"{who} interval cannot be told from one study; run at least two.")
+    rivals = _not_below_the_first(leaderboard)
+    if rivals:
+        notes.append(f"Not distinguishable from the first: {', '.join(map(printable, rivals))}.")
     if leaderboard.missing_workloads:
         left_out = leaderboard.protocol.only_present
         notes.append(
@@ -209,6 +223,13 @@ def _notes(leaderboard: Leaderboard) -> list[str]:
     if len(leaderboard.fingerprints) > 1:
         notes.append(f"Trials of {len(leaderboard.fingerprints)} different machines.")
     return notes
+
+
+def _not_below_the_first(leaderboard: Leaderboard) -> list[str]:
+    """Submissions whose score is not surely below that of the first."""
+    first = leaderboard.entries[0].submission
+    pairs = leaderboard.ranks.indistinguishable or ()
+    return [name for pair in pairs if first in pair for name in pair if name != first]
 
 
 def _oddity_lines(leaderboard: Leaderboard) -> list[str]:

@@ -75,10 +75,13 @@ def cells(
 
 def median_over_studies(cell: Cell) -> float:
     """Median of the studies' times with inf taking part, NaN for no study."""
-    if not cell:
-        return float("nan")
-    times = sorted(float(values[0]) for values in cell)
-    return (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2
+    return middle([float(values[0]) for values in cell]) if cell else float("nan")
+
+
+def middle(times: Iterable[float]) -> float:
+    """Median of at least one time, with inf taking part and without overflow."""
+    times = sorted(times)
+    return times[(len(times) - 1) // 2] / 2 + times[len(times) // 2] / 2
 
 
 def outcome(trial: Trial, target: Target) -> str:

@@ -7,9 +7,9 @@ from algoperf_lite.schedules import over, wsd
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
-    "weight_decay": {"min": 1e-4, "max": 0.3, "scaling": "log"},
+    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
 }
-self_tuning_point = {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.01}
+self_tuning_point = {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}
 
 
 def optimizer(workload, hyperparameters):

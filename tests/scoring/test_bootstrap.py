@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scoring
-from scoring.bootstrap import intervals, resampled_times
+from scoring.bootstrap import limits, resampled_times
 
 
 def test_the_distribution_is_that_of_drawing_studies_then_trials():
@@ -68,19 +68,39 @@ def test_one_study_cannot_tell(trial_of, benchmark_of):
     assert entries["t"].low is not None and entries["t"].num_studies == 3
 
 
-def test_a_board_of_full_size_takes_seconds(benchmark_of):
+def test_numbers_that_mostly_do_not_exist_have_no_interval():
+    values = np.linspace(1.0, 2.0, 1000)
+    assert limits(values, 1.5) == pytest.approx((1.025, 1.975))
+    assert limits(values, 5.0) == pytest.approx((1.025, 5.0))  # it holds its own number
+    values[:20] = np.nan
+    assert limits(values, 1.5)[0] > 1.025
+    values[:30] = np.nan
+    assert limits(values, 1.5) == (None, None)
+
+
+def test_huge_times_do_not_overflow():
+    cell = tuple(np.array([1.7e308]) for _ in range(3))
+    assert (resampled_times(cell, np.random.default_rng(0), 10) == 1.7e308).all()
+
+
+@pytest.mark.parametrize("mode", ["exact", "official"])
+def test_a_board_of_full_size_takes_seconds(trial_of, benchmark_of, mode):
+    """All that has an interval: scores, speedups, field-free scores, ranks."""
     base = tuple(f"w{i}" for i in range(8))
     held_out = tuple(f"w{i}_variant" for i in range(6))
-    benchmark = benchmark_of(base, held_out)
     rng = np.random.default_rng(0)
-    names = [f"s{i}" for i in range(11)]
-    cells = {
-        (name, workload): tuple(np.sort(rng.uniform(1, 4, 5)) for _ in range(5))
-        for name in names
+    trials = [
+        trial_of(f"s{s}", study, workload, trial, rng.uniform(1, 4))
+        for s in range(11)
         for workload in base + held_out
-    }
+        for study in range(5)
+        for trial in range(5)
+    ]
+    protocol = scoring.Protocol(mode=mode, reference="s0")
     start = time.process_time()
-    for mode in ("exact", "official"):
-        low, high = intervals(cells, names, base + held_out, benchmark, mode, num_resamples=2000)
-        assert (low <= high).all() and low.shape == (11,)
-    assert time.process_time() - start < 6.0
+    board = scoring.score_trials(trials, benchmark_of(base, held_out), protocol)
+    assert time.process_time() - start < 3.0
+    assert all(entry.low <= entry.score <= entry.high for entry in board.entries)
+    assert all(row.low <= row.mean <= row.high for row in board.speedups.submissions.values())
+    assert all(row.low <= row.score <= row.high for row in board.field_free.submissions.values())
+    assert len(board.ranks.intervals) == 11

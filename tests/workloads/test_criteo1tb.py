@@ -2,9 +2,8 @@
 
 import collections
 import dataclasses
+import functools
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -17,6 +16,7 @@ import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
 from workloads.criteo1tb import data
 from workloads.criteo1tb.model import dot_interactions, log_counts
+from workloads.losses import sigmoid_cross_entropy
 
 REPOSITORY = Path(__file__).parents[2]
 SHAPES = REPOSITORY.parent / "shared" / "facts" / "param_shapes"
@@ -26,16 +26,8 @@ NUM_PARAMS = {
     "criteo1tb_embed_init": 539_267_457,
     "criteo1tb_resnet": 538_121_473,
 }
+# Of another process; the targets of the benchmark were set on these bytes.
 DATA_SHA256 = "21500569b33703ed0b0dbb39ed1a9292148c7bc6f506a466a1fda0423daa428c"
-PRINT_SHA256 = f"""
-import hashlib
-from workloads.criteo1tb import data
-digest = hashlib.sha256()
-for split in {tuple(data.SPLIT_BLOCKS)}:
-    for array in data.examples(split).values():
-        digest.update(array.tobytes())
-print(digest.hexdigest())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +44,12 @@ def head(split: str, size: int) -> dict[str, np.ndarray]:
     return {name: array[:size] for name, array in data.examples(split).items()}
 
 
-def mean_loss(workload, params, batch, mask=None, mode=ForwardPassMode.TRAIN, **kwargs):
+@functools.partial(jax.jit, static_argnames=("workload", "mode"))
+def mean_loss(
+    workload, params, batch, mask=None, mode=ForwardPassMode.TRAIN, dropout_rate=None
+) -> jax.Array:
     rng = jax.random.key(3)
-    logits, _ = workload.model_fn(params, batch, {}, mode, rng, True, **kwargs)
+    logits, _ = workload.model_fn(params, batch, {}, mode, rng, True, dropout_rate)
     loss = workload.loss_fn(batch["targets"], logits, mask)
     return loss["summed"] / loss["n_valid_examples"]
 
@@ -98,15 +93,12 @@ def test_param_types_and_output_layer():
 # --- data -------------------------------------------------------------------------------------
 
 
-def test_data_are_the_same_in_every_process():
-    command = [sys.executable, "-c", PRINT_SHA256]
-    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+def test_data_are_the_same_bytes_in_every_process():
     digest = hashlib.sha256()
     for split in data.SPLIT_BLOCKS:
         for array in data.examples(split).values():
             digest.update(array.tobytes())
-    # The targets of the benchmark were set on these bytes.
-    assert digest.hexdigest() == result.stdout.strip() == DATA_SHA256
+    assert digest.hexdigest() == DATA_SHA256
 
 
 def test_splits_are_disjoint(workload):
@@ -153,7 +145,7 @@ def test_best_loss_is_the_teachers_own(split):
     constant_predictor = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
     assert best.expected < constant_predictor - 0.1
     p = data.click_probabilities(split)
-    losses = optax.sigmoid_binary_cross_entropy(np.log(p / (1 - p)), clicks)
+    losses = sigmoid_cross_entropy(np.log(p / (1 - p)).astype(np.float32), clicks)
     assert best.realised == pytest.approx(float(losses.mean()), abs=1e-5)
 
 
@@ -182,16 +174,18 @@ def test_ids_count_modulo_the_table(workload, params):
     assert one != mean_loss(workload, params, {**batch, "inputs": wrapped})
 
 
-def test_embedding_scale(params):
-    table = params["embedding_table"]
-    assert 0 <= table.min() and 0.99 < table.max() * np.sqrt(len(table)) <= 1
-    large, _ = workloads.load("criteo1tb_embed_init").init_model_fn(jax.random.key(0))
-    assert 0.99 < large["embedding_table"].max() <= 1
+@pytest.mark.parametrize("name, scale", [("criteo1tb", 1 / 128), ("criteo1tb_embed_init", 1.0)])
+def test_embeddings_start_uniform(name, scale):
+    init = workloads.load(name).init_model_fn
+    table = jax.jit(lambda rng: init(rng)[0]["embedding_table"])(jax.random.key(0)) / scale
+    assert table.min() >= 0
+    assert 0.99 < table.max() <= 1
+    assert table.mean() == pytest.approx(0.5, abs=0.01)
 
 
 def test_padded_rows_weigh_nothing(workload, params):
     batch, mask = head("train", 8), jnp.array([1.0] * 5 + [0.0] * 3)
-    gradient = jax.jit(jax.value_and_grad(lambda p, b, m: mean_loss(workload, p, b, m)))
+    gradient = jax.value_and_grad(functools.partial(mean_loss, workload))
     garbage = {"inputs": batch["inputs"].copy(), "targets": batch["targets"].copy()}
     garbage["inputs"][5:] += 7
     garbage["targets"][5:] = 1 - garbage["targets"][5:]
@@ -205,25 +199,25 @@ def test_padded_rows_weigh_nothing(workload, params):
     np.testing.assert_allclose(loss["summed"], 5 * np.log(2), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", NUM_PARAMS)
-def test_every_variant_has_finite_gradients(name):
-    workload, batch = workloads.load(name), head("train", 32)
-    params, state = jax.jit(workload.init_model_fn)(jax.random.key(0))
+@pytest.mark.parametrize("name", ["criteo1tb", "criteo1tb_layernorm", "criteo1tb_resnet"])
+def test_every_architecture_has_finite_gradients(name):
+    workload, rng = workloads.load(name), np.random.default_rng(0)
+    params, state = jax.eval_shape(workload.init_model_fn, jax.random.key(0))
     assert state == {}
-    loss, gradient = jax.jit(jax.value_and_grad(lambda p: mean_loss(workload, p, batch)))(params)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((loss, gradient)))
+    params = jax.tree.map(lambda p: 0.1 * rng.standard_normal(p.shape, np.float32), params)
+    loss = functools.partial(mean_loss, workload, batch=head("train", 32))
+    gradient = jax.grad(loss)(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
 
 
 def test_traced_dropout_rate(workload, params):
-    batch = head("train", 64)
-    loss = jax.jit(lambda rate: mean_loss(workload, params, batch, dropout_rate=rate))
-    rates = jnp.array([0.0, 0.1, 0.5])
-    losses = jax.vmap(loss)(rates)
-    np.testing.assert_allclose(losses, [loss(rate) for rate in rates], rtol=1e-5)
-    np.testing.assert_allclose(losses[0], mean_loss(workload, params, batch), rtol=1e-5)
+    batch, rates = head("train", 64), jnp.array([0.0, 0.1, 0.5])
+    loss = functools.partial(mean_loss, workload, params, batch)
+    losses = jax.vmap(lambda rate: loss(dropout_rate=rate))(rates)
     assert len(set(losses.tolist())) == 3
-    evaluated = mean_loss(workload, params, batch, mode=ForwardPassMode.EVAL, dropout_rate=0.5)
+    np.testing.assert_allclose(losses, [loss(dropout_rate=rate) for rate in rates], rtol=1e-5)
+    evaluated = loss(mode=ForwardPassMode.EVAL, dropout_rate=0.5)
     np.testing.assert_allclose(evaluated, losses[0], rtol=1e-5)
     config = dataclasses.replace(workload.config, dropout_rate=0.5)
     by_default = mean_loss(dataclasses.replace(workload, config=config), params, batch)
@@ -238,7 +232,7 @@ def test_label_smoothing_is_ignored(workload):
 
 def test_metric_is_the_mean_log_loss(workload, params):
     batch = head("validation", 100)
-    outputs = workload.eval_step(params, batch, {}, jax.random.key(0))
+    outputs = jax.jit(workload.eval_step)(params, batch, {}, jax.random.key(0))
     metrics = workload.eval_metrics({name: np.asarray(x) for name, x in outputs.items()})
     assert metrics.keys() == {workload.target_metric_name}
     expected = mean_loss(workload, params, batch, mode=ForwardPassMode.EVAL)

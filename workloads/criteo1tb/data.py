@@ -160,11 +160,9 @@ def _log_odds(law: Teacher, counts: np.ndarray, categories: list[np.ndarray]) ->
 
 if __name__ == "__main__":
     for name in SPLIT_BLOCKS:
-        clicks = examples(name)["targets"]
+        clicks, best = examples(name)["targets"], best_loss(name)
         rate = clicks.mean(dtype=np.float64)
         constant = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
-        best = best_loss(name)
-        print(
-            f"{name}: {len(clicks)} rows, click rate {rate:.4f}, constant predictor {constant:.4f}, "
-            f"best loss {best.expected:.4f} (realised {best.realised:.4f} +- {best.standard_error:.4f})"
-        )
+        print(f"{name}: {len(clicks)} rows, click rate {rate:.4f}")
+        print(f"  best loss {best.expected:.4f}, a constant predictor {constant:.4f}")
+        print(f"  teacher on the drawn clicks {best.realised:.4f} +- {best.standard_error:.4f}")

@@ -1,7 +1,7 @@
-"""Bytes of a fixed list of standard-library sources: real text that every machine with Python has.
+"""Bytes of a fixed list of standard-library sources: real text that comes with every Python.
 
-All these files exist in CPython 3.11, 3.12 and 3.13. Those of validation and test are the same bytes
-in all three, so that a perplexity means the same everywhere; those of train differ in few lines.
+All these files exist in CPython 3.11, 3.12 and 3.13. Those of validation and test are the same
+bytes in all three, so that a perplexity means the same; those of train differ in few lines.
 """
 
 import functools
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-FILES = {
+_MODULES = {
     "train": (
         "_collections_abc _pydecimal _pyio _strptime argparse ast asyncio/base_events "
         "asyncio/events asyncio/proactor_events asyncio/selector_events asyncio/sslproto "
@@ -25,17 +25,18 @@ FILES = {
         "subprocess tarfile tempfile trace turtle unittest/case unittest/mock "
         "urllib/parse urllib/request uuid wave wsgiref/handlers xml/etree/ElementTree "
         "xml/sax/expatreader xmlrpc/client"
-    ).split(),
+    ),
     "validation": (
         "concurrent/futures/_base difflib email/contentmanager email/headerregistry graphlib heapq "
         "json/__init__ multiprocessing/heap unittest/suite xml/dom/pulldom xml/etree/ElementPath"
-    ).split(),
+    ),
     "test": (
         "_markupbase asyncio/protocols email/quoprimime multiprocessing/reduction optparse pyclbr "
         "tomllib/_parser tracemalloc urllib/robotparser weakref wsgiref/headers xml/dom/xmlbuilder "
         "xml/sax/handler xml/sax/saxutils"
-    ).split(),
+    ),
 }
+FILES = {split: tuple(modules.split()) for split, modules in _MODULES.items()}
 
 
 @functools.cache

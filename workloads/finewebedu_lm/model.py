@@ -1,6 +1,7 @@
 """A decoder-only transformer language model with rotary positions and tied embeddings.
 
-Shape suffixes: B batch, T sequence, N = B * T, D model width, F hidden width, H heads, K width of a head, V vocabulary.
+Shape suffixes: B batch, T sequence, N = B * T, D model width, F hidden width, H heads,
+K width of a head, V vocabulary.
 """
 
 import dataclasses
@@ -42,8 +43,8 @@ class LMConfig:
 class DecoderLM(nn.Module):
     """Logits (B, T, V) in float32 of the token that follows each position of `tokens_BxT`.
 
-    Tokens are one axis N = B * T outside attention: XLA's CPU backend runs the backward pass of
-    matrix products on (B, T, D) arrays 1.5 times slower.
+    Tokens are one axis N = B * T outside attention: XLA's CPU backend is much slower in the
+    backward pass of matrix products on (B, T, D) arrays.
     """
 
     config: LMConfig
@@ -117,11 +118,11 @@ class MLP(nn.Module):
 
 
 def rotate(x_BxHxTxK: jax.Array, theta: float) -> jax.Array:
-    """Queries or keys turned by their position: pair (i, i + K/2) by the angle t * theta^(-2i/K)."""
+    """Queries or keys turned by position t: pair (i, i + K/2) by the angle t * theta^(-2i/K)."""
     half = x_BxHxTxK.shape[-1] // 2
     frequencies = theta ** (-np.arange(half) / half)
     angles_TxK = np.outer(np.arange(x_BxHxTxK.shape[2]), frequencies)
-    cos, sin = np.cos(angles_TxK, dtype=np.float32), np.sin(angles_TxK, dtype=np.float32)
+    cos, sin = np.cos(angles_TxK).astype(np.float32), np.sin(angles_TxK).astype(np.float32)
     x1, x2 = jnp.split(x_BxHxTxK.astype(jnp.float32), 2, axis=-1)
     turned = jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1)
     return turned.astype(x_BxHxTxK.dtype)

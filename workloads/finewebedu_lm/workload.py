@@ -70,7 +70,7 @@ class FinewebEduLM(Workload):
         return {"loss": (losses * weights).sum(axis=-1), "tokens": weights.sum(axis=-1)}
 
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        loss, tokens = (np.sum(outputs[name], dtype=np.float64) for name in ("loss", "tokens"))
+        loss, tokens = (np.asarray(outputs[key], np.float64).sum() for key in ("loss", "tokens"))
         return {"loss": float(loss / tokens), "ppl": float(np.exp(loss / tokens))}
 
     def is_output_params(self, param_key: str) -> bool:

@@ -1,0 +1,57 @@
+"""Numbers and foreign text as a page shows them. Escaping is the template's business."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from scoring.table import printable
+
+NEVER = "never"
+_MOST_TEXT = 6000  # characters of a traceback; what matters is at its end
+
+
+def amount(value: float | None) -> str:
+    """Seconds or steps with about four digits, "never" for what was not reached."""
+    if value is None or not math.isfinite(value):
+        return NEVER
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def fixed(value: float | None, digits: int, missing: str = "–") -> str:
+    """A number with so many decimals."""
+    return missing if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def plain(value: object) -> str:
+    """Any value of a trial.json as one line of text."""
+    if isinstance(value, str):
+        return printable(value)
+    return printable(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def long_text(value: object) -> str:
+    """A traceback or the like: lines kept, control characters shown as "?", the end if long."""
+    lines = [printable(line.expandtabs()) for line in str(value).splitlines()]
+    text = "\n".join(lines)
+    return text if len(text) <= _MOST_TEXT else f"[...]\n{text[-_MOST_TEXT:]}"
+
+
+def flattened(value: object, name: str = "") -> dict[str, str]:
+    """Leaves of nested objects as {"versions.jax": "0.10"}."""
+    if not isinstance(value, dict):
+        return {name or "key": plain(value)}
+    leaves: dict[str, str] = {}
+    for key, inner in value.items():
+        leaves |= flattened(inner, f"{name}.{printable(str(key))}" if name else printable(str(key)))
+    return leaves
+
+
+def json_block(value: object) -> str:
+    """JSON that is safe between <script> tags: pure ASCII, and no <, > or & in it."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

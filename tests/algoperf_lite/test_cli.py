@@ -1,0 +1,74 @@
+"""What a user types and what comes back."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+CLI = [sys.executable, "-m", "algoperf_lite.cli"]
+
+
+def _call(*arguments):
+    return subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
+        (["list", "workload"], "unknown kind 'workload'; did you mean 'workloads'?"),
+        (["run", "--submissions=nadam"], "unknown submission 'nadam'; did you mean 'nadamw'?"),
+        (
+            ["run", "--submissions=nadamw", "--workloads=digit"],
+            "unknown workload 'digit'; did you mean 'digits'?",
+        ),
+        (["run", "--submissions=nadamw", "--scale=ful"], "did you mean 'full'?"),
+        (
+            ["run", "--submissions=nadamw", "--tuning_ruleset=selv"],
+            "unknown ruleset 'selv'; did you mean 'self'?",
+        ),
+        (["run", "--submissions=nadamw", "--num_studies=0"], "got '0'; expected a whole number"),
+        (["run", "--submissions=nadamw", "--rng_seed=-1"], "got '-1'; expected a whole number"),
+        (["run", "--submissions=nadamw,nadamw"], "nadamw is listed twice"),
+        (["run", "--submissions=,"], "got an empty list"),
+        (["run"], "required: --submissions"),
+        (["run", "--submissions=nadamw", "--benchmark=lit"], "did you mean 'lite'?"),
+        (["run", "--submissions=nadamw", "--cores_per_trial=4096"], "does not fit the"),
+        (["score", "/nowhere"], "/nowhere"),
+        (["run", "--submissions=nadamw", "--numstudies=1"], "unrecognized arguments"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, sentence):
+    answer = _call(*arguments)
+    assert answer.returncode == 2, answer.stderr
+    assert sentence in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert answer.stderr.startswith("algoperf-lite: ")
+    assert answer.stdout == ""
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.py").write_text("")
+    answer = _call("run", f"--submissions={tmp_path}/a/x.py,{tmp_path}/b/x.py")
+    assert answer.returncode == 2
+    assert "would both be called 'x'" in answer.stderr
+
+
+def test_list_names_everything_with_a_line():
+    found = json.loads(_call("list", "--json").stdout)
+    assert {"digits", "criteo1tb", "finewebedu_lm"} <= set(found["workloads"])
+    assert {"nadamw", "nesterov", "adamw_wsd"} <= set(found["submissions"])
+    assert {"cosine", "wsd", "over"} <= set(found["schedules"])
+    assert {"lite", "algoperf_v06"} <= set(found["benchmarks"])
+    assert all(line for kind in found.values() for line in kind.values())
+    text = _call("list", "submissions").stdout
+    assert text.startswith("submissions\n")
+
+
+def test_help_knows_every_command():
+    text = _call("--help").stdout
+    for command in ("quickstart", "list", "run", "score", "calibrate"):
+        assert command in text

@@ -1,0 +1,222 @@
+"""Whole experiments: statuses, resuming, refusing, repeating. Each trial is a real process."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from algoperf_lite import executors, experiment, trial_logs, tuning
+from algoperf_lite.output_directory import Directory, Settings
+
+CLI = [sys.executable, "-m", "algoperf_lite.cli"]
+SGD = "import optax\ndef optimizer(workload, hyperparameters):\n    return optax.sgd({})\n"
+FAULTS = {
+    "honest": SGD.format(0.1),
+    "at_import": "raise RuntimeError('at import')\n",
+    "nan": SGD.format("1e30"),
+    "no_optimizer": "x = 1\n",
+    "exits": "import os\nos._exit(7)\n",
+    "hangs": "import time\ntime.sleep(600)\n",
+}
+
+
+@pytest.fixture
+def goal(tmp_path):
+    """A benchmark of one workload whose target nobody meets."""
+    path = tmp_path / "goal.json"
+    ruleset = {"num_studies": 1, "num_trials": 1, "slack": 1.0}
+    entry = {
+        "target_metric_name": "accuracy",
+        "validation_target_value": 2.0,
+        "step_hint": 2000,
+    }
+    content = {
+        "base_workloads": ["digits"],
+        "workloads": {"digits": entry},
+        "rulesets": {"self": ruleset, "external": ruleset},
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calibrated():
+    """Calibrates once for all tests here."""
+    list(experiment.calibrate(["digits"], "lite", executors.slots(1, 1)))
+
+
+def _command(goal, output, submissions, *flags):
+    return [
+        *CLI,
+        "run",
+        f"--submissions={','.join(map(str, submissions))}",
+        "--workloads=digits",
+        f"--benchmark={goal}",
+        "--tuning_ruleset=self",
+        "--max_global_steps=60",
+        f"--output_dir={output}",
+        *flags,
+    ]
+
+
+def _run(*arguments):
+    return subprocess.run(_command(*arguments), capture_output=True, text=True, timeout=300)
+
+
+def _record(output, name, study=0):
+    return trial_logs.read_record(output / name / f"study_{study}" / "digits_jax" / "trial_1")
+
+
+def _metric_columns(output, name):
+    path = output / name / "study_0" / "digits_jax" / "trial_1" / "eval_measurements.csv"
+    with path.open() as file:
+        return [{k: v for k, v in row.items() if "/" in k} for row in csv.DictReader(file)]
+
+
+def test_one_failing_trial_never_stops_the_others(tmp_path, goal):
+    files = []
+    for name, text in FAULTS.items():
+        files.append(tmp_path / f"{name}.py")
+        files[-1].write_text(text)
+    output = tmp_path / "out"
+    done = _run(goal, output, files, "--heartbeat_timeout=15")
+    assert done.returncode == 0, done.stderr
+    records = {name: _record(output, name) for name in FAULTS}
+    assert {name: record["status"] for name, record in records.items()} == {
+        "honest": "not_reached",
+        "at_import": "crashed",
+        "nan": "diverged",
+        "no_optimizer": "crashed",
+        "exits": "crashed",
+        "hangs": "timed_out",
+    }
+    assert "at import" in records["at_import"]["traceback"]
+    assert "defines no optimizer" in records["no_optimizer"]["error"]
+    assert "exited with code 7" in records["exits"]["error"]
+    assert "no sign of life for 15 s" in records["hangs"]["error"]
+    assert "6/6" in done.stdout
+    # The leaderboard shows all of them, and so does its JSON.
+    scored = subprocess.run(
+        [*CLI, "score", output, f"--benchmark={goal}", "--tuning_ruleset=self", "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert set(json.loads(scored.stdout)["scores"]) == set(FAULTS)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path, goal):
+    output = tmp_path / "out"
+    command = _command(
+        goal, output, ["nadamw", "nesterov", "adamw_wsd"], "--num_workers=1", "--num_studies=1"
+    )
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
+    deadline = time.monotonic() + 200
+    second = output / "nesterov" / "study_0" / "digits_jax" / "trial_1" / "eval_measurements.csv"
+    while not second.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert _record(output, "nadamw") and _record(output, "nesterov") is None
+    finished = output / "nadamw" / "study_0" / "digits_jax" / "trial_1" / "trial.json"
+    before = finished.stat().st_mtime_ns, finished.read_bytes()
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert "3 trials, of which 1 are finished already" in again.stdout
+    assert (finished.stat().st_mtime_ns, finished.read_bytes()) == before
+    assert all(_record(output, name) for name in ("nesterov", "adamw_wsd"))
+    assert list(second.parent.glob("interrupted_0/eval_measurements.csv"))
+    steps = [row["validation/num_examples"] for row in _metric_columns(output, "nesterov")]
+    assert len(steps) == 3  # steps 1, 50 and 60, none twice
+
+
+def test_two_runs_give_the_same_metrics_bit_for_bit(tmp_path, goal):
+    for name in "ab":
+        assert _run(goal, tmp_path / name, ["nadamw"]).returncode == 0
+    rows = [_metric_columns(tmp_path / name, "nadamw") for name in "ab"]
+    assert len(rows[0]) == 3
+    assert rows[0] == rows[1]
+    assert _record(tmp_path / "a", "nadamw")["ledger"]["eval"] > 0
+
+
+def test_directories_of_others_are_refused_with_the_difference_named(tmp_path, goal):
+    output = tmp_path / "out"
+    assert _run(goal, output, ["nadamw"]).returncode == 0
+    for flag, message in [
+        ("--rng_seed=5", "rng_seed is 0 there and 5 here"),
+        ("--num_tuning_trials=2", "ruleset.num_trials is 1 there and 2 here"),
+    ]:
+        refused = _run(goal, output, ["nadamw"], flag)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("mine")
+    refused = _run(goal, other, ["nadamw"])
+    assert refused.returncode == 2
+    assert "holds 'thesis.tex' but no experiment.json" in refused.stderr
+    assert [path.name for path in other.iterdir()] == ["thesis.tex"]
+
+
+def test_a_changed_submission_is_not_mixed_with_its_old_results(tmp_path, goal):
+    file, output = tmp_path / "mine.py", tmp_path / "out"
+    file.write_text(SGD.format(0.1))
+    assert _run(goal, output, [file]).returncode == 0
+    file.write_text(SGD.format(0.2))
+    refused = _run(goal, output, [file])
+    assert refused.returncode == 2
+    assert "submission 'mine' has changed since" in refused.stderr
+
+
+def test_a_directory_has_one_owner_at_a_time(tmp_path):
+    settings = Settings("lite", "lite", tuning.Ruleset("self", 3, 1, 1.5))
+    refused = pytest.raises(ValueError, match="is in use by another run")
+    with Directory(tmp_path / "out", settings), refused:
+        Directory(tmp_path / "out", settings)
+    with Directory(tmp_path / "out", settings):
+        pass
+
+
+def test_a_ledger_that_disagrees_with_the_parents_clock_makes_a_trial_invalid(tmp_path):
+    from algoperf_lite.trial_spec import TrialSpec
+
+    spec = TrialSpec(
+        "nadamw", "digits", "lite", 0, 1, 0, tuning.Ruleset("self", 1, 1, 1.0), str(tmp_path)
+    )
+    ledger = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
+    result = {"status": "reached", "ledger": ledger}
+    honest = experiment._settle(spec, executors.Outcome(dict(result), wall=5.01))
+    assert honest["status"] == "reached"
+    caught = experiment._settle(spec, executors.Outcome(dict(result), wall=9.0))
+    assert caught["status"] == "invalid"
+    assert json.loads((Path(tmp_path) / "trial.json").read_text())["status"] == "invalid"
+
+
+def test_submissions_alternate_within_a_workload(tmp_path):
+    from algoperf_lite.hardware import Calibration
+
+    settings = Settings("lite", "lite", tuning.Ruleset("external", 2, 2, 1.5))
+    planned = experiment.Experiment(
+        tmp_path, settings, ("nadamw", "nesterov"), ("digits",), {"digits": 0.9}
+    ).plan({"digits": Calibration(0.5, 100, "loop", 7, {}, "key")})
+    order = [(t.study, t.trial, t.submission_name) for t in planned]
+    assert order == [
+        (study, trial, name)
+        for study in (0, 1)
+        for trial in (1, 2)
+        for name in ("nadamw", "nesterov")
+    ]
+    assert planned[0].max_seconds == 75.0
+    assert planned[0].max_global_steps is None
+    assert planned[0].target == 0.9
+    assert (planned[0].stepping_mode, planned[0].steps_per_dispatch) == ("loop", 7)
+    assert planned[0].seed == planned[1].seed != planned[2].seed

@@ -1,0 +1,111 @@
+"""Arrows of import point one way; TensorFlow stays out; scoring and the command line are light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("algoperf_lite", "workloads", "submissions", "scoring", "benchmarks")
+# For each module of the harness, a number that grows along the arrows: imports go to lower ones.
+LEVELS = {
+    "spec": 0,
+    "names": 0,
+    "clock": 0,
+    "tuning": 0,
+    "schedules": 1,
+    "submission": 1,
+    "trial_spec": 1,
+    "evaluation": 1,
+    "trial_logs": 1,
+    "stepping": 2,
+    "hardware": 3,
+    "output_directory": 4,
+    "executors": 4,
+    "trial": 4,
+    "testing": 5,
+    "catalog": 5,
+    "experiment": 5,
+    "progress": 4,
+    "cli": 6,
+}
+
+
+def _imports(path, whole=True):
+    """Modules that a file imports; `whole=False` leaves out those inside functions."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if whole else tree.body
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(package):
+    return [path for path in (ROOT / package).rglob("*.py")]
+
+
+@pytest.mark.parametrize("path", _files("algoperf_lite"), ids=lambda path: path.stem)
+def test_the_harness_imports_downward(path):
+    if path.stem == "__init__":
+        return
+    for name in _imports(path):
+        package, _, module = name.partition(".")
+        if package == "algoperf_lite" and module in LEVELS:
+            assert LEVELS[module] < LEVELS[path.stem], f"{path.stem} imports {module}"
+        if package == "scoring":
+            assert path.stem in ("cli", "catalog"), f"{path.stem} imports scoring"
+
+
+def test_workloads_and_submissions_know_nothing_of_the_runner():
+    allowed = {"spec", "schedules", "optimizers", "names"}
+    for package in ("workloads", "submissions"):
+        for path in _files(package):
+            for name in _imports(path):
+                if name.startswith("algoperf_lite."):
+                    assert name.split(".")[1] in allowed, f"{path} imports {name}"
+                assert not name.startswith(("scoring", "benchmarks")), f"{path} imports {name}"
+
+
+def test_scoring_knows_nothing_of_ours():
+    for path in _files("scoring"):
+        for name in _imports(path):
+            assert name.split(".")[0] not in ("algoperf_lite", "workloads", "submissions", "jax")
+
+
+def test_nothing_imports_tensorflow_when_it_is_imported():
+    for package in PACKAGES:
+        for path in _files(package):
+            assert not any(name.startswith("tensorflow") for name in _imports(path, whole=False))
+
+
+def _loaded_after(code):
+    script = f"{code}\nimport sys\nprint(*sorted(name.partition('.')[0] for name in sys.modules))"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return set(found.stdout.splitlines()[-1].split())
+
+
+def test_the_command_line_and_scoring_load_neither_jax_nor_matplotlib():
+    heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow"}
+    assert not heavy & _loaded_after("import scoring, algoperf_lite.cli")
+    run = "from algoperf_lite import experiment, executors, submission, progress, output_directory"
+    assert not heavy & _loaded_after(run)
+
+
+def test_a_run_never_loads_tensorflow(tmp_path):
+    code = f"""
+from algoperf_lite import trial, tuning
+from algoperf_lite.trial_spec import TrialSpec
+rules = tuning.Ruleset("self", 1, 1, 1.0)
+spec = TrialSpec("nadamw", "digits", "lite", 0, 1, 0, rules, {str(tmp_path)!r}, max_global_steps=2)
+assert trial.run(spec)["steps"] == 2
+"""
+    loaded = _loaded_after(code)
+    assert "jax" in loaded
+    assert not loaded & {"tensorflow", "tensorflow_datasets", "torch"}

@@ -1,0 +1,22 @@
+"""Settings for all tests, made before JAX is imported."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from hypothesis import settings
+
+# A first call compiles, so the time of a single example says nothing.
+settings.register_profile("algoperf_lite", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("algoperf_lite")
+
+# Tests compile the same small programs again and again; calibrations of a busy machine must not
+# stay behind for the user. Both go to a cache that ends with the tests.
+_CACHE = tempfile.mkdtemp(prefix="algoperf_lite_tests_")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+os.environ["XDG_CACHE_HOME"] = _CACHE
+os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE}/algoperf_lite/compiled"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+os.environ["JAX_PLATFORMS"] = "cpu"
