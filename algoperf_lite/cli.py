@@ -13,7 +13,7 @@ from absl.flags import argparse_flags
 
 from algoperf_lite import names as naming
 
-COMMANDS = ("quickstart", "list", "run", "score", "calibrate")
+COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate")
 QUICKSTART_WORKLOADS = ("digits", "criteo1tb", "finewebedu_lm")
 QUICKSTART_SUBMISSIONS = ("nadamw", "nesterov", "adamw_wsd")
 QUICKSTART_DIRECTORY = Path("runs") / "quickstart"
@@ -71,6 +71,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_list(commands)
     _add_run(commands)
     _add_score(commands)
+    _add_report(commands)
     _add_calibrate(commands)
     words = [word for word in argv[1:] if not word.startswith("-")]
     if words and not argv[1].startswith("-"):
@@ -152,21 +153,40 @@ def _add_run(commands: Any) -> None:
     parser.set_defaults(command=run)
 
 
-def _add_score(commands: Any) -> None:
-    parser = commands.add_parser("score", help="the leaderboard of an experiment")
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    """What `score` and `report` share: how logs become times and scores."""
     add = parser.add_argument
     add("directory", type=Path)
-    add("--benchmark", default="lite")
-    add("--tuning_ruleset", type=_one_of("ruleset", "external", "self"), default="external")
+    add("--benchmark", help="name or file; default: the experiment's, else lite")
+    add(
+        "--tuning_ruleset",
+        type=_one_of("ruleset", "external", "self"),
+        help="default: the experiment's, else external",
+    )
     add("--mode", type=_one_of("mode", "exact", "official"), default="exact")
     add("--by", type=_one_of("unit", "time", "steps"), default="time")
+    add("--reference", help="submission that speedups are against; default: the benchmark's")
     add("--strict", action="store_true", help="insist on the ruleset's studies and trials")
     add("--only_present", action="store_true", help="leave out workloads that occur in no log")
     add("--allow_mixed_hardware", action="store_true")
     add("--allow_mixed_timing", action="store_true")
-    add("--plot", type=Path, help="stem of a profile plot; .svg and .png are added")
-    add("--json", action="store_true")
+
+
+def _add_score(commands: Any) -> None:
+    parser = commands.add_parser("score", help="the leaderboard of an experiment")
+    _add_protocol(parser)
+    parser.add_argument("--details", action="store_true", help="speedups, ranks, budgets")
+    parser.add_argument("--plot", type=Path, help="stem of a profile plot; .svg, .png are added")
+    parser.add_argument("--json", action="store_true")
     parser.set_defaults(command=score)
+
+
+def _add_report(commands: Any) -> None:
+    parser = commands.add_parser("report", help="one self-contained page about an experiment")
+    _add_protocol(parser)
+    parser.add_argument("--output", type=Path, default=Path("report.html"))
+    parser.add_argument("--figures", type=Path, help="folder for the figures as SVG and PDF")
+    parser.set_defaults(command=report)
 
 
 def _add_calibrate(commands: Any) -> None:
@@ -197,9 +217,13 @@ def quickstart(arguments: argparse.Namespace) -> int:
     print(f"algoperf-lite {' '.join(flags)}")
     code = run(_parse(["algoperf-lite", *flags]))
     plot = arguments.output_dir / "profile"
-    flags = ["score", str(arguments.output_dir), "--tuning_ruleset=self", f"--plot={plot}"]
+    flags = ["score", str(arguments.output_dir), f"--plot={plot}"]
     print(f"\nalgoperf-lite {' '.join(flags)}")
     code = code or score(_parse(["algoperf-lite", *flags]))
+    page = arguments.output_dir / "report.html"
+    flags = ["report", str(arguments.output_dir), f"--output={page}"]
+    print(f"\nalgoperf-lite {' '.join(flags)}")
+    code = code or report(_parse(["algoperf-lite", *flags]))
     print(f"quickstart took {time.monotonic() - began:.0f} s")
     return code
 
@@ -269,26 +293,29 @@ def score(arguments: argparse.Namespace) -> int:
     """Prints the leaderboard; `--json` prints one object instead."""
     from scoring import leaderboard, table
 
-    board = leaderboard.score(
-        arguments.directory,
-        benchmark=arguments.benchmark,
-        ruleset=arguments.tuning_ruleset,
-        mode=arguments.mode,
-        by=arguments.by,
-        strict=arguments.strict,
-        only_present=arguments.only_present,
-        allow_mixed_hardware=arguments.allow_mixed_hardware,
-        allow_mixed_timing=arguments.allow_mixed_timing,
-    )
+    board = leaderboard.score(arguments.directory, **_protocol(arguments))
     if arguments.json:
         print(json.dumps(board.to_json(), indent=1, allow_nan=False))
     else:
         table.render(board)
+        if arguments.details:
+            table.render_details(board)
     if arguments.plot:
         from scoring import plots
 
         svg, png = plots.performance_profile(board, arguments.plot)
         print(f"performance profile: {svg} {png}", file=sys.stderr)
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Writes the page, and the figures where asked for."""
+    from scoring import report as pages
+
+    path = pages.write(
+        arguments.directory, arguments.output, figures=arguments.figures, **_protocol(arguments)
+    )
+    print(f"report: {path}")
     return 0
 
 
@@ -317,6 +344,23 @@ def _workload_names(listed: Sequence[str]) -> list[str]:
     if list(listed) == ["quick"]:
         return list(QUICKSTART_WORKLOADS)
     return [workloads.check_name(name) for name in listed]
+
+
+def _protocol(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `scoring.score`. Benchmark and ruleset are the experiment's own unless
+    flags say otherwise."""
+    try:
+        settings = json.loads((arguments.directory / "experiment.json").read_text())["settings"]
+        own = settings["benchmark"], settings["ruleset"]["name"]
+    except (OSError, ValueError, KeyError):
+        own = "lite", "external"
+    shared = ("mode", "by", "reference", "strict", "only_present")
+    allowed = ("allow_mixed_hardware", "allow_mixed_timing")
+    return {
+        "benchmark": arguments.benchmark or own[0],
+        "ruleset": arguments.tuning_ruleset or own[1],
+        **{name: getattr(arguments, name) for name in (*shared, *allowed)},
+    }
 
 
 def _check_distinct(paths: Sequence[Path]) -> None:

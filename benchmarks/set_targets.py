@@ -96,6 +96,7 @@ def write_benchmark(path: Path, entries: dict[str, Any]) -> None:
             "source": "python -m benchmarks.set_targets; see each workload's provenance",
             "base_workloads": families,
             "held_out_workloads": sorted(set(found) - set(families)),
+            "reference": hardware.REFERENCE,
             "rulesets": RULESETS,
             "workloads": dict(sorted(found.items())),
         },

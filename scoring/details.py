@@ -34,8 +34,8 @@ def parts(leaderboard: Leaderboard) -> Iterator[RenderableType]:
         if cells:
             yield _budgets(workload, leaderboard.benchmark.workloads[workload], cells)
     yield Text(
-        "In brackets the place. stopped: some trial had reached its target and went no further;\n"
-        ">= or <= marks a median that could be better for it, and places become ranges.\n"
+        "In brackets the place. stopped: a trial reached its target and went no further;\n"
+        "a median marked >= or <= could be better for it, and places become ranges.\n"
         "ended: the best trial's log ends before the budget, its target not reached."
     )
 
@@ -130,7 +130,7 @@ def _budgets(workload: str, target: Target, cells: Sequence[AtBudget]) -> Table:
     title = (
         f"{printable(workload)}: {printable(target.metric)} at parts of {target.step_hint:,} steps"
     )
-    headings = ("submission", *(f"{share:.0%}" for share in SHARES), "studies at 100%")
+    headings = ("submission", *(f"{share:.0%}" for share in SHARES), "at 100%")
     return _table(title, headings, rows)
 
 
@@ -156,7 +156,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
     table.title = Text(title)
     for i, heading in enumerate(headings):
-        justify = "left" if i == 0 or heading.startswith("studies") else "right"
+        justify = "left" if i == 0 or heading == "at 100%" else "right"
         table.add_column(Text(heading), justify=justify, overflow="fold", no_wrap=0 < i < 4)
     for row in rows:
         # Text objects: a str would be parsed as markup.

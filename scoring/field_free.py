@@ -66,10 +66,10 @@ def score(field: Field, reference: str) -> FieldFree | None:
     if unlogged_B[r].all():
         return None
     ratio_SB = _ratios(field.times_SW, field, r)[:, kept_B]
-    score_S = _capped_scores(ratio_SB, field.mode)
+    score_S = profile.scores(ratio_SB, field.mode)
     score_NS = None
     if field.resamples_NSW is not None:
-        score_NS = _capped_scores(_ratios(field.resamples_NSW, field, r)[..., kept_B], field.mode)
+        score_NS = profile.scores(_ratios(field.resamples_NSW, field, r)[..., kept_B], field.mode)
     names = [name for name, kept in zip(field.base, kept_B, strict=True) if kept]
     rows = {}
     for s, submission in enumerate(field.submissions):
@@ -91,8 +91,3 @@ def _ratios(times_SW: np.ndarray, field: Field, reference: int) -> np.ndarray:
         ratio_SB = gated_SB / yardstick_1B
     ratio_SB = np.where(gated_SB == yardstick_1B, 1.0, ratio_SB)
     return np.where(np.isfinite(gated_SB), ratio_SB, np.inf)
-
-
-def _capped_scores(ratio_SB: np.ndarray, mode: str) -> np.ndarray:
-    """The area under the profile with ratios below 1 counted as 1."""
-    return profile.scores(np.maximum(ratio_SB, 1.0), mode)

@@ -90,6 +90,13 @@ class Leaderboard:
             "timing": list(self.timing),
             "fingerprints": list(self.fingerprints),
             "oddities": [asdict(oddity) for oddity in self.oddities],
+            **self._views(),
+        }
+
+    def _views(self) -> dict:
+        """JSON of what stands beside the scores."""
+        names = [entry.submission for entry in self.entries]
+        return {
             "speedup": None if self.speedups is None else self.speedups.to_json(),
             "field_free": None if self.field_free is None else self.field_free.to_json(),
             **self.ranks.to_json(),

@@ -170,7 +170,7 @@ class _Reader:
     def _submissions(self) -> list[str]:
         """Names of the folders in the root that hold at least one study, sorted."""
         found = []
-        for entry in sorted(self._entries(self.root), key=lambda entry: entry.name):
+        for entry in self._entries(self.root):
             inside = self._entries(entry.path) if _is_folder(entry) else ()
             if any(_STUDY.fullmatch(study.name) for study in inside):
                 found.append(entry.name)
@@ -192,10 +192,11 @@ class _Reader:
         return sorted(found, key=lambda item: _natural(item[1][1]))
 
     def _entries(self, folder: str) -> list[os.DirEntry]:
-        """What is in a folder and not hidden; nothing, and an oddity, if it cannot be listed."""
+        """What is in a folder and not hidden, by name; an oddity if it cannot be listed."""
         try:
             with os.scandir(folder) as entries:
-                return [entry for entry in entries if not entry.name.startswith(".")]
+                shown = [entry for entry in entries if not entry.name.startswith(".")]
+            return sorted(shown, key=lambda entry: entry.name)
         except OSError as error:
             self._note("unreadable_folder", folder, f"{type(error).__name__}: {error.strerror}")
             return []

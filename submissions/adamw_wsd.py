@@ -9,10 +9,10 @@ search_space = {
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
     "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
 }
-self_tuning_point = {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}
+self_tuning_point = {"learning_rate": 5e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}
 
 
 def optimizer(workload, hyperparameters):
     hp = hyperparameters
     schedule = over(wsd(decay=0.2), workload.step_hint, hp.learning_rate, warmup=0.05)
-    return optax.adamw(schedule, b1=1 - hp.one_minus_beta1, weight_decay=hp.weight_decay)
+    return optax.adamw(schedule, 1 - hp.one_minus_beta1, b2=0.99, weight_decay=hp.weight_decay)

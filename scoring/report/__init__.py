@@ -9,19 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from scoring import benchmark as benchmarks
-from scoring import logs
 from scoring.benchmark import Benchmark
-from scoring.leaderboard import Leaderboard, score_trials
-from scoring.logs import Trial
-from scoring.protocol import Protocol
+from scoring.leaderboard import Leaderboard, score
 from scoring.report.page import context
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("dom", "chart", "score", "profile", "curves", "ledger", "tables", "page")
+SCRIPTS = ("dom", "chart", "score", "profile", "curves", "speedups", "ledger", "tables", "page")
 STYLES = ("style", "tables", "charts", "media")
 
 
@@ -38,6 +33,7 @@ def write(
     strict: bool = False,
     allow_mixed_hardware: bool = False,
     allow_mixed_timing: bool = False,
+    reference: str | None = None,
 ) -> Path:
     """Write the report of every submission logged under a directory; returns its path.
 
@@ -46,27 +42,27 @@ def write(
       figures: folder for the same figures as SVG and PDF files, see `scoring.figures.write`.
       others: as for `scoring.score`, which also says what is raised.
     """
-    protocol = Protocol(
-        ruleset, mode, by, only_present, strict, allow_mixed_hardware, allow_mixed_timing
+    board = score(
+        *(directory, benchmark, ruleset, mode, by),
+        only_present=only_present,
+        strict=strict,
+        allow_mixed_hardware=allow_mixed_hardware,
+        allow_mixed_timing=allow_mixed_timing,
+        reference=reference,
     )
-    if not isinstance(benchmark, Benchmark):
-        benchmark = benchmarks.load(benchmark)
-    metrics = {name: target.metric for name, target in benchmark.workloads.items()}
-    trials, oddities = logs.read(directory, metrics)
-    board = score_trials(trials, benchmark, protocol, oddities)
     path = Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_text(render(board, trials, directory), encoding="utf-8")
+    partial.write_text(render(board, directory), encoding="utf-8")
     partial.replace(path)
     if figures is not None:
-        from scoring.figures import draw
+        from scoring.figures import write as write_figures
 
-        draw(board, figures, trials)
+        write_figures(board, figures)
     return path
 
 
-def render(board: Leaderboard, trials: Sequence[Trial], root: str | Path) -> str:
+def render(board: Leaderboard, root: str | Path) -> str:
     """The page of a leaderboard as text; `root` is where the trials' paths start."""
     # Here and not at the top: only reports need jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -81,7 +77,7 @@ def render(board: Leaderboard, trials: Sequence[Trial], root: str | Path) -> str
     )
     script = "".join(["'use strict';\n", *(_asset(f"{name}.js") for name in SCRIPTS)])
     style = "".join(_asset(f"{name}.css") for name in STYLES)
-    found = context(board, trials, Path(root))
+    found = context(board, Path(root))
     return environment.get_template("page.html.j2").render(
         **{**found, "data": Markup(found["data"])},
         script=Markup(script),

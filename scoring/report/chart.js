@@ -59,12 +59,12 @@ function frame({ width, height, margin, x, y, title, description }) {
 
 function grid(x, y, px, py, { left, right, top, bottom }) {
   const parts = [];
-  for (const value of ticks(...y.domain, y.count ?? 4, y.log)) {
+  for (const value of y.ticks ?? ticks(...y.domain, y.count ?? 4, y.log)) {
     const at = py(value);
     parts.push(svg("line", { class: "grid", x1: left, x2: right, y1: at, y2: at }));
     parts.push(svg("text", { class: "tick", x: left - 6, y: at + 3.5, "text-anchor": "end" }, (y.format ?? short)(value)));
   }
-  for (const value of ticks(...x.domain, x.count ?? 5, x.log)) {
+  for (const value of x.ticks ?? ticks(...x.domain, x.count ?? 5, x.log)) {
     const at = px(value);
     parts.push(svg("line", { class: "grid", x1: at, x2: at, y1: bottom, y2: bottom + 4 }));
     parts.push(svg("text", { class: "tick", x: at, y: bottom + 16, "text-anchor": "middle" }, (x.format ?? short)(value)));
@@ -73,6 +73,29 @@ function grid(x, y, px, py, { left, right, top, bottom }) {
   if (x.label) parts.push(svg("text", { class: "label", x: right, y: bottom + 31, "text-anchor": "end" }, x.label));
   if (y.label) parts.push(svg("text", { class: "label", x: 2, y: top - 10 }, y.label));
   return parts;
+}
+
+/* A chart of one named line per row; on a phone the names stand above the lines. */
+function rowsFrame(box, { names, right, pitch, title, x }) {
+  const width = Math.max(box.clientWidth, 280);
+  const narrow = width < 560;
+  const left = narrow ? 6 : Math.min(240, 24 + 6.6 * largest(names.map((name) => name.length)));
+  const step = narrow ? pitch + 16 : pitch;
+  const chart = frame({
+    width,
+    height: names.length * step + 46,
+    margin: { left, right, top: 6, bottom: 38 },
+    title,
+    x: { count: narrow ? 3 : 7, ...x },
+    y: { domain: [0, 1], ticks: [] },
+  });
+  const middle = (i) => 6 + i * step + (narrow ? 16 : 0) + pitch / 2;
+  names.forEach((name, i) => {
+    const place = narrow ? { x: left, y: middle(i) - pitch / 2 - 1 } : { x: left - 12, y: middle(i) + 4, "text-anchor": "end" };
+    const text = name.length > 34 ? `${name.slice(0, 33)}…` : name;
+    chart.over.append(svg("text", { class: "label strong", ...place }, text));
+  });
+  return { ...chart, middle };
 }
 
 /* Path data through [x, y] points in pixels; NaN breaks the line. */

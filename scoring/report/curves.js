@@ -3,7 +3,9 @@
 const GRID_POINTS = 160;
 
 function drawCurves() {
-  drawMultiples("#curves", DATA.curves, { target: true, spread: state.spread === "band" });
+  const anytime = state.spread === "anytime";
+  const curves = anytime ? DATA.anytime[state.axis] : DATA.curves;
+  drawMultiples("#curves", curves, { target: true, spread: state.spread !== "each", anytime });
   drawMultiples("#learning-rate", DATA.learningRates, { target: false, spread: false });
 }
 
@@ -16,15 +18,15 @@ function drawMultiples(selector, byWorkload, options) {
   }
 }
 
-function multiple(box, w, shown, { target, spread }) {
+function multiple(box, w, shown, { target, spread, anytime }) {
   const width = Math.max(box.clientWidth, 220);
   const { metric, value, lower } = DATA.targets[w];
   const logX = state.logX;
   const logY = state.logY && (!target || lower);
-  const xs = xDomain(shown, logX);
+  const xs = xDomain(shown.map((curve) => curve.x ?? curve[state.axis]), logX);
   if (!xs) return null;
   const groups = [...Map.groupBy(shown, (curve) => curve.submission)].sort((a, b) => b[0] - a[0]);
-  const curves = groups.map(([s, members]) => [s, members, summary(members, xs, logX)]);
+  const curves = groups.map(([s, members]) => [s, members, anytime ? stepsOf(members[0]) : summary(members, xs, logX)]);
   const goal = target ? value : null;
   const ys = yDomain(curves, goal, lower, logY);
   if (!ys) return null;
@@ -35,7 +37,7 @@ function multiple(box, w, shown, { target, spread }) {
     height: 208,
     margin: { left: 46, right: 12, top: 12, bottom: 38 },
     title: `${DATA.workloads[w]}: ${what} by ${unit.name}`,
-    x: { domain: xs.map((x) => x / unit.divisor), log: logX, count: Math.floor(width / 75), label: unit.name },
+    x: { domain: xs.map((x) => x / unit.divisor), log: logX, count: Math.floor(width / 60), label: unit.name },
     y: { domain: ys, log: logY, count: 4 },
   });
   const px = (x) => chart.px(x / unit.divisor);
@@ -58,8 +60,17 @@ function multiple(box, w, shown, { target, spread }) {
 const pointsOf = (curve) =>
   curve[state.axis].map((x, i) => [x ?? NaN, curve.values[i] ?? NaN]);
 
-function xDomain(shown, logX) {
-  const all = shown.flatMap((curve) => curve[state.axis].filter((x) => x !== null));
+/* Best so far, which holds until the next evaluation: corners of a step curve. */
+function stepsOf({ x, middle, worst, best }) {
+  const corners = x.flatMap((at, i) => (i ? [[at, i - 1], [at, i]] : [[at, i]]));
+  return {
+    middle: corners.map(([at, i]) => [at, middle[i] ?? NaN]),
+    band: corners.filter(([, i]) => worst[i] !== null && best[i] !== null).map(([at, i]) => [at, worst[i], best[i]]),
+  };
+}
+
+function xDomain(rows, logX) {
+  const all = rows.flat().filter((x) => x !== null);
   const high = largest(all);
   const low = logX ? smallest(all.filter((x) => x > 0)) : 0;
   return Number.isFinite(low) && high > low ? [low, high] : null;
@@ -69,7 +80,7 @@ function xDomain(shown, logX) {
    initial loss of 30 would otherwise press the rest of the curve flat. */
 function yDomain(curves, goal, lower, logY) {
   const values = curves
-    .flatMap(([, members]) => members.flatMap((curve) => curve.values))
+    .flatMap(([, members]) => members.flatMap((curve) => curve.values ?? curve.middle))
     .filter((y) => y !== null && (!logY || y > 0))
     .sort((a, b) => a - b);
   if (!values.length) return null;

@@ -10,6 +10,7 @@ const state = {
   logY: false,
   spread: "band",
   ledgerBy: "submission",
+  share: "50%",
 };
 
 const $ = (selector, root = document) => root.querySelector(selector);

@@ -10,25 +10,20 @@ function drawLedger() {
   if (!box) return;
   const rows = ledgerRows();
   if (!rows.length) return box.replaceChildren(html("p", { class: "muted" }, "nothing to show"));
-  const width = Math.max(box.clientWidth, 280);
-  const narrow = width < 560;
-  const left = narrow ? 4 : Math.min(230, 20 + 6.6 * largest(rows.map((row) => row.name.length)));
-  const pitch = narrow ? 44 : 30;
-  const height = rows.length * pitch + 42;
-  const unit = timeUnit(largest(rows.map((row) => row.wall)));
-  const chart = frame({
-    width,
-    height,
-    margin: { left, right: 64, top: 6, bottom: 38 },
+  const most = largest(rows.map((row) => row.wall));
+  const unit = timeUnit(most);
+  const chart = rowsFrame(box, {
+    names: rows.map((row) => row.name),
+    right: 60,
+    pitch: 29,
     title: `Wall time of all trials by ${state.ledgerBy}, by account`,
-    x: { domain: [0, largest(rows.map((row) => row.wall)) / unit.divisor || 1], count: narrow ? 3 : 6, label: unit.name },
-    y: { domain: [0, 1], format: () => "" },
+    x: { domain: [0, most / unit.divisor], label: unit.name },
   });
-  rows.forEach((row, i) => drawBar(chart, row, { y: 6 + i * pitch + (narrow ? 18 : 4), left, narrow, unit }));
+  rows.forEach((row, i) => drawBar(chart, row, chart.middle(i) - 10, unit));
   box.replaceChildren(chart.root);
 }
 
-/* One row per submission (or workload): name, seconds by account, wall seconds, share on the clock. */
+/* One row per submission (or workload): name, seconds by account, wall seconds. */
 function ledgerRows() {
   const { rows } = DATA.ledger;
   const names = state.ledgerBy === "submission" ? DATA.submissions : DATA.workloads;
@@ -41,7 +36,7 @@ function ledgerRows() {
     .filter((row) => row.wall > 0);
 }
 
-function drawBar(chart, row, { y, left, narrow, unit }) {
+function drawBar(chart, row, y, unit) {
   let from = 0;
   DATA.ledger.accounts.forEach((account, a) => {
     if (!(row.seconds[a] > 0)) return;
@@ -52,8 +47,6 @@ function drawBar(chart, row, { y, left, narrow, unit }) {
     chart.over.append(bar);
     from += row.seconds[a];
   });
-  const name = narrow ? { x: left, y: y - 5 } : { x: left - 10, y: y + 14, "text-anchor": "end" };
-  chart.over.append(svg("text", { class: "label strong", ...name }, row.name.length > 34 ? `${row.name.slice(0, 33)}…` : row.name));
   const end = chart.px(Math.max(from, row.wall) / unit.divisor) + 6;
   chart.over.append(svg("text", { class: "tick", x: end, y: y + 14 }, amount(Number((row.wall / unit.divisor).toPrecision(3)))));
 }

@@ -7,6 +7,7 @@ function render() {
   fillTimes();
   hideSubmissions();
   drawCurves();
+  drawSpeedups();
   drawLedger();
 }
 
@@ -43,6 +44,7 @@ function showChoices() {
   }
   for (const button of $$("[data-flip]"))
     button.setAttribute("aria-pressed", String(state[button.dataset.flip]));
+  for (const line of $$("tr[data-share]")) line.hidden = line.dataset.share !== state.share;
 }
 
 function switchTheme(button) {
@@ -78,6 +80,7 @@ function start() {
   });
   $("#theme").setAttribute("aria-pressed", String(matchMedia("(prefers-color-scheme: dark)").matches));
   paintChips();
+  paintHeat();
   legendLedger();
   showPressed();
   showChoices();

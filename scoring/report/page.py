@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scoring.leaderboard import Leaderboard
-from scoring.logs import Trial
 from scoring.profile import TAU_MAX
-from scoring.report import curves, runs, tables
-from scoring.report.curves import Curve
-from scoring.report.data import page_data
+from scoring.report import runs, tables, traces, versus
+from scoring.report.data import page_data, places_of
 from scoring.report.text import json_block
+from scoring.report.traces import Trace
 from scoring.table import printable
 
 SECTIONS = (
@@ -20,6 +19,9 @@ SECTIONS = (
     ("time-to-target", "To target"),
     ("curves", "Curves"),
     ("learning-rate", "Learning rate"),
+    ("budgets", "At a budget"),
+    ("speedups", "Speedups"),
+    ("ranks", "Above whom"),
     ("ledger", "Time spent"),
     ("hardware", "Hardware"),
     ("statuses", "Statuses"),
@@ -30,24 +32,24 @@ _HOW = {
 }
 
 
-def context(board: Leaderboard, trials: Sequence[Trial], root: Path) -> dict:
+def context(board: Leaderboard, root: Path) -> dict:
     """Names of the template and what they stand for."""
     columns = board.workloads + board.held_out
-    scored = [trial for trial in trials if trial.workload in columns]
-    counted = curves.counted(scored, board.benchmark, board.protocol, columns)
-    learning = [curves.learning_curve(t, board.benchmark.workloads[t.workload]) for t in counted]
-    rates = [rate for rate in (curves.learning_rate(root, t) for t in counted) if rate]
-    spent = runs.ledgers(scored)
+    counted = traces.counted(board.trials, board.benchmark, board.protocol)
+    learning = [traces.learning_curve(t, board.benchmark.workloads[t.workload]) for t in counted]
+    rates = [rate for rate in (traces.learning_rate(root, t) for t in counted) if rate]
+    spent = runs.ledgers(board.trials)
     return {
-        **_header(board, len(scored)),
-        **_rows(board, scored, spent),
+        **_header(board),
+        **_rows(board, spent),
+        **_versus(board),
         "curves_of": _places(learning, columns),
         "rates_of": _places(rates, columns),
         "data": json_block(page_data(board, learning, rates, spent)),
     }
 
 
-def _header(board: Leaderboard, num_trials: int) -> dict:
+def _header(board: Leaderboard) -> dict:
     """Title, facts and notes."""
     protocol = board.protocol
     name = printable(board.benchmark.name)
@@ -57,7 +59,7 @@ def _header(board: Leaderboard, num_trials: int) -> dict:
         ("scored by", protocol.by),
         ("submissions", f"{len(board.entries):,}"),
         ("workloads", f"{len(board.workloads)}"),
-        ("trials", f"{num_trials:,}"),
+        ("trials", f"{len(board.trials):,}"),
     ]
     if board.held_out:
         facts.insert(5, ("held out", f"{len(board.held_out)}"))
@@ -75,16 +77,15 @@ def _header(board: Leaderboard, num_trials: int) -> dict:
     }
 
 
-def _rows(board: Leaderboard, trials: Sequence[Trial], spent: Sequence[runs.Spent]) -> dict:
+def _rows(board: Leaderboard, spent: Sequence[runs.Spent]) -> dict:
     """The tables."""
     outcome_names, outcomes = tables.outcomes(board)
-    failures = runs.failures(trials)
-    machines = runs.machines(trials)
+    failures = runs.failures(board.trials)
+    machines = runs.machines(board.trials)
     times = tables.times(board)
     return {
         "submissions": [printable(entry.submission) for entry in board.entries],
         "ranking": tables.ranking(board),
-        "extra_columns": [],
         "profile_taus": tables.PROFILE_TAUS,
         "times": times,
         "workloads": [{**row, "place": place} for place, row in enumerate(times)],
@@ -101,6 +102,23 @@ def _rows(board: Leaderboard, trials: Sequence[Trial], spent: Sequence[runs.Spen
     }
 
 
-def _places(found: Sequence[Curve], columns: Sequence[str]) -> set[int]:
+def _versus(board: Leaderboard) -> dict:
+    """The comparisons beside the score."""
+    return {
+        "extra_columns": versus.extra_columns(board),
+        "budgets": versus.budgets(board),
+        "shares": versus.shares(),
+        "speedups": versus.speedups(board),
+        "no_speedups": versus.no_speedups(board),
+        "reference": None if board.reference is None else places_of(board)[board.reference],
+        "pairs": versus.pairs(board),
+        "no_pairs": versus.no_pairs(board),
+        "same": versus.same(board),
+        "num_same": len(board.ranks.indistinguishable or ()),
+        "num_pairs": len(board.entries) * (len(board.entries) - 1) // 2,
+    }
+
+
+def _places(found: Sequence[Trace], columns: Sequence[str]) -> set[int]:
     """Places of the workloads that have any of the curves."""
     return {columns.index(curve.workload) for curve in found}

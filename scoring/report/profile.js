@@ -4,7 +4,9 @@ function drawProfile(rows) {
   const box = $("#profile .canvas");
   const width = Math.max(box.clientWidth, 280);
   const labels = width >= 620;
-  const margin = { left: 42, right: labels ? Math.min(270, width * 0.3) : 14, top: 26, bottom: 40 };
+  const longest = largest(rows.map((row) => DATA.submissions[row.submission].length));
+  const room = labels ? Math.min(92 + 6.6 * longest, width * 0.36, 320) : 14;
+  const margin = { left: 42, right: room, top: 26, bottom: 40 };
   const height = Math.max(labels ? 380 : 280, labels ? rows.length * 18 + 80 : 0);
   const chart = frame({
     width,
@@ -52,7 +54,6 @@ function labelProfile(chart, curves, margin, width) {
 
 function fillProfileTable(rows) {
   const table = $("#profile table");
-  if (!table) return;
   const taus = $$("thead th[data-tau]", table).map((cell) => Number(cell.dataset.tau));
   const bySubmission = new Map(rows.map((row) => [row.submission, row]));
   for (const line of $$("tbody tr", table)) {

@@ -41,12 +41,12 @@ class Spent:
 
 @dataclass(frozen=True)
 class Failure:
-    """A trial that did not end well, or has something to say."""
+    """Trials that ended badly in the same way."""
 
-    path: str
     status: str
     error: str
     traceback: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def ledgers(trials: Sequence[Trial]) -> list[Spent]:
     groups: dict[tuple[str, str], list[dict[str, float]]] = {}
     for trial in trials:
         ledger = _seconds(trial.info.get("ledger"))
-        if ledger:
+        if ledger.keys() - {"wall"}:
             groups.setdefault((trial.submission, trial.workload), []).append(ledger)
     found = []
     for (submission, workload), group in groups.items():
@@ -96,20 +96,18 @@ def machines(trials: Sequence[Trial]) -> list[Machine]:
 
 
 def failures(trials: Sequence[Trial]) -> list[Failure]:
-    """Trials with a failure status, an error or a traceback."""
-    found = []
+    """Trials with a failure status, an error or a traceback; those alike together."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
     for trial in trials:
         error, traceback = trial.info.get("error"), trial.info.get("traceback")
         if trial.status in FAILURES or error or traceback:
-            found.append(
-                Failure(
-                    path=printable(trial.path),
-                    status=(trial.status or "unknown").replace("_", " "),
-                    error=plain(error) if error else "",
-                    traceback=long_text(traceback) if traceback else "",
-                )
+            key = (
+                (trial.status or "unknown").replace("_", " "),
+                plain(error) if error else "",
+                long_text(traceback) if traceback else "",
             )
-    return found
+            groups.setdefault(key, []).append(printable(trial.path))
+    return [Failure(*key, tuple(paths)) for key, paths in groups.items()]
 
 
 def statuses(counts: Mapping[str, Mapping[str, int]]) -> Counter[str]:

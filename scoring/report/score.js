@@ -20,8 +20,10 @@ function standings(visible) {
       workloads: bases.length,
     };
   });
+  // Rounded: equal scores may differ in the last bits, as their sums run in another order.
+  const shown = (row) => Number(row.score.toFixed(12));
   const name = (row) => DATA.submissions[row.submission];
-  return rows.sort((a, b) => b.score - a.score || (name(a) < name(b) ? -1 : 1));
+  return rows.sort((a, b) => shown(b) - shown(a) || (name(a) < name(b) ? -1 : 1));
 }
 
 /* A variant counts only where its base was reached; no time above four times the fastest counts; a
@@ -31,8 +33,8 @@ function gate(times, active) {
   for (const [variant, base] of pairs)
     for (const row of times) if (row[base] === Infinity) row[variant] = Infinity;
   for (const w of active) {
-    const limit = DATA.gateFactor * Math.min(...times.map((row) => row[w]));
-    for (const row of times) if (row[w] > limit) row[w] = Infinity;
+    const fastest = Math.min(...times.map((row) => row[w]));
+    for (const row of times) if (row[w] / DATA.gateFactor > fastest) row[w] = Infinity;
   }
   for (const [variant, base] of pairs)
     for (const row of times) if (row[variant] === Infinity) row[base] = Infinity;

@@ -51,6 +51,14 @@ function fillTimes() {
   }
 }
 
+/* Shades that do not depend on who is shown. */
+function paintHeat() {
+  for (const cell of $$("td[data-heat]")) {
+    if (cell.dataset.heat === "") cell.classList.add("never");
+    else cell.style.setProperty("--heat", cell.dataset.heat);
+  }
+}
+
 /* 1 for the fastest, 0 from tauMax on. */
 function heat(times) {
   return Number.isFinite(times) ? Math.max(0, 1 - Math.log(times) / Math.log(DATA.tauMax)) : 0;

@@ -10,7 +10,7 @@ from scoring.leaderboard import Leaderboard
 from scoring.logs import STATUSES
 from scoring.report import runs
 from scoring.report.runs import Spent
-from scoring.report.text import NEVER, amount, fixed
+from scoring.report.text import NEVER, amount, fixed, number
 from scoring.table import printable
 
 PROFILE_TAUS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
@@ -20,11 +20,8 @@ def ranking(board: Leaderboard) -> list[dict]:
     """The rows of the leaderboard."""
     return [
         {
-            "score": fixed(entry.score, 4),
-            "exact_score": repr(entry.score),
+            "score": number(entry.score, fixed(entry.score, 4)),
             "interval": _interval(entry),
-            "low": entry.low,
-            "high": entry.high,
             "reached": sum(math.isfinite(time) for time in entry.gated.values()),
             "num_studies": entry.num_studies,
         }
@@ -48,7 +45,8 @@ def times(board: Leaderboard) -> list[dict]:
             {
                 "name": printable(name),
                 "held_out": name in board.held_out,
-                "target": f"{printable(target.metric)} {sign} {target.value:g}",
+                "target": f"{printable(target.metric)} {sign} {target.value:g}"
+                + (", held out" if name in board.held_out else ""),
                 "cells": [_cell(entry, name) for entry in board.entries],
             }
         )
@@ -56,17 +54,17 @@ def times(board: Leaderboard) -> list[dict]:
 
 
 def _cell(entry: Entry, workload: str) -> dict:
-    """Time to target, or what the best metric was instead."""
+    """Time to target, or how near the trials came."""
     if workload not in entry.statuses:
-        return {"text": "not run", "value": "", "best": ""}
+        return {**number(None, "not run"), "note": ""}
     time = entry.time_to_target.get(workload, math.inf)
-    reached = math.isfinite(time)
-    best = entry.best.get(workload, math.nan)
-    return {
-        "text": amount(time),
-        "value": repr(time) if reached else NEVER,
-        "best": "" if reached or not math.isfinite(best) else f"best {best:.4g}",
-    }
+    if math.isfinite(time):
+        return {**number(time, amount(time)), "note": ""}
+    counts, best = entry.statuses[workload], entry.best.get(workload, math.nan)
+    note = f"best {best:.4g}" if math.isfinite(best) else ""
+    if counts.get("reached"):
+        note = f"{counts['reached']} of {sum(counts.values())} trials"
+    return {"text": NEVER, "value": NEVER, "note": note}
 
 
 def outcomes(board: Leaderboard) -> tuple[list[str], list[list[int]]]:

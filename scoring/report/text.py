@@ -25,6 +25,12 @@ def fixed(value: float | None, digits: int, missing: str = "–") -> str:
     return missing if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
+def number(value: float | None, text: str) -> dict[str, str]:
+    """A table's cell: text for people, and for the CSV file the number with all its digits."""
+    known = value is not None and math.isfinite(value)
+    return {"text": text, "value": repr(float(value)) if known else ""}
+
+
 def plain(value: object) -> str:
     """Any value of a trial.json as one line of text."""
     if isinstance(value, str):

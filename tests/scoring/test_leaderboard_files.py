@@ -117,6 +117,29 @@ def test_json_is_valid_and_complete(tree, benchmark_of):
     assert content["missing_workloads"] == ["absent"]
     assert (content["timing"], content["fingerprints"]) == (["measured"], ["m1"])
     assert content["oddities"] == []
+    assert content["speedup"] is None and content["field_free"] is None  # no reference
+    assert content["rank_probability"] == {"s": {"t": 1.0}, "t": {"s": 0.0}}
+    assert content["rank_interval"] == {"s": [1, 1], "t": [2, 2]}
+    assert content["indistinguishable"] == []
+    assert set(content["at_budget"]) == {"s", "t"} and set(content["at_budget"]["s"]) == {"toy"}
+    quarter, half, full = content["at_budget"]["s"]["toy"]
+    assert (quarter["share"], quarter["step"], quarter["metric"]) == (0.25, 25, 0.9)
+    assert quarter["at_least"] and full["stopped_early"] == 2 and full["rank"] == [1, 1]
+
+
+def test_json_of_a_board_with_a_reference(tree):
+    for study in (0, 1):
+        tree.trial(f"s/study_{study}/toy_jax/trial_0", times=(1.0, 2.0))
+        tree.trial(f"t/study_{study}/toy_jax/trial_0", times=(1.0, 5.0))
+    content = json.loads(json.dumps(tree.score(reference="t").to_json(), allow_nan=False))
+    assert content["speedup"]["reference"] == content["field_free"]["reference"] == "t"
+    row = content["speedup"]["submissions"]["s"]
+    assert row["by_workload"] == {"toy": pytest.approx(2.5)} and row["left_out"] == {}
+    assert row["low"] <= row["mean"] <= row["high"] == pytest.approx(2.5)
+    assert content["field_free"]["submissions"]["s"] == {
+        **{"score": 1.0, "low": 1.0, "high": 1.0},
+        "ratio_to_reference": {"toy": pytest.approx(0.4)},
+    }
 
 
 def test_a_workload_that_one_submission_lacks(tree, benchmark_of):

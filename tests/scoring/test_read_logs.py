@@ -62,6 +62,12 @@ HEAD = "accumulated_submission_time,global_step,score,validation/accuracy,valida
         (b"\x00\xff\xfe\n\x80junk\n" * 9, [], ["not_a_log"]),
         ("score,global_step\n1,10\n", [np.nan], ["missing_column", "missing_column"]),
         (HEAD + "2,20,2,0.7,5\n1,10,1,0.8,5\n", [0.7, 0.8], ["runs_backwards"] * 2),
+        (HEAD + "1,10,1,0.7,5\n1,10,1,0.7,5\n", [0.7, 0.7], ["repeated_step"]),
+        (HEAD + "1,10,1,0_7,5\n1,20,1,0.8,5\n", [np.nan, 0.8], ["bad_cell"]),  # 7 to Python
+        (
+            HEAD.replace("num_examples", "accuracy") + "1,10,1,0.7,0.9\n",
+            *([0.7], ["repeated_column"]),
+        ),
         (False, [], ["missing_csv"]),
     ],
 )
@@ -81,31 +87,6 @@ def test_windows_line_ends(tree):
     (trial,), kinds = read(tree)
     assert trial.metric.tolist() == [0.7]
     assert kinds == ["missing_column", "missing_column"]
-
-
-def test_score_stands_in_for_an_absent_clock(tree):
-    csv = "global_step,score,validation/accuracy\n10,4.5,0.9\n"
-    tree.trial("s/study_0/toy_jax/trial_0", csv=csv)
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
-    assert trials[0].seconds.tolist() == [4.5]
-    assert "score read instead" in oddities[0].detail
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ('{"status": "rea', "bad_trial_json"),
-        ("[1, 2]", "bad_trial_json"),
-        ("[" * 100_000, "bad_trial_json"),
-        ('{"status": "great"}', "unknown_status"),
-        ('{"status": ["reached"]}', "unknown_status"),
-    ],
-)
-def test_damaged_trial_json(tree, text, kind):
-    tree.trial("s/study_0/toy_jax/trial_0", info=text)
-    (trial,), kinds = read(tree)
-    assert kinds == [kind]
-    assert trial.status is None and trial.steps.size == 2
 
 
 def test_stray_files_and_folders(tree):
@@ -129,6 +110,45 @@ def test_stray_files_and_folders(tree):
         "s/study_0/toy_jax/trial_7",
     }
     assert len(oddities) == len(expected) + 2
+
+
+def test_what_the_harness_puts_beside_the_submissions_is_not_stray(tree):
+    tree.trial("s/study_0/toy_jax/trial_0")
+    for name in ("experiment.json", "calibration.txt", "profile.svg", "profile.png", "report.html"):
+        (tree.root / name).write_text("")
+    (tree.root / "figures").mkdir()
+    (tree.root / "figures/curves.svg").write_text("")
+    (tree.root / ".lock").write_text("")
+    assert read(tree)[1] == []
+    tree.trial("figures/study_0/toy_jax/trial_0")  # a submission may have that name
+    assert [trial.submission for trial in read(tree)[0]] == ["figures", "s"]
+
+
+def test_links_in_circles_and_folders_in_the_place_of_files(tree):
+    tree.trial("s/study_0/toy_jax/trial_0")
+    (tree.root / "loop").symlink_to("loop")
+    (tree.root / "s/study_1").symlink_to("study_1")
+    (tree.root / "s/study_0/toy_jax/trial_1").symlink_to("nowhere")
+    (tree.root / "s/study_0/toy_jax/trial_2/eval_measurements.csv").mkdir(parents=True)
+    (tree.root / "s/study_0/toy_jax/trial_0/trial.json").mkdir()
+    trials, kinds = read(tree)
+    assert [trial.steps.size for trial in trials] == [2, 0]
+    assert sorted(kinds) == ["bad_trial_json", "stray", "stray", "stray", "unreadable_csv"]
+
+
+def test_a_folder_that_may_not_be_listed_is_named(tree, monkeypatch):
+    tree.trial("s/study_0/toy_jax/trial_0")
+    tree.trial("s/study_1/toy_jax/trial_0")
+    listing = logs.os.scandir
+
+    def forbidden(path):
+        if str(path).endswith("study_1"):
+            raise PermissionError(13, "Permission denied")
+        return listing(path)
+
+    monkeypatch.setattr(logs.os, "scandir", forbidden)
+    trials, kinds = read(tree)
+    assert len(trials) == 1 and kinds == ["unreadable_folder", "empty_folder"]
 
 
 def test_unknown_workloads_and_two_frameworks_are_named(tree):

@@ -1,5 +1,7 @@
 """Properties that every leaderboard has, whatever the times."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,11 +59,12 @@ def test_scores_lie_in_the_unit_interval(trial_of, benchmark_of, board, mode):
 def test_order_of_trials_does_not_matter(trial_of, benchmark_of, board, mode, random):
     trials = trials_of(trial_of, board)
     shuffled = random.sample(trials, len(trials))
-    before, after = (score(t, benchmark_of, mode) for t in (trials, shuffled))
-    assert list(before) == list(after)
-    for name, entry in before.items():
-        other = after[name]
-        assert (entry.score, entry.low, entry.high) == (other.score, other.low, other.high)
+    protocol = scoring.Protocol(mode=mode, reference="s0")
+    before, after = (
+        scoring.score_trials(t, benchmark_of(WORKLOADS), protocol).to_json()
+        for t in (trials, shuffled)
+    )
+    assert before == after  # every view: scores, speedups, chances, budgets
 
 
 @few
@@ -113,12 +116,85 @@ def test_the_unit_of_a_workload_does_not_matter(trial_of, benchmark_of, board, m
 def test_who_never_arrives_changes_nothing(trial_of, benchmark_of, board, mode):
     trials = trials_of(trial_of, board)
     late = [trial_of("zz", study, w, 0, None) for w in WORKLOADS for study in range(2)]
-    before = score(trials, benchmark_of, mode)
-    after = score([*trials, *late], benchmark_of, mode)
-    assert after["zz"].score == 0.0
-    for name, entry in before.items():
-        other = after[name]
-        assert (entry.score, entry.low, entry.high) == (other.score, other.low, other.high)
+    protocol = scoring.Protocol(mode=mode, reference="s0")
+    before, after = (
+        scoring.score_trials(t, benchmark_of(WORKLOADS), protocol).to_json()
+        for t in (trials, [*trials, *late])
+    )
+    assert after["scores"]["zz"]["score"] == 0.0
+    for name in before["scores"]:
+        for key in ("scores", "time_to_target", "ratio_to_best", "best"):
+            assert after[key][name] == before[key][name]
+        for key in ("speedup", "field_free"):
+            assert after[key]["submissions"][name] == before[key]["submissions"][name]
+        for rival, probability in before["rank_probability"][name].items():
+            assert after["rank_probability"][name][rival] == probability
+
+
+@few
+@given(BOARD, MODES)
+def test_chances_of_a_pair_sum_to_one_at_most(trial_of, benchmark_of, board, mode):
+    content = scoring.score_trials(
+        trials_of(trial_of, board), benchmark_of(WORKLOADS), scoring.Protocol(mode=mode)
+    ).to_json()
+    chances = content["rank_probability"]
+    unsure = {frozenset(pair) for pair in content["indistinguishable"] or ()}
+    for a, row in chances.items():
+        for b, above in row.items():
+            below = chances[b][a]
+            assert (above is None) == (below is None)
+            if above is None:
+                assert content["num_studies"][a] < 2 or content["num_studies"][b] < 2
+                continue
+            assert 0.0 <= above <= 1.0 and above + below <= 1.0 + 1e-12
+            if frozenset((a, b)) not in unsure:
+                assert max(above, below) > 0.9
+
+
+@few
+@given(BOARD, st.data())
+def test_a_metric_that_turns_nan_never_helps(trial_of, benchmark_of, board, data):
+    trials = trials_of(trial_of, board)
+    before = score(trials, benchmark_of)
+    i = data.draw(st.integers(0, len(trials) - 1))
+    trials[i].metric[data.draw(st.integers(0, 2))] = np.nan
+    after = score(trials, benchmark_of)
+    own = trials[i].submission
+    assert after[own].score <= before[own].score + 1e-12
+    trials[i].metric[:] = np.nan
+    assert scoring.times.crossing(trials[i], benchmark_of().workloads["toy"]) is None
+
+
+@pytest.mark.parametrize("mode", ["exact", "official"])
+def test_what_the_disk_lists_first_does_not_matter(tree, benchmark_of, monkeypatch, mode):
+    for submission in ("s", "t", "u"):
+        for study in (0, 1, 10):
+            for workload in ("a_jax", "b_jax", "b_pytorch"):
+                for trial in (1, 2, 10):
+                    time = 1.0 + (7 * study + 5 * trial + len(submission + workload)) % 13
+                    tree.trial(
+                        f"{submission}/study_{study}/{workload}/trial_{trial}",
+                        times=(time, time + trial),
+                    )
+    (tree.root / "stray.txt").write_text("")
+    (tree.root / "s/another.txt").write_text("")
+    benchmark = benchmark_of(("a", "b"))
+    expected = tree.score(benchmark, mode=mode, reference="s").to_json()
+    listing = os.scandir
+
+    class Reversed:
+        def __init__(self, path):
+            with listing(path) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            return None
+
+    monkeypatch.setattr(scoring.logs.os, "scandir", Reversed)
+    assert tree.score(benchmark, mode=mode, reference="s").to_json() == expected
 
 
 @few

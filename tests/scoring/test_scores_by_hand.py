@@ -52,6 +52,16 @@ def test_equal_scores_are_sorted_by_name(trial_of, benchmark_of):
     assert [(e.submission, e.score) for e in board.entries] == [("k", 1), ("l", 1), ("m", 1)]
 
 
+def test_scores_equal_but_for_the_order_of_their_sums_are_sorted_by_name(trial_of, benchmark_of):
+    rows = {"ref": (10.0, 10.0, 10.0), "k": (11.0, 19.0, 14.0), "l": (11.0, 14.0, 19.0)}
+    times = {name: dict(zip("abc", row, strict=True)) for name, row in rows.items()}
+    board = scoring.score_trials(trials_of(trial_of, times), benchmark_of("abc"))
+    _, second, third = board.entries
+    assert (second.submission, third.submission) == ("k", "l")
+    assert second.score < third.score  # in the last bit
+    assert board.ranks.intervals["k"] == board.ranks.intervals["l"] == (2, 2)
+
+
 def test_official_picks_the_smallest_row_and_exact_the_smallest_time(trial_of, benchmark_of):
     trials = [
         trial_of("s", 1, "toy", trial=1, time=40.0, index=2),

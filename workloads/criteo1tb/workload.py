@@ -83,7 +83,7 @@ SCALES = {
         config=DLRMConfig(),
         batch_size=512,
         eval_batch_size=2048,
-        step_hint=3840,
+        step_hint=1920,
     ),
     "full": Criteo1TB(
         name="criteo1tb",

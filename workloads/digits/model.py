@@ -10,8 +10,8 @@ import jax
 class DigitsConfig:
     """Sizes: channels of the two convolutions, width of the hidden layer, classes."""
 
-    channels: tuple[int, int] = (16, 32)
-    hidden: int = 64
+    channels: tuple[int, int] = (32, 64)
+    hidden: int = 128
     num_classes: int = 10
 
 

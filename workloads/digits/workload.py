@@ -51,8 +51,8 @@ class Digits(Workload):
         return data.splits()[split]
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
-        """Shifts each picture by -1, 0 or 1 pixels along both axes; zeros move in."""
-        inputs_BxHxWxC = jnp.pad(batch["inputs"], ((0, 0), (1, 1), (1, 1), (0, 0)))
+        """Shifts each picture by -1, 0 or 1 pixels along both axes; the edge is repeated."""
+        inputs_BxHxWxC = jnp.pad(batch["inputs"], ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
         shifts_Bx2 = jax.random.randint(rng, (len(inputs_BxHxWxC), 2), 0, 3)
 
         def crop(image_HxWxC: Array, shift: Array) -> Array:
@@ -83,7 +83,7 @@ SCALES = {
         config=DigitsConfig(),
         batch_size=64,
         eval_batch_size=400,
-        step_hint=2000,
+        step_hint=300,
     ),
 }
 VARIANTS: dict[str, dict] = {}

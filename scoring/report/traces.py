@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,17 +12,18 @@ import numpy as np
 
 from scoring.benchmark import Benchmark, Target
 from scoring.eval_csv import read_columns
-from scoring.logs import CLOCK, STEP, Trial
+from scoring.logs import Trial
 from scoring.protocol import Protocol
 from scoring.report.thinning import rounded, thin
 from scoring.times import crossing, value_at
+from scoring.trial_files import CLOCK, STEP
 
 MOST_POINTS = 200
 LEARNING_RATE = "learning_rate"
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Trace:
     """P points of one trial; `crossing` is the point that first meets the target."""
 
     submission: str
@@ -47,19 +48,17 @@ class Curve:
         }
 
 
-def counted(
-    trials: Iterable[Trial], benchmark: Benchmark, protocol: Protocol, workloads: Sequence[str]
-) -> list[Trial]:
-    """Of every study on these workloads the trial whose time counts, else the best that ran."""
+def counted(trials: Iterable[Trial], benchmark: Benchmark, protocol: Protocol) -> list[Trial]:
+    """Of every study the trial whose time counts, else the best that ran."""
 
     def study(trial: Trial) -> tuple[str, str, int]:
         return trial.workload, trial.submission, trial.study
 
     found = []
-    shown = sorted((t for t in trials if t.workload in workloads and t.steps.size), key=study)
+    shown = sorted((t for t in trials if t.steps.size), key=study)
     for (workload, *_), group in groupby(shown, study):
         target = benchmark.workloads[workload]
-        found.append(min(group, key=lambda trial: _rank(trial, target, protocol)))  # noqa: B023
+        found.append(min(group, key=lambda trial: _rank(trial, target, protocol)))
     return found
 
 
@@ -80,12 +79,12 @@ def _rank(trial: Trial, target: Target, protocol: Protocol) -> tuple:
     return math.inf, best, name
 
 
-def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Curve:
+def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Trace:
     """The validation metric of a trial, thinned so that the crossing of the target stays put."""
     row = crossing(trial, target)
     keep = () if row is None else {max(row - 1, 0), row}
     rows = thin(trial.metric, most, keep)
-    return Curve(
+    return Trace(
         *(trial.submission, trial.workload, trial.study, trial.trial),
         seconds=trial.seconds[rows],
         steps=trial.steps[rows],
@@ -94,7 +93,7 @@ def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Cur
     )
 
 
-def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Curve | None:
+def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Trace | None:
     """The learning rate of a trial by its logs, None where it was not logged."""
     for name in ("measurements.csv", "eval_measurements.csv"):
         try:
@@ -114,7 +113,7 @@ def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Curve | 
     return None
 
 
-def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Curve:
+def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Trace:
     """The curve of logged learning rates; seconds that a row lacks come from the evaluations."""
     steps, values = columns[STEP], columns[LEARNING_RATE]
     seconds = columns.get(CLOCK, np.full(len(steps), np.nan))
@@ -123,7 +122,7 @@ def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Curve:
         between = np.interp(steps, trial.steps[timed], trial.seconds[timed])
         seconds = np.where(np.isfinite(seconds), seconds, between)
     rows = thin(values, most)
-    return Curve(
+    return Trace(
         *(trial.submission, trial.workload, trial.study, trial.trial),
         seconds=seconds[rows],
         steps=steps[rows],
