@@ -15,7 +15,6 @@ FOLDER = Path(__file__).parent / "benchmarks"
 # stated once more here. Every other metric (accuracy, ssim, bleu, ...) is better when higher.
 LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
 
-DEFAULT_REFERENCE = {"lite": "nadamw"}  # for a benchmark file that names no reference
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _parse(content: dict, stem: str) -> Benchmark:
             for name, r in content.get("rulesets", {}).items()
         },
         source=content.get("source", ""),
-        reference=content.get("reference", DEFAULT_REFERENCE.get(name)),
+        reference=content.get("reference"),
     )
 
 
