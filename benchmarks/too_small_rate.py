@@ -1,5 +1,5 @@
-"""A constant learning rate ten times too small: the point that set each workload's target, but
-without a schedule and at a tenth of its rate. Targets must be out of its reach.
+"""A constant learning rate ten times too small: the algorithm and point that set each workload's
+target, but without a schedule and at a tenth of the rate. Targets must be out of its reach.
 
 algoperf-lite run --submissions=nadamw,benchmarks/too_small_rate.py --tuning_ruleset=self
 """
@@ -16,7 +16,10 @@ _LITE = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
 
 def optimizer(workload, hyperparameters):
     provenance = _LITE[workload.name]["provenance"]
-    assert provenance["algorithm"] == "nadamw", "another algorithm set this target: write it here"
     hp = SimpleNamespace(**provenance["hyperparameters"])
-    rate = 0.1 * hp.learning_rate
-    return optax.nadamw(rate, 1 - hp.one_minus_beta1, b2=0.99, weight_decay=hp.weight_decay)
+    rate, momentum = 0.1 * hp.learning_rate, 1 - hp.one_minus_beta1
+    if provenance["algorithm"] == "nadamw":
+        return optax.nadamw(rate, momentum, b2=0.99, weight_decay=hp.weight_decay)
+    assert provenance["algorithm"] == "nesterov", "another algorithm set this target: add it here"
+    sgd = optax.sgd(rate, momentum, nesterov=True)
+    return optax.chain(optax.add_decayed_weights(hp.weight_decay), sgd)

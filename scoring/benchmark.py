@@ -16,7 +16,6 @@ FOLDER = Path(__file__).parent / "benchmarks"
 LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
 
 
-
 @dataclass(frozen=True)
 class Target:
     """What a workload's validation metric must meet, and AlgoPerf's step budget for it."""

@@ -22,7 +22,7 @@ def _spec(tmp_path, **fields):
         "experiment_seed": 0,
         "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
         "directory": str(tmp_path / "trial_1"),
-        "budget": 0.1,  # a horizon of 200 steps
+        "budget": 2 / 3,  # a horizon of 200 steps
         "max_global_steps": 60,
     }
     return TrialSpec(**{**defaults, **fields})
