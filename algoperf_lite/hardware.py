@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 REFERENCE = "nadamw"
-# Steps whose batches travel together: in "loop" they are one dispatch, long enough to hide its cost
-# and short enough to interrupt; in "single" there is only the transfer to spread.
+# Steps whose batches are selected together. In "loop" they are one dispatch: long enough to hide
+# its cost, short enough to interrupt. In "single" only the selection is to be spread.
 CHUNK_SECONDS = {"loop": 0.03, "single": 0.3}
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
 _MEASURED_SECONDS = 0.4  # per sample

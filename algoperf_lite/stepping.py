@@ -8,7 +8,7 @@ saves dispatches, but XLA's CPU backend runs convolutions inside loops 10 to 35 
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -126,11 +126,20 @@ class Training:
             state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
         )
 
-    def eval_params(self, state: TrainState) -> PyTree:
-        """The parameters to evaluate; the trained ones unless the submission says otherwise."""
+    def compile_eval_params(self, state: TrainState) -> Callable[[TrainState], PyTree]:
+        """A function from a state to the parameters to evaluate, compiled and run once.
+
+        They are the trained ones, at no cost, unless the submission says otherwise.
+        """
         if self.submission.eval_params is None:
-            return state.params
-        return self.submission.eval_params(state.optimizer_state, state.params)
+            return lambda state: state.params
+
+        def eval_params(state: TrainState) -> PyTree:
+            return self.submission.eval_params(state.optimizer_state, state.params)
+
+        compiled = jax.jit(eval_params).lower(state).compile()
+        jax.block_until_ready(compiled(state))
+        return compiled
 
     def _optimizer(self, traced: Mapping[str, Array]) -> optax.GradientTransformationExtraArgs:
         point = {**self.static, **traced}
@@ -192,7 +201,7 @@ class NativeStepper:
     ):
         """`data` holds the training split on the device; `steps_per_dispatch` >= 1.
 
-        In mode "single" that is the number of steps whose rows travel to the device together.
+        In mode "single" that many steps have their batches selected at a time.
         """
         if mode not in MODES:
             raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
@@ -207,9 +216,9 @@ class NativeStepper:
 
         Raises ValueError, one sentence, where a step would change the state's structure or types.
         """
-        program = _loop_program if self._mode == "loop" else _single_program
+        program = _loop_program if self._mode == "loop" else _one_step
         jitted = jax.jit(functools.partial(program, self._training.step), donate_argnums=0)
-        arguments = self._arguments(0, 1)
+        (arguments,) = self._dispatches(0, 1)
         _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
         self._run = jitted.lower(state, *arguments).compile()
         jax.block_until_ready(self._run(jax.tree.map(jnp.copy, state), *arguments))
@@ -227,21 +236,26 @@ class NativeStepper:
         dispatch, so that a watchdog sees progress.
         """
         assert self._run is not None, "compile() comes before advance()"
-        state = state._replace(loss_sum=jnp.zeros((), jnp.float32))
+        state = state._replace(loss_sum=np.zeros((), np.float32))
         for start in range(first_step, first_step + num_steps, self._chunk):
             count = min(self._chunk, first_step + num_steps - start)
-            arguments = self._arguments(start, count)
-            for _ in range(1 if self._mode == "loop" else count):
+            for arguments in self._dispatches(start, count):
                 state = self._run(state, *arguments)
             beat()
         return state
 
-    def _arguments(self, first_step: int, count: int) -> tuple[Any, ...]:
-        """What a program gets beside the state, padded to the one shape it is compiled for."""
-        rows = np.zeros((self._chunk, self._batches.batch_size), np.int32)
-        rows[:count] = self._batches.indices(first_step, count)
-        placed = jax.device_put((rows, np.int32(first_step), np.int32(count)))
-        return (*self._constants, self._data, *placed)
+    def _dispatches(self, first_step: int, count: int) -> Iterator[tuple[Any, ...]]:
+        """What the program gets beside the state, for each dispatch of `count` steps.
+
+        Rows go in as they are: the transfer of a few kilobytes is part of the call.
+        """
+        indices = self._batches.indices(first_step, count)
+        if self._mode == "single":
+            yield from ((*self._constants, self._data, row) for row in indices)
+        else:
+            rows = np.zeros((self._chunk, self._batches.batch_size), np.int32)
+            rows[:count] = indices  # padded to the one shape it is compiled for
+            yield (*self._constants, self._data, rows, np.int32(count))
 
 
 def _one_step(
@@ -252,22 +266,12 @@ def _one_step(
     return step(state, traced, batch, key)
 
 
-def _loop_program(
-    step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, *chunk: Array
-) -> TrainState:
-    rows, _, count = chunk
+def _loop_program(step: Callable, state: TrainState, *arguments: Any) -> TrainState:
+    *constants, rows, count = arguments
     # A traced bound lets one program serve step 1, full dispatches and the shorter last one.
     return jax.lax.fori_loop(
-        0, count, lambda i, state: _one_step(step, state, traced, seed, data, rows[i]), state
+        0, count, lambda i, state: _one_step(step, state, *constants, rows[i]), state
     )
-
-
-def _single_program(
-    step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, *chunk: Array
-) -> TrainState:
-    rows, first_step, _ = chunk
-    # The row follows from the state, so that a step needs no transfer from the host.
-    return _one_step(step, state, traced, seed, data, rows[state.step - first_step])
 
 
 def _key(seed: Array, stream: int) -> Array:

@@ -166,13 +166,14 @@ def _start(
         stage.data,
         batches,
         trial_spec.stepping_mode,
-        trial_spec.steps_per_dispatch,
+        # No dispatch reaches beyond an evaluation, so more rows would only be padding.
+        min(trial_spec.steps_per_dispatch, -(-workload.step_hint // trial_spec.num_evals)),
     )
     stepper.compile(state)
     report(event="beat")
-    prepare_for_eval = jax.jit(training.eval_params).lower(state).compile()
+    prepare_for_eval = training.compile_eval_params(state)
     is_finite = jax.jit(_all_finite).lower(stage.params).compile()
-    ledger.switch("log", prepare_for_eval(state), is_finite(stage.params))
+    ledger.switch("log", is_finite(stage.params))
     record["compile_seconds"] = ledger.seconds("compile")
     return _Actor(state, stepper, prepare_for_eval, is_finite)
 

@@ -34,6 +34,8 @@ _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each way.", lower_bound=
 _SECONDS = flags.DEFINE_float("seconds", 1.0, "Length of a turn.")
 _CORE = flags.DEFINE_integer("core", 0, "The core to run on; -1 for all.")
 
+NUM_EVALS = 40  # per step hint, as in a trial
+
 Way = Callable[[int, int], float]  # (first step, number of steps) -> seconds per step
 
 
@@ -66,7 +68,7 @@ def _steps_row(name: str) -> str:
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     # As many steps as the harness takes between two evaluations, repeated to fill a turn.
-    period = max(1, workload.step_hint // 40)
+    period = max(1, workload.step_hint // NUM_EVALS)
     for turn in range(_REPEATS.value + 1):
         for way, run in ways.items():
             taken, samples = 0.0, []
@@ -91,12 +93,10 @@ def _harness(workload: Workload, calibration: hardware.Calibration) -> Way:
     data = jax.device_put(workload.dataset("train"))
     batches = stepping.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     state = jax.jit(training.init)(traced, *stepping.init_model(workload, 0))
-    stepper = stepping.NativeStepper(
-        training, traced, data, batches, calibration.mode, calibration.steps_per_dispatch
-    )
+    chunk = min(calibration.steps_per_dispatch, -(-workload.step_hint // NUM_EVALS))
+    stepper = stepping.NativeStepper(training, traced, data, batches, calibration.mode, chunk)
     stepper.compile(state)
-    prepare = jax.jit(training.eval_params).lower(state).compile()
-    jax.block_until_ready(prepare(state))
+    prepare = training.compile_eval_params(state)
 
     def run(first_step: int, num_steps: int) -> float:
         nonlocal state

@@ -13,9 +13,11 @@ settings.load_profile("algoperf_lite")
 
 # Tests compile the same small programs again and again; calibrations of a busy machine must not
 # stay behind for the user. Both go to a cache that ends with the tests.
-_CACHE = tempfile.mkdtemp(prefix="algoperf_lite_tests_")
-atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
-os.environ["XDG_CACHE_HOME"] = _CACHE
+# Worker processes of the tests share the one that the first process made.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="algoperf_lite_tests_")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+_CACHE = os.environ["XDG_CACHE_HOME"]
 os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE}/algoperf_lite/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
