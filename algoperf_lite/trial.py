@@ -14,7 +14,7 @@ import numpy as np
 
 import workloads
 from algoperf_lite import hardware, spec, stepping, submission, trial_logs
-from algoperf_lite.clock import Ledger, adds_up
+from algoperf_lite.clock import Ledger
 from algoperf_lite.evaluation import Evaluator
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.trial_spec import TrialSpec, blank_record
@@ -54,10 +54,7 @@ def run(
         record["status"] = "out_of_memory" if is_memory else "crashed"
         record["error"] = f"{type(error).__name__}: {error}"
         record["traceback"] = traceback.format_exc()
-    record["ledger"] = ledger.close()
-    if not adds_up(record["ledger"], record["ledger"]["wall"]):
-        record["status"] = "invalid"
-        record["error"] = f"the ledger does not add up to the wall time: {record['ledger']}"
+    record["ledger"] = ledger.close()  # checked by `experiment`, against a clock of its own
     return record
 
 

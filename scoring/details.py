@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scoring.benchmark import Target
 from scoring.budgets import SHARES, AtBudget
 from scoring.leaderboard import Leaderboard
+from scoring.speedups import LEFT_OUT
 from scoring.table import printable
 
 if TYPE_CHECKING:
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PAIRS_WIDE = 11  # rivals side by side in the table of pairs: more do not fit 80 columns
-_REASONS = {
-    "neither": "by neither",
-    "only_reference": "by the reference only",
-    "only_submission": "by the submission only",
-    "zero_time": "by one in no time",
-}
 
 
 def parts(leaderboard: Leaderboard) -> Iterator[RenderableType]:
@@ -83,7 +78,7 @@ def _left_out(reasons: Mapping[str, str]) -> str:
     """E.g. "by neither wmt; by the reference only ogbg"."""
     found: dict[str, list[str]] = {}
     for workload, reason in reasons.items():
-        found.setdefault(_REASONS[reason], []).append(printable(workload))
+        found.setdefault(LEFT_OUT[reason], []).append(printable(workload))
     return "; ".join(f"{reason} {', '.join(names)}" for reason, names in found.items())
 
 

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, dashed from the eighth on: as in plots.py and in the page.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
 # On the submission's clock in blue, then compile, eval, checkpoint, log, setup: as in the page.
 _ACCOUNT_COLOURS = (
     *("#0072B2", "#4AA5D8", "#8FCBEB", "#C3E3F4"),
@@ -64,8 +61,7 @@ class Line:
     @property
     def style(self) -> dict:
         """Colour and dashes as matplotlib takes them."""
-        dashes = DASHES[self.place // len(COLOURS) % len(DASHES)]
-        return {"color": COLOURS[self.place % len(COLOURS)], "linestyle": dashes}
+        return plots.line_style(self.place)
 
 
 def write(

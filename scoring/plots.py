@@ -50,14 +50,17 @@ def steps(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
     return tau, np.searchsorted(ratios, tau, side="right") / len(ratios)
 
 
+def line_style(place: int) -> dict:
+    """Colour and dashes, as matplotlib takes them, of the submission at a place from 0."""
+    dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
+    return {"color": _COLOURS[place % len(_COLOURS)], "linestyle": dashes}
+
+
 def _draw(axes: Axes, leaderboard: Leaderboard, axes_inches: float) -> None:
     """The curves with their names beside the right edge, highest curve first."""
     protocol = leaderboard.protocol
     curves = [(entry, *steps(entry)) for entry in leaderboard.entries]
-    styles = [
-        {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _DASHES[i // len(_COLOURS) % 3]}
-        for i in range(len(curves))
-    ]
+    styles = [line_style(place) for place in range(len(curves))]
     # Curves often coincide. The later one is drawn thinner, so that those below it show.
     widths = np.linspace(3.6, 1.3, len(curves))
     for (_, tau, share), style, width in zip(curves, styles, widths, strict=True):

@@ -16,7 +16,12 @@ from scoring.field import Field
 
 # Why a workload is not in the mean: it was reached by nobody or by one of the two alone (not to
 # have been run on it is not to have reached it), or by one of them in no time at all.
-LEFT_OUT = ("neither", "only_reference", "only_submission", "zero_time")
+LEFT_OUT = {
+    "neither": "by neither",
+    "only_reference": "by the reference only",
+    "only_submission": "by the submission only",
+    "zero_time": "by one in no time",
+}
 _LARGEST_LOG = 700.0  # its exponential is still a float
 
 
@@ -28,7 +33,7 @@ class Speedup:
     low: float | None  # limits of the 95% interval; None when it cannot be told
     high: float | None
     by_workload: Mapping[str, float]  # base workloads that both reached
-    left_out: Mapping[str, str]  # the other base workloads -> one of LEFT_OUT
+    left_out: Mapping[str, str]  # the other base workloads -> a key of LEFT_OUT
 
     def to_json(self) -> dict:
         """Plain JSON values."""

@@ -7,14 +7,8 @@ from collections.abc import Sequence
 from scoring.budgets import SHARES, AtBudget
 from scoring.leaderboard import Leaderboard
 from scoring.report.text import fixed, number
+from scoring.speedups import LEFT_OUT
 from scoring.table import printable
-
-_REASONS = {
-    "neither": "reached by neither",
-    "only_reference": "by the reference only",
-    "only_submission": "by the submission only",
-    "zero_time": "by one in no time",
-}
 
 
 def extra_columns(board: Leaderboard) -> list[dict]:
@@ -49,7 +43,7 @@ def speedups(board: Leaderboard) -> list[dict]:
                 "by_workload": [
                     number(row.by_workload[name], _times(row.by_workload[name]))
                     if name in row.by_workload
-                    else number(None, _REASONS[row.left_out[name]])
+                    else number(None, LEFT_OUT[row.left_out[name]])
                     for name in board.workloads
                 ],
             }
