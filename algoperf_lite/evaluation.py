@@ -33,7 +33,7 @@ class Evaluator:
         self._workload = workload
         self._splits: dict[str, tuple[int, list[Any]]] = {}
         for split in ("train", "validation", "test"):
-            data = workload.dataset(split)
+            data = workload.eval_dataset(split)
             if split == "train":
                 data = _subset(data, workload.num_validation_examples)
             batches = padded_batches(data, workload.eval_batch_size)

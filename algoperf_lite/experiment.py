@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from algoperf_lite import clock, executors, hardware, submission, trial_logs
+from algoperf_lite import cache, clock, executors, hardware, submission, trial_logs
 from algoperf_lite.output_directory import Directory, Settings
 from algoperf_lite.trial_spec import TrialSpec, blank_record
 
@@ -129,7 +129,7 @@ def calibrate(
             module="algoperf_lite.hardware",
             payload={"workload": name, "scale": scale, "fresh": fresh},
             log=log,
-            cache=hardware.cache_folder() / "compiled",
+            cache=cache.folder() / "compiled",
         )
         for name in workload_names
     ]
@@ -195,7 +195,7 @@ def _job(trial: TrialSpec, silence_limit: float) -> executors.Job:
         silence_limit=silence_limit,
         time_limit=limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
-        cache=None if trial.count_compile else hardware.cache_folder() / "compiled",
+        cache=None if trial.count_compile else cache.folder() / "compiled",
     )
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from algoperf_lite import cache
+
 REFERENCE = "nadamw"
 # Steps whose batches are selected together. In "loop" they are one dispatch: long enough to hide
 # its cost, short enough to interrupt. In "single" only the selection is to be spread.
@@ -36,15 +38,15 @@ ENVIRONMENT = {
 _RECORDED = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS")
 
 
-def environment(num_cores: int, cache: Path | None) -> dict[str, str]:
-    """The environment of a trial's process; `cache` is a directory for compiled programs."""
+def environment(num_cores: int, compiled: Path | None) -> dict[str, str]:
+    """The environment of a trial's process; `compiled` is a directory for programs."""
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(num_cores)
     )
     compilation = {}
-    if cache is not None:
+    if compiled is not None:
         compilation = {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_COMPILATION_CACHE_DIR": str(compiled),
             # JAX's defaults keep only programs that took over a second: none at lite scale.
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -117,12 +119,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def cache_folder() -> Path:
-    """Where this user's calibrations and compiled programs are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "algoperf_lite"
-
-
 @dataclasses.dataclass(frozen=True)
 class Calibration:
     """How the reference submission steps on this machine.
@@ -151,7 +147,7 @@ def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibratio
     workload = workloads.load(workload_name, scale)
     # The sizes are part of the name: a workload that changed is measured again.
     sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
-    folder = cache_folder() / "calibration" / fingerprint()["key"]
+    folder = cache.folder() / "calibration" / fingerprint()["key"]
     path = folder / f"{workload_name}_{scale}_{sizes}.json"
     if path.exists() and not fresh:
         try:

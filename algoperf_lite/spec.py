@@ -174,6 +174,13 @@ class Workload(abc.ABC):
         del rng
         return batch
 
+    def eval_dataset(self, split: str) -> dict[str, np.ndarray]:
+        """What evaluation sees of `split`; the arrays of all splits have one form.
+
+        Default: the data set itself. A workload that trains on packed sequences differs.
+        """
+        return self.dataset(split)
+
     def is_output_params(self, param_key: str) -> bool:
         """Whether `param_key`, a top-level name of the parameter tree, is the output layer."""
         del param_key
@@ -203,11 +210,11 @@ class Workload(abc.ABC):
 
     @property
     def num_validation_examples(self) -> int:
-        return num_examples(self.dataset("validation"))
+        return num_examples(self.eval_dataset("validation"))
 
     @property
     def num_test_examples(self) -> int:
-        return num_examples(self.dataset("test"))
+        return num_examples(self.eval_dataset("test"))
 
     def has_reached_validation_target(self, eval_result: Mapping[str, float]) -> bool:
         """Whether `eval_result['validation/<metric>']` meets the target; NaN never does."""

@@ -111,12 +111,12 @@ def _check_identity(workload: Workload) -> None:
 
 def _check_data(workload: Workload) -> None:
     forms = []
-    for split in SPLITS:
-        data = workload.dataset(split)
+    for data in (workload.dataset("train"), *map(workload.eval_dataset, SPLITS)):
         lengths = {name: len(values) for name, values in data.items()}
-        assert len(set(lengths.values())) == 1, f"{workload.name}/{split}: lengths {lengths}"
-        assert {"inputs", "targets"} <= set(data), f"{workload.name}/{split}: has {sorted(data)}"
+        assert len(set(lengths.values())) == 1, f"{workload.name}: lengths {lengths}"
+        assert {"inputs", "targets"} <= set(data), f"{workload.name}: has {sorted(data)}"
         forms.append({name: (v.dtype, v.shape[1:]) for name, v in data.items()})
+    forms = forms[1:]  # training batches may be packed; what is evaluated has one form
     assert forms[0] == forms[1] == forms[2], f"{workload.name}: splits differ in form: {forms}"
     assert workload.batch_size <= workload.num_train_examples
 

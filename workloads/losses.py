@@ -9,13 +9,17 @@ from algoperf_lite.spec import Array
 def softmax_cross_entropy(
     logits: Array, labels: Array, label_smoothing: Array | float = 0.0
 ) -> jax.Array:
-    """Cross-entropy of integer `labels` (...) under `logits` (..., classes), un-reduced (...).
+    """Cross-entropy of `labels` under `logits` (..., classes), un-reduced (...).
 
+    Labels are integers (...) or, where a batch was mixed, probabilities (..., classes).
     Smoothing mixes the label with the uniform distribution over all classes (Szegedy et al. 2016,
     section 7); the rate may be traced, so there is no branch on it.
     """
     log_probs = jax.nn.log_softmax(logits)
-    of_label = jnp.take_along_axis(log_probs, labels[..., None], axis=-1)[..., 0]
+    if labels.ndim == logits.ndim:
+        of_label = (labels * log_probs).sum(axis=-1)
+    else:
+        of_label = jnp.take_along_axis(log_probs, labels[..., None], axis=-1)[..., 0]
     if isinstance(label_smoothing, float | int) and label_smoothing == 0:
         return -of_label
     return -((1 - label_smoothing) * of_label + label_smoothing * log_probs.mean(axis=-1))

@@ -50,9 +50,7 @@ class DLRM(nn.Module):
     config: DLRMConfig
 
     @nn.compact
-    def __call__(
-        self, x_BxC: jax.Array, dropout_rate: jax.Array | float, deterministic: bool
-    ) -> jax.Array:
+    def __call__(self, x_BxC: jax.Array, train: bool, dropout_rate: jax.Array | float) -> jax.Array:
         config = self.config
         counts_BxN, ids_BxK = jnp.split(x_BxC, [NUM_DENSE], axis=1)
         dense_BxD = self._bottom(log_counts(counts_BxN))
@@ -62,7 +60,7 @@ class DLRM(nn.Module):
         else:
             features_BxFxD = jnp.concatenate([dense_BxD[:, None], embedded_BxKxD], axis=1)
             x = jnp.concatenate([dense_BxD, dot_interactions(features_BxFxD)], axis=1)
-        return self._top(x, dropout_rate, deterministic)[:, 0]
+        return self._top(x, dropout_rate, deterministic=not train)[:, 0]
 
     def _embed(self, ids_BxK: jax.Array) -> jax.Array:
         rows, scale = self.config.table_rows, self.config.embed_init_scale

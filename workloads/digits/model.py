@@ -21,7 +21,10 @@ class ConvNet(nn.Module):
     config: DigitsConfig
 
     @nn.compact
-    def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
+    def __call__(
+        self, x_BxHxWxC: jax.Array, train: bool, dropout_rate: jax.Array | float
+    ) -> jax.Array:
+        del train, dropout_rate  # neither batch norm nor dropout
         x = x_BxHxWxC
         for channels in self.config.channels:
             x = nn.relu(nn.Conv(channels, (3, 3))(x))

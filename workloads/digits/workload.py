@@ -7,35 +7,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, ForwardPassMode, LossType, PyTree, Workload
+from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.digits import data
 from workloads.digits.model import ConvNet, DigitsConfig
+from workloads.linen import LinenWorkload, means
 from workloads.losses import softmax_cross_entropy, weighted_loss
 
 
 @dataclasses.dataclass(frozen=True)
-class Digits(Workload):
+class Digits(LinenWorkload):
     """Image classification of 8x8 digits; metric: accuracy."""
 
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "accuracy"
 
-    def init_model_fn(self, rng: Array) -> tuple[PyTree, PyTree]:
-        return ConvNet(self.config).init(rng, jnp.zeros((1, 8, 8, 1)))["params"], {}
+    def model(self) -> ConvNet:
+        return ConvNet(self.config)
 
-    def model_fn(
-        self,
-        params: PyTree,
-        augmented_and_preprocessed_input_batch: Batch,
-        model_state: PyTree,
-        mode: ForwardPassMode,
-        rng: Array,
-        update_batch_norm: bool,
-        dropout_rate: Array | float | None = None,
-    ) -> tuple[Array, PyTree]:
-        del mode, rng, update_batch_norm, dropout_rate  # no dropout, no batch norm
-        inputs = augmented_and_preprocessed_input_batch["inputs"]
-        return ConvNet(self.config).apply({"params": params}, inputs), model_state
+    def example_batch(self) -> Batch:
+        return {"inputs": np.zeros((1, 8, 8, 1), np.float32)}
 
     def loss_fn(
         self,
@@ -63,14 +53,14 @@ class Digits(Workload):
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
-        logits, _ = self.model_fn(params, batch, model_state, ForwardPassMode.EVAL, rng, False)
+        logits = self.logits(params, batch, model_state, rng)
         return {
             "accuracy": jnp.argmax(logits, axis=-1) == batch["targets"],
             "loss": softmax_cross_entropy(logits, batch["targets"]),
         }
 
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        return {name: float(np.mean(values, dtype=np.float64)) for name, values in outputs.items()}
+        return means(outputs)
 
     def is_output_params(self, param_key: str) -> bool:
         return param_key == "output"

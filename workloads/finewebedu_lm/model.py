@@ -50,7 +50,10 @@ class DecoderLM(nn.Module):
     config: LMConfig
 
     @nn.compact
-    def __call__(self, tokens_BxT: jax.Array) -> jax.Array:
+    def __call__(
+        self, tokens_BxT: jax.Array, train: bool, dropout_rate: jax.Array | float
+    ) -> jax.Array:
+        del train, dropout_rate  # neither batch norm nor dropout
         cfg = self.config
         token_embed = _embed(cfg, cfg.vocab_size, "token_embed")
         x_NxD = token_embed(tokens_BxT.reshape(-1))

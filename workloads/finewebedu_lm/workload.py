@@ -6,14 +6,15 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, ForwardPassMode, LossType, PyTree, Workload
+from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import DecoderLM, LMConfig
+from workloads.linen import LinenWorkload
 from workloads.losses import softmax_cross_entropy, weighted_loss
 
 
 @dataclasses.dataclass(frozen=True)
-class FinewebEduLM(Workload):
+class FinewebEduLM(LinenWorkload):
     """Next-token prediction; metric: perplexity, exp of the mean loss per token.
 
     Attributes:
@@ -25,23 +26,11 @@ class FinewebEduLM(Workload):
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "ppl"
 
-    def init_model_fn(self, rng: Array) -> tuple[PyTree, PyTree]:
-        tokens = jnp.zeros((1, self.config.seq_len), jnp.int32)
-        return DecoderLM(self.config).init(rng, tokens)["params"], {}
+    def model(self) -> DecoderLM:
+        return DecoderLM(self.config)
 
-    def model_fn(
-        self,
-        params: PyTree,
-        augmented_and_preprocessed_input_batch: Batch,
-        model_state: PyTree,
-        mode: ForwardPassMode,
-        rng: Array,
-        update_batch_norm: bool,
-        dropout_rate: Array | float | None = None,
-    ) -> tuple[Array, PyTree]:
-        del mode, rng, update_batch_norm, dropout_rate  # no dropout, no batch norm
-        inputs = augmented_and_preprocessed_input_batch["inputs"]
-        return DecoderLM(self.config).apply({"params": params}, inputs), model_state
+    def example_batch(self) -> Batch:
+        return {"inputs": np.zeros((1, self.config.seq_len), np.int32)}
 
     def loss_fn(
         self,
@@ -54,17 +43,13 @@ class FinewebEduLM(Workload):
         return weighted_loss(losses, _token_weights(mask_batch, losses.shape))
 
     def dataset(self, split: str) -> dict[str, np.ndarray]:
-        if self.scale != "lite":
-            raise ValueError(
-                f"workload {self.name!r} has its model but no data pipeline at scale "
-                f"{self.scale!r} yet; use --scale=lite"
-            )
+        self.require_lite()
         return data.splits(self.config.seq_len, self.num_eval)[split]
 
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
-        logits, _ = self.model_fn(params, batch, model_state, ForwardPassMode.EVAL, rng, False)
+        logits = self.logits(params, batch, model_state, rng)
         losses = softmax_cross_entropy(logits, batch["targets"])
         weights = _token_weights(batch.get("weights"), losses.shape)
         return {"loss": (losses * weights).sum(axis=-1), "tokens": weights.sum(axis=-1)}

@@ -1,0 +1,90 @@
+"""What workloads with a flax.linen model share: parameters, model state, modes and dropout."""
+
+import abc
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+
+from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
+
+
+@dataclasses.dataclass(frozen=True)
+class LinenWorkload(Workload):
+    """A workload whose model is `self.model()`, a flax.linen module made from `self.config`.
+
+    The module is called as `module(*self.model_inputs(batch), train=..., dropout_rate=...)` and
+    returns logits. `train` says whether batch norm uses the batch's statistics and dropout drops;
+    the rate may be traced (`layers.Dropout` takes it). Running statistics, if any, are in the
+    collection "batch_stats", which is the model state.
+    """
+
+    @abc.abstractmethod
+    def model(self) -> nn.Module:
+        """The module, whose sizes and switches are `self.config`."""
+
+    @abc.abstractmethod
+    def example_batch(self) -> Batch:
+        """A batch of one with the shapes and types of real inputs; zeros will do."""
+
+    @property
+    def dropout_rate(self) -> float:
+        """Dropout where `model_fn` is given no rate."""
+        return 0.0
+
+    def model_inputs(self, batch: Batch) -> tuple[Any, ...]:
+        """What of a batch the model sees."""
+        return (batch["inputs"],)
+
+    def init_model_fn(self, rng: Array) -> tuple[PyTree, PyTree]:
+        inputs = self.model_inputs(self.example_batch())
+        variables = self.model().init(rng, *inputs, train=False, dropout_rate=0.0)
+        return variables["params"], variables.get("batch_stats", {})
+
+    def model_fn(
+        self,
+        params: PyTree,
+        augmented_and_preprocessed_input_batch: Batch,
+        model_state: PyTree,
+        mode: ForwardPassMode,
+        rng: Array,
+        update_batch_norm: bool,
+        dropout_rate: Array | float | None = None,
+    ) -> tuple[Any, PyTree]:
+        variables = {"params": params}
+        if model_state:
+            variables["batch_stats"] = model_state
+        if dropout_rate is None:
+            dropout_rate = self.dropout_rate
+        train = mode == ForwardPassMode.TRAIN
+        logits, changed = self.model().apply(
+            variables,
+            *self.model_inputs(augmented_and_preprocessed_input_batch),
+            train=train,
+            dropout_rate=dropout_rate,
+            rngs={"dropout": rng} if train else None,
+            mutable=["batch_stats"] if train and model_state else [],
+        )
+        if train and model_state and update_batch_norm:
+            model_state = changed["batch_stats"]
+        return logits, model_state
+
+    def logits(
+        self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array | None = None
+    ) -> Any:
+        """The model's output in evaluation mode."""
+        return self.model_fn(params, batch, model_state, ForwardPassMode.EVAL, rng, False)[0]
+
+    def require_lite(self) -> None:
+        """Raises ValueError where data of another scale are asked for."""
+        if self.scale != "lite":
+            raise ValueError(
+                f"workload {self.name!r} has its model but no data pipeline at scale "
+                f"{self.scale!r} yet; use --scale=lite"
+            )
+
+
+def means(outputs: dict[str, np.ndarray]) -> dict[str, float]:
+    """Mean over examples of each output, summed in float64: `eval_metrics` where that is all."""
+    return {name: float(np.mean(values, dtype=np.float64)) for name, values in outputs.items()}
