@@ -24,10 +24,22 @@ def describe(kind: str) -> dict[str, str]:
         return {function.name: _first_line(function) for function in functions}
     if kind == "submissions":
         files = {name: submission.locate(name) for name in submission.names()}
-    else:
-        folder = Path(workloads.__file__).parent
-        files = {name: folder / name / "workload.py" for name in workloads.names()}
-    return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
+        return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
+    folder = Path(workloads.__file__).parent
+    trees = {
+        name: ast.parse((folder / name / "workload.py").read_text()) for name in workloads.names()
+    }
+    return {name: _first_line(tree) + _variants(tree) for name, tree in trees.items()}
+
+
+def _variants(tree: ast.Module) -> str:
+    """' Variants: a, b.' from the keys of a family's VARIANTS, or nothing."""
+    for node in tree.body:
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        if any(isinstance(target, ast.Name) and target.id == "VARIANTS" for target in targets):
+            keys = [key.value for key in node.value.keys]
+            return f" Variants: {', '.join(keys)}." if keys else ""
+    return ""
 
 
 def _first_line(node: ast.Module | ast.FunctionDef) -> str:

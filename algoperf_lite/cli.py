@@ -1,7 +1,9 @@
 """The command line: subcommands, nothing else."""
 
 import argparse
+import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +13,7 @@ from typing import Any, NoReturn
 from absl import app, logging
 from absl.flags import argparse_flags
 
+from algoperf_lite import cache
 from algoperf_lite import names as naming
 
 COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate")
@@ -134,7 +137,13 @@ def _add_run(commands: Any) -> None:
     parser = commands.add_parser("run", help="run an experiment, or continue one")
     add = parser.add_argument
     add("--submissions", type=_listed, required=True, help="names or paths, separated by commas")
-    add("--workloads", type=_listed, default=["all"], help="names, 'quick' or 'all'")
+    add(
+        "--workloads",
+        type=_listed,
+        default=["all"],
+        help="names, 'quick', 'all', or 'held_out' for one variant of each family",
+    )
+    add("--held_out_seed", type=_at_least(0), help="draws the variants of 'held_out'")
     add("--output_dir", type=Path, default=Path("runs") / "experiment")
     add("--scale", type=_one_of("scale", "lite", "full"), default="lite")
     add("--benchmark", default="lite", help="name or file that the targets come from")
@@ -149,6 +158,7 @@ def _add_run(commands: Any) -> None:
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
+    add("--no_cache", action="store_true", help="generate data afresh, and keep none")
     add("--heartbeat_timeout", type=_at_least(1), default=300, help="seconds of silence allowed")
     parser.set_defaults(command=run)
 
@@ -166,6 +176,11 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     add("--mode", type=_one_of("mode", "exact", "official"), default="exact")
     add("--by", type=_one_of("unit", "time", "steps"), default="time")
     add("--reference", help="submission that speedups are against; default: the benchmark's")
+    add(
+        "--held_out_seed",
+        type=_at_least(0),
+        help="let the variants that this seed draws gate their families",
+    )
     add("--strict", action="store_true", help="insist on the ruleset's studies and trials")
     add("--only_present", action="store_true", help="leave out workloads that occur in no log")
     add("--allow_mixed_hardware", action="store_true")
@@ -255,10 +270,12 @@ def run(arguments: argparse.Namespace) -> int:
     from scoring import benchmark
 
     console = Console()
-    workload_names = _workload_names(arguments.workloads)
+    if arguments.no_cache:
+        os.environ[cache.NO_CACHE] = "1"  # trials inherit it
     paths = [submission.locate(entry) for entry in arguments.submissions]
     _check_distinct(paths)
     goal = benchmark.load(arguments.benchmark)
+    workload_names = _workload_names(arguments.workloads, goal, arguments.held_out_seed)
     rules = goal.ruleset(arguments.tuning_ruleset)
     settings = experiment.Settings(
         benchmark=arguments.benchmark,
@@ -271,8 +288,11 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         **{name: getattr(arguments, name) for name in _SETTINGS},
     )
+    worker_slots = executors.slots(settings.cores_per_trial, arguments.num_workers)
     goals = {name: goal.workloads[name] for name in workload_names if name in goal.workloads}
-    for name in set(workload_names) - set(goals):
+    for name in workload_names:
+        if name in goals:
+            continue
         console.print(f"{name} has no target in benchmark {goal.name}: full budget, no score")
     planned = experiment.Experiment(
         arguments.output_dir,
@@ -281,7 +301,6 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
-    worker_slots = executors.slots(settings.cores_per_trial, arguments.num_workers)
     metrics = {name: target.metric for name, target in goals.items()}
     with ExperimentProgress(console, metrics) as progress:
         experiment.conduct(planned, worker_slots, arguments.heartbeat_timeout, progress)
@@ -336,28 +355,44 @@ def calibrate(arguments: argparse.Namespace) -> int:
 # --- what the commands share --------------------------------------------------------------
 
 
-def _workload_names(listed: Sequence[str]) -> list[str]:
+def _workload_names(
+    listed: Sequence[str], goal: Any = None, held_out_seed: int | None = None
+) -> list[str]:
+    """Workloads by name, where 'all', 'quick' and 'held_out' stand for several.
+
+    Raises ValueError for a name that is none, or where variants are to be drawn without a seed.
+    """
     import workloads
 
-    if list(listed) == ["all"]:
-        return workloads.names()
-    if list(listed) == ["quick"]:
-        return list(QUICKSTART_WORKLOADS)
-    return [workloads.check_name(name) for name in listed]
+    several = {"all": workloads.names(), "quick": list(QUICKSTART_WORKLOADS)}
+    if "held_out" in listed:
+        if held_out_seed is None:
+            raise ValueError(
+                "--workloads=held_out needs --held_out_seed, a whole number that draws one variant "
+                "of each family; score with the same seed"
+            )
+        several["held_out"] = list(goal.with_held_out(held_out_seed).held_out_workloads)
+    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
 
 def _protocol(arguments: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `scoring.score`. Benchmark and ruleset are the experiment's own unless
     flags say otherwise."""
+    from scoring import benchmark
+
     try:
         settings = json.loads((arguments.directory / "experiment.json").read_text())["settings"]
         own = settings["benchmark"], settings["ruleset"]["name"]
     except (OSError, ValueError, KeyError):
         own = "lite", "external"
+    goal = benchmark.load(arguments.benchmark or own[0])
+    if arguments.held_out_seed is not None:
+        goal = goal.with_held_out(arguments.held_out_seed)
     shared = ("mode", "by", "reference", "strict", "only_present")
     allowed = ("allow_mixed_hardware", "allow_mixed_timing")
     return {
-        "benchmark": arguments.benchmark or own[0],
+        "benchmark": goal,
         "ruleset": arguments.tuning_ruleset or own[1],
         **{name: getattr(arguments, name) for name in (*shared, *allowed)},
     }

@@ -51,15 +51,16 @@ class Evaluator:
 
     def __call__(self, params: PyTree, model_state: PyTree, split: str) -> dict[str, float]:
         """{'<split>/<metric>': value, '<split>/num_examples': n}; blocks until it is known."""
-        total, batches = self._splits[split]
-        outputs = [self._step(params, batch, model_state, self._key) for batch in batches]
-        outputs = jax.device_get(outputs)
-        rows = {
-            name: np.concatenate([output[name] for output in outputs])[:total]
-            for name in outputs[0]
-        }
+        rows = self.outputs(params, model_state, split)
         metrics = {f"{split}/{k}": v for k, v in self._workload.eval_metrics(rows).items()}
-        return {**metrics, f"{split}/num_examples": total}
+        return {**metrics, f"{split}/num_examples": self._splits[split][0]}
+
+    def outputs(self, params: PyTree, model_state: PyTree, split: str) -> dict[str, np.ndarray]:
+        """What `eval_step` says of each example of a split, padding removed."""
+        total, batches = self._splits[split]
+        found = [self._step(params, batch, model_state, self._key) for batch in batches]
+        found = jax.device_get(found)
+        return {name: np.concatenate([part[name] for part in found])[:total] for name in found[0]}
 
     def _eval_step(self, params: PyTree, batch: Batch, model_state: PyTree, key_data: Any) -> Any:
         key = jax.random.wrap_key_data(key_data)

@@ -67,10 +67,10 @@ class Outcome:
 def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
     """Which cores each worker gets; an empty tuple is "all of them", where an accelerator works.
 
-    Raises ValueError where fewer cores are to be had than asked for.
+    Raises ValueError where fewer cores, or less memory, are to be had than asked for.
     """
     if hardware.has_accelerator():
-        return [()] * (num_workers or 1)
+        return [()] * hardware.workers_that_fit(num_workers or 1, 1)
     cores = hardware.available_cores()
     if not 1 <= cores_per_job <= len(cores):
         raise ValueError(
@@ -78,13 +78,13 @@ def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
             f"choose 1 to {len(cores)}"
         )
     most = len(cores) // cores_per_job
-    count = num_workers or most
-    if count > most:
+    if num_workers and num_workers > most:
         raise ValueError(
-            f"--num_workers={count} with {cores_per_job} cores each needs "
-            f"{count * cores_per_job} cores, {len(cores)} are available; "
+            f"--num_workers={num_workers} with {cores_per_job} cores each needs "
+            f"{num_workers * cores_per_job} cores, {len(cores)} are available; "
             f"choose at most {most} workers"
         )
+    count = hardware.workers_that_fit(num_workers, most)
     return [tuple(cores[i * cores_per_job : (i + 1) * cores_per_job]) for i in range(count)]
 
 

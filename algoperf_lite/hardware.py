@@ -9,7 +9,9 @@ import importlib.util
 import json
 import os
 import platform
+import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,11 +21,16 @@ from algoperf_lite import cache
 
 REFERENCE = "nadamw"
 # Steps whose batches are selected together. In "loop" they are one dispatch: long enough to hide
-# its cost, short enough to interrupt. In "single" only the selection is to be spread.
-CHUNK_SECONDS = {"loop": 0.03, "single": 0.3}
+# its cost, short enough to interrupt. Elsewhere only the selection is to be spread.
+CHUNK_SECONDS = {"loop": 0.03, "single": 0.3, "unrolled": 0.3}
+DISPATCH_SECONDS = 1e-4  # about what a dispatch costs, so the most that unrolling can save a step
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
 _MEASURED_SECONDS = 0.4  # per sample
 _SAMPLES = 5
+TRIAL_MEMORY = 2 * 2**30  # no trial at lite scale takes more; what it took is in its trial.json
+_FIRST_LOOK = 4  # steps
+_HOPELESS = 3.0
+_WORTHWHILE = 0.03  # share of a step that is worth compiling another program for
 
 # One environment for every trial, whoever starts it. Huge pages in glibc's malloc are worth up to
 # 2x on steps with large temporaries, so they must not depend on the user's shell.
@@ -65,6 +72,46 @@ def available_cores() -> tuple[int, ...]:
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
+
+
+def available_memory() -> int:
+    """Bytes of memory that new processes can have, in a container too (cgroup v2)."""
+    import psutil
+
+    available = psutil.virtual_memory().available
+    try:
+        limit, used = (
+            Path("/sys/fs/cgroup", name).read_text().strip()
+            for name in ("memory.max", "memory.current")
+        )
+        return min(available, int(limit) - int(used))
+    except (OSError, ValueError):  # no such file, or the limit is the word "max"
+        return available
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def workers_that_fit(wanted: int | None, most: int) -> int:
+    """How many trials may run side by side: `wanted`, or as many up to `most` as memory allows.
+
+    Raises ValueError where memory does not suffice for them, or not even for one.
+    """
+    available = available_memory()
+    fits = int(available // TRIAL_MEMORY)
+    count = wanted or max(1, min(most, fits))
+    if count <= fits:
+        return count
+    trials = "1 trial needs" if count == 1 else f"{count} trials side by side need"
+    raise ValueError(
+        f"{trials} about {count * TRIAL_MEMORY / 2**30:.1f} GiB of memory and "
+        f"{available / 2**30:.1f} GiB are available; free some, or run fewer with --num_workers"
+    )
 
 
 def has_accelerator() -> bool:
@@ -175,28 +222,45 @@ def _measure(workload: Any) -> Calibration:
     params, model_state = stepping.init_model(workload, seed=0)
     state = jax.jit(training.init)(traced, params, model_state)
 
-    steppers, counts, samples = {}, {}, {mode: [] for mode in stepping.MODES}
-    for mode in stepping.MODES:
-        chunk = 8
-        steppers[mode] = stepping.NativeStepper(training, traced, data, batches, mode, chunk)
-        steppers[mode].compile(state)
-        counts[mode] = chunk
-    for sample in range(_SAMPLES + 1):
-        for mode, stepper in steppers.items():
+    def timed(mode: str) -> Callable[[int], float]:
+        """Seconds per step over a number of steps, by a program compiled here and now."""
+        chunk = 2 * stepping.UNROLLED_STEPS
+        stepper = stepping.NativeStepper(training, traced, data, batches, mode, chunk)
+        stepper.compile(state)
+
+        def seconds_per_step(num_steps: int) -> float:
             copy = jax.block_until_ready(jax.tree.map(lambda x: x.copy(), state))
             began = time.perf_counter()
-            jax.block_until_ready(stepper.advance(copy, 0, counts[mode]))
-            per_step = (time.perf_counter() - began) / counts[mode]
-            if sample == 0:  # only sizes the samples: the first run is never typical
-                counts[mode] = max(8, round(_MEASURED_SECONDS / per_step))
-            else:
-                samples[mode].append(per_step)
-    seconds = {mode: sorted(times)[len(times) // 2] for mode, times in samples.items()}
+            jax.block_until_ready(stepper.advance(copy, 0, num_steps))
+            return (time.perf_counter() - began) / num_steps
+
+        return seconds_per_step
+
+    seconds = fastest({"single": timed("single"), "loop": timed("loop")})
+    best = min(seconds.values())
+    if min(seconds, key=seconds.get) == "single" and best < DISPATCH_SECONDS / _WORTHWHILE:
+        seconds |= fastest({mode: timed(mode) for mode in ("single", "unrolled")})
     mode = min(seconds, key=seconds.__getitem__)
     chunk = max(1, round(CHUNK_SECONDS[mode] / seconds[mode]))
     return Calibration(
         seconds[mode], workload.step_hint, mode, chunk, seconds, fingerprint()["key"]
     )
+
+
+def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
+    """Median seconds per step of each way, taken in turns.
+
+    A way that a first look finds `_HOPELESS` times slower than the best is looked at no further:
+    convolutions in a loop would take minutes.
+    """
+    first = {way: run(_FIRST_LOOK) for way, run in ways.items()}
+    in_race = [way for way in ways if first[way] < _HOPELESS * min(first.values())]
+    counts = {way: max(_FIRST_LOOK, round(_MEASURED_SECONDS / first[way])) for way in in_race}
+    samples: dict[str, list[float]] = {way: [] for way in in_race}
+    for _ in range(_SAMPLES):
+        for way in in_race:
+            samples[way].append(ways[way](counts[way]))
+    return first | {way: statistics.median(times) for way, times in samples.items()}
 
 
 def _cpu_model() -> str:

@@ -1,9 +1,10 @@
 """Advance training: the one place that runs training steps on the accelerator.
 
-Two ways with one interface and the same numbers: "loop", many steps per dispatch in a device loop,
-and "single", one jitted step per dispatch. Which is faster depends on machine and model: a loop
-saves dispatches, but XLA's CPU backend runs convolutions inside loops 10 to 35 times slower
-(jax#12868). A measurement decides (`hardware.calibrate`); nothing here looks at names.
+Three ways with one interface and the same numbers up to rounding: "loop", many steps per dispatch
+in a device loop; "single", one jitted step per dispatch; "unrolled", a few steps written out in one
+program. Which is fastest depends on machine and model: a loop saves dispatches, but XLA's CPU
+backend runs convolutions inside loops 10 to 35 times slower (jax#12868); unrolling saves some of
+them and compiles longer. A measurement decides (`hardware.calibrate`); nothing looks at names.
 """
 
 import dataclasses
@@ -20,7 +21,8 @@ from algoperf_lite import spec
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
 from algoperf_lite.submission import Submission
 
-MODES = ("loop", "single")
+MODES = ("loop", "single", "unrolled")
+UNROLLED_STEPS = 4
 _INIT_STREAM, _STEP_STREAM = 0, 1
 
 
@@ -187,7 +189,8 @@ class NativeStepper:
     """Steps of one trial. `advance` is the interface that every way of stepping shares.
 
     The data set lies on the device; a dispatch is handed the rows of its batches and gathers them
-    inside. State buffers are donated. Each instance compiles exactly one program.
+    inside. State buffers are donated. Each instance compiles one program; "unrolled" needs a
+    second one for the steps that are left over.
     """
 
     def __init__(
@@ -201,14 +204,14 @@ class NativeStepper:
     ):
         """`data` holds the training split on the device; `steps_per_dispatch` >= 1.
 
-        In mode "single" that many steps have their batches selected at a time.
+        In modes "single" and "unrolled" that many steps have their batches selected at a time.
         """
         if mode not in MODES:
             raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
         self._training, self._data, self._batches = training, data, batches
         self._mode, self._chunk = mode, max(1, steps_per_dispatch)
         self._constants = jax.device_put((dict(traced), np.uint32(batches.seed)))
-        self._run: Callable[..., TrainState] | None = None
+        self._programs: dict[Callable, Callable[..., TrainState]] = {}
 
     def compile(self, state: TrainState) -> None:
         """Compiles ahead of time and executes once on a copy of `state`: the first execution of a
@@ -216,12 +219,13 @@ class NativeStepper:
 
         Raises ValueError, one sentence, where a step would change the state's structure or types.
         """
-        program = _loop_program if self._mode == "loop" else _one_step
-        jitted = jax.jit(functools.partial(program, self._training.step), donate_argnums=0)
-        (arguments,) = self._dispatches(0, 1)
-        _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
-        self._run = jitted.lower(state, *arguments).compile()
-        jax.block_until_ready(self._run(jax.tree.map(jnp.copy, state), *arguments))
+        enough = UNROLLED_STEPS + 1 if self._mode == "unrolled" else 1  # to need every program
+        for program, arguments in self._dispatches(0, enough):
+            jitted = jax.jit(functools.partial(program, self._training.step), donate_argnums=0)
+            _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
+            self._programs[program] = jitted.lower(state, *arguments).compile()
+            copy = jax.tree.map(jnp.copy, state)
+            jax.block_until_ready(self._programs[program](copy, *arguments))
 
     def advance(
         self,
@@ -235,27 +239,34 @@ class NativeStepper:
         Consumes `state` and does not block: the caller's clock must. `beat` is called once per
         dispatch, so that a watchdog sees progress.
         """
-        assert self._run is not None, "compile() comes before advance()"
+        assert self._programs, "compile() comes before advance()"
         state = state._replace(loss_sum=np.zeros((), np.float32))
         for start in range(first_step, first_step + num_steps, self._chunk):
             count = min(self._chunk, first_step + num_steps - start)
-            for arguments in self._dispatches(start, count):
-                state = self._run(state, *arguments)
+            for program, arguments in self._dispatches(start, count):
+                state = self._programs[program](state, *arguments)
             beat()
         return state
 
-    def _dispatches(self, first_step: int, count: int) -> Iterator[tuple[Any, ...]]:
-        """What the program gets beside the state, for each dispatch of `count` steps.
+    def _dispatches(
+        self, first_step: int, count: int
+    ) -> Iterator[tuple[Callable[..., TrainState], tuple[Any, ...]]]:
+        """(program, what it gets beside the state) for each dispatch of `count` steps.
 
         Rows go in as they are: the transfer of a few kilobytes is part of the call.
         """
         indices = self._batches.indices(first_step, count)
-        if self._mode == "single":
-            yield from ((*self._constants, self._data, row) for row in indices)
-        else:
+        constants = (*self._constants, self._data)
+        if self._mode == "loop":
             rows = np.zeros((self._chunk, self._batches.batch_size), np.int32)
             rows[:count] = indices  # padded to the one shape it is compiled for
-            yield (*self._constants, self._data, rows, np.int32(count))
+            yield _looped_steps, (*constants, rows, np.int32(count))
+            return
+        unrolled = count - count % UNROLLED_STEPS if self._mode == "unrolled" else 0
+        for start in range(0, unrolled, UNROLLED_STEPS):
+            yield _unrolled_steps, (*constants, indices[start : start + UNROLLED_STEPS])
+        for row in indices[unrolled:]:
+            yield _one_step, (*constants, row)
 
 
 def _one_step(
@@ -266,12 +277,19 @@ def _one_step(
     return step(state, traced, batch, key)
 
 
-def _loop_program(step: Callable, state: TrainState, *arguments: Any) -> TrainState:
+def _looped_steps(step: Callable, state: TrainState, *arguments: Any) -> TrainState:
     *constants, rows, count = arguments
     # A traced bound lets one program serve step 1, full dispatches and the shorter last one.
     return jax.lax.fori_loop(
         0, count, lambda i, state: _one_step(step, state, *constants, rows[i]), state
     )
+
+
+def _unrolled_steps(step: Callable, state: TrainState, *arguments: Any) -> TrainState:
+    *constants, rows = arguments
+    for i in range(UNROLLED_STEPS):
+        state = _one_step(step, state, *constants, rows[i])
+    return state
 
 
 def _key(seed: Array, stream: int) -> Array:

@@ -54,6 +54,7 @@ def run(
         record["status"] = "out_of_memory" if is_memory else "crashed"
         record["error"] = f"{type(error).__name__}: {error}"
         record["traceback"] = traceback.format_exc()
+    record["peak_memory_bytes"] = hardware.peak_memory()
     record["ledger"] = ledger.close()  # checked by `experiment`, against a clock of its own
     return record
 

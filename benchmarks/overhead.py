@@ -21,20 +21,23 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from absl import app, flags
+from absl import flags
 
 import workloads
 from algoperf_lite import executors, hardware, stepping, submission, tuning
 from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import ForwardPassMode, Workload, hyperparameters
 from algoperf_lite.trial_spec import TrialSpec
+from benchmarks import reference
 
 _WORKLOADS = flags.DEFINE_list("workloads", None, "Which; default: all.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each way.", lower_bound=5)
 _SECONDS = flags.DEFINE_float("seconds", 1.0, "Length of a turn.")
-_CORE = flags.DEFINE_integer("core", 0, "The core to run on; -1 for all.")
+flags.DEFINE_integer("core", 0, "The core to run on; -1 for all.")
 
 NUM_EVALS = 40  # per step hint, as in a trial
+FIRST_LOOK = 4  # steps
+HOPELESS = 3.0  # times slower than a jitted step, so not measured further
 
 Way = Callable[[int, int], float]  # (first step, number of steps) -> seconds per step
 
@@ -61,11 +64,15 @@ def main(argv: Sequence[str]) -> None:
 def _steps_row(name: str) -> str:
     workload = workloads.load(name)
     calibration = hardware.calibrate(name, "lite")
+    in_loop = calibration.mode == "loop"
     ways = {
         "harness": _harness(workload, calibration),
         "jit": _bare_jit(workload),
-        "scan": _bare_scan(workload, calibration.steps_per_dispatch),
+        "scan": _bare_scan(workload, calibration.steps_per_dispatch if in_loop else FIRST_LOOK),
     }
+    looks = {way: [run(0, FIRST_LOOK), run(0, FIRST_LOOK)][1] for way, run in ways.items()}
+    if looks["scan"] > HOPELESS * looks["jit"]:
+        del ways["scan"]  # convolutions in a loop: the look is all there is time for
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     # As many steps as the harness takes between two evaluations, repeated to fill a turn.
     period = max(1, workload.step_hint // NUM_EVALS)
@@ -77,9 +84,9 @@ def _steps_row(name: str) -> str:
                 taken += samples[-1] * period
             if turn:  # the first turn only warms up
                 seconds[way].append(statistics.median(samples))
-    bare = [min(pair) for pair in zip(seconds["jit"], seconds["scan"], strict=True)]
+    bare = [min(times) for times in zip(*(seconds[w] for w in ways if w != "harness"), strict=True)]
     ratios = [ours / theirs for ours, theirs in zip(seconds["harness"], bare, strict=True)]
-    ms = {way: f"{1e3 * statistics.median(values):.3f}" for way, values in seconds.items()}
+    ms = {way: f"{1e3 * statistics.median(seconds.get(way) or [looks[way]]):.3f}" for way in looks}
     spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
     return (
         f"| {name} | {calibration.mode} | {ms['harness']} | {ms['jit']} | {ms['scan']} | {spread} |"
@@ -87,15 +94,8 @@ def _steps_row(name: str) -> str:
 
 
 def _harness(workload: Workload, calibration: hardware.Calibration) -> Way:
-    entry = submission.load(hardware.REFERENCE)
-    traced, static = stepping.split_point(entry.self_tuning_point)
-    training = stepping.Training(workload, entry, static)
-    data = jax.device_put(workload.dataset("train"))
-    batches = stepping.Batches(workload.num_train_examples, workload.batch_size, seed=0)
-    state = jax.jit(training.init)(traced, *stepping.init_model(workload, 0))
     chunk = min(calibration.steps_per_dispatch, -(-workload.step_hint // NUM_EVALS))
-    stepper = stepping.NativeStepper(training, traced, data, batches, calibration.mode, chunk)
-    stepper.compile(state)
+    training, stepper, state = reference.stepper(workload, calibration, chunk)
     prepare = training.compile_eval_params(state)
 
     def run(first_step: int, num_steps: int) -> float:
@@ -213,18 +213,5 @@ def _start_row(name: str) -> str:
     return f"| {name} | {found[0]:.1f} | {found[1]:.1f} |"
 
 
-def _pinned_main() -> None:
-    # Before JAX starts its threads, and with the allocator settings every trial has.
-    import os
-    import sys
-
-    if os.environ.get("GLIBC_TUNABLES") != hardware.ENVIRONMENT["GLIBC_TUNABLES"]:
-        module = [sys.executable, "-m", "benchmarks.overhead", *sys.argv[1:]]
-        os.execve(sys.executable, module, hardware.environment(1, None))
-    core = [arg.partition("=")[2] for arg in sys.argv if arg.startswith("--core=")]
-    hardware.pin(() if core == ["-1"] else (int(core[0]) if core else 0,))
-    app.run(main)
-
-
 if __name__ == "__main__":
-    _pinned_main()
+    reference.run_pinned(main, "benchmarks.overhead")

@@ -1,14 +1,17 @@
 """Set validation targets as AlgoPerf does, in small, and write them to `lite.json`.
 
-For each workload, `--num_points` quasi-random points of each algorithm's search space train for
-75% of the step hint; the best point is rerun with `--num_seeds` seeds; the target is the median of
-the best validation metric over the reruns. Every run is kept in `--output_dir`; the same command
-continues where it stopped. (facts: AlgoPerf DOCUMENTATION.md, "Defining target performance")
+For each base workload, `--num_points` quasi-random points of each algorithm's search space train
+for 75% of the step hint; the best point is rerun with `--num_seeds` seeds; the target is the median
+of the best validation metric over the reruns. A variant reruns the two best points of its base with
+`--num_variant_seeds` seeds each and takes the better median. Every run is kept in `--output_dir`;
+the same command continues where it stopped. (AlgoPerf DOCUMENTATION.md, "Defining target
+performance")
 
-    python -m benchmarks.set_targets
+    python -m benchmarks.set_targets --workloads=bases,variants
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import statistics
@@ -29,14 +32,18 @@ from algoperf_lite.spec import LOWER_IS_BETTER
 from algoperf_lite.trial_spec import TrialSpec
 from scoring import benchmark
 
-_WORKLOADS = flags.DEFINE_list("workloads", None, "Workloads to set targets for; default: all.")
+_WORKLOADS = flags.DEFINE_list(
+    "workloads", ["bases"], "Names, 'bases' or 'variants'; a variant needs the points of its base."
+)
 _ALGORITHMS = flags.DEFINE_list("algorithms", ["nadamw", "nesterov"], "Target-setting submissions.")
 _NUM_POINTS = flags.DEFINE_integer("num_points", 12, "Points per algorithm.", lower_bound=1)
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Reruns of the best point.", lower_bound=1)
+_NUM_VARIANT_SEEDS = flags.DEFINE_integer("num_variant_seeds", 3, "Reruns of a variant's points.")
 _RNG_SEED = flags.DEFINE_integer("rng_seed", 7, "Seed of the points; reruns use the next one.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/targets", "Where all runs are kept.")
 _BENCHMARK = flags.DEFINE_string("benchmark", str(benchmark.FOLDER / "lite.json"), "File to write.")
 
+VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
 HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
 RULESETS = {
     "external": {"num_studies": 3, "num_trials": 5, "slack": 1.0},
@@ -46,7 +53,8 @@ RULESETS = {
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    names = _WORKLOADS.value or workloads.names()
+    names = _requested(_WORKLOADS.value)
+    bases = list(dict.fromkeys(workloads.base_of(name) for name in names))
     folder = Path(_OUTPUT_DIR.value)
     slots = executors.slots(1, None)
     settings = Settings("none", "lite", tuning.Ruleset("external", 1, _NUM_POINTS.value, HORIZON))
@@ -54,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
         Directory(folder, settings) as directory,
         ExperimentProgress(Console(), _metrics(names)) as progress,
     ):
-        missing = [name for name in names if name not in directory.calibrations()]
+        missing = [name for name in bases if name not in directory.calibrations()]
         for name, found in experiment.calibrate(missing, "lite", slots, log=folder / "output.txt"):
             directory.keep(name, found)
             progress.on_calibrated(name, found)
@@ -63,25 +71,56 @@ def main(argv: Sequence[str]) -> None:
         points = [
             _trial(folder / "points", entry, calibrations[name], name, trial=number)
             for number in range(1, _NUM_POINTS.value + 1)
-            for name in names
+            for name in bases
             for entry in _ALGORITHMS.value
         ]
         _run(points, slots, progress)
-        best = {name: _best(name, points) for name in names}
-        reruns = [
-            dataclasses.replace(
-                _trial(folder / "reruns", best[name].submission, calibrations[name], name, study=s),
-                experiment_seed=_RNG_SEED.value + 1,
-                hyperparameters=_record(best[name])["hyperparameters"],
-            )
-            for s in range(_NUM_SEEDS.value)
+        reruns = {
+            name: _reruns(folder, name, points, calibrations[workloads.base_of(name)])
             for name in names
-        ]
-        _run(reruns, slots, progress)
-    entries = {name: _entry(name, best[name], points, reruns) for name in names}
+        }
+        _run([trial for groups in reruns.values() for g in groups for trial in g], slots, progress)
+    entries = {name: _entry(name, points, groups) for name, groups in reruns.items()}
     write_benchmark(Path(_BENCHMARK.value), entries)
     for name, entry in entries.items():
         print(f"{name}: {entry['target_metric_name']} {entry['validation_target_value']:.6g}")
+
+
+def best_points(name: str, points: Sequence[TrialSpec], count: int) -> list[TrialSpec]:
+    """The `count` best finished points of a base workload, best first."""
+    ranked = sorted((point for point in points if point.workload == name), key=_value)
+    if math.isinf(_value(ranked[count - 1])):
+        sys.exit(f"fewer than {count} points on {name!r} ended well; see {_OUTPUT_DIR.value}")
+    return ranked[:count]
+
+
+def _requested(listed: Sequence[str]) -> list[str]:
+    several = {
+        "bases": workloads.names(),
+        "variants": [v for family in workloads.names() for v in workloads.variants(family)],
+    }
+    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
+def _reruns(
+    folder: Path, name: str, points: Sequence[TrialSpec], calibration: hardware.Calibration
+) -> list[list[TrialSpec]]:
+    """For each point that `name` reruns, its trials: one point of a base, two of a variant."""
+    is_base = name == workloads.base_of(name)
+    candidates = best_points(workloads.base_of(name), points, 1 if is_base else VARIANT_CANDIDATES)
+    places = ["reruns"] if is_base else [f"variants_{rank}" for rank in (1, 2)]
+    return [
+        [
+            dataclasses.replace(
+                _trial(folder / place, point.submission, calibration, name, study=study),
+                experiment_seed=_RNG_SEED.value + 1,
+                hyperparameters=_record(point)["hyperparameters"],
+            )
+            for study in range(_NUM_SEEDS.value if is_base else _NUM_VARIANT_SEEDS.value)
+        ]
+        for place, point in zip(places, candidates, strict=True)
+    ]
 
 
 def write_benchmark(path: Path, entries: dict[str, Any]) -> None:
@@ -95,7 +134,7 @@ def write_benchmark(path: Path, entries: dict[str, Any]) -> None:
             "name": path.stem,
             "source": "python -m benchmarks.set_targets; see each workload's provenance",
             "base_workloads": families,
-            "held_out_workloads": sorted(set(found) - set(families)),
+            "held_out_workloads": [],  # drawn from the variants by --held_out_seed
             "reference": hardware.REFERENCE,
             "rulesets": RULESETS,
             "workloads": dict(sorted(found.items())),
@@ -148,40 +187,34 @@ def _value(trial: TrialSpec) -> float:
     return record["best"] if record["metric"] in LOWER_IS_BETTER else -record["best"]
 
 
-def _best(name: str, points: list[TrialSpec]) -> TrialSpec:
-    best = min((point for point in points if point.workload == name), key=_value)
-    if math.isinf(_value(best)):
-        sys.exit(f"no point on {name!r} ended well; see {best.directory}/output.txt")
-    return best
-
-
-def _entry(
-    name: str, best: TrialSpec, points: list[TrialSpec], reruns: list[TrialSpec]
-) -> dict[str, Any]:
+def _entry(name: str, points: list[TrialSpec], groups: list[list[TrialSpec]]) -> dict[str, Any]:
     """A workload's part of the benchmark file, with where its target comes from."""
-    records = [_record(trial) for trial in reruns if trial.workload == name]
+    best = min(groups, key=lambda trials: statistics.median(map(_value, trials)))
+    records = [_record(trial) for trial in best]
     record = records[0]
-    values = [r["best"] for r in records]
+    of_base = [point for point in points if point.workload == workloads.base_of(name)]
     by_algorithm = {
-        entry: min(
-            (p for p in points if p.workload == name and p.submission_name == entry), key=_value
-        )
+        entry: min((p for p in of_base if p.submission_name == entry), key=_value)
         for entry in _ALGORITHMS.value
     }
     return {
         "target_metric_name": record["metric"],
-        "validation_target_value": statistics.median(values),
+        "validation_target_value": statistics.median(r["best"] for r in records),
         "step_hint": round(record["step_hint"] / HORIZON),
         "provenance": {
             "command": "python -m benchmarks.set_targets " + " ".join(sys.argv[1:]),
             "date": time.strftime("%Y-%m-%d"),
-            "algorithm": best.submission_name,
+            "algorithm": best[0].submission_name,
             "hyperparameters": record["hyperparameters"],
             "horizon": HORIZON,
             "num_points": _NUM_POINTS.value,
-            "best_of_points": {k: _record(p)["best"] for k, p in by_algorithm.items()},
+            "points_of": workloads.base_of(name),
+            "best_of_points": {
+                entry: {key: _record(point)[key] for key in ("best", "hyperparameters")}
+                for entry, point in by_algorithm.items()
+            },
             "seeds": [r["seed"] for r in records],
-            "best_of_reruns": values,
+            "best_of_reruns": [r["best"] for r in records],
             "data_sha256": record["data_sha256"],
             "fingerprint": record["fingerprint"],
         },

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -68,6 +69,30 @@ class Benchmark:
     def scored_workloads(self) -> tuple[str, ...]:
         """Base workloads, then held-out ones (which only gate their base)."""
         return self.base_workloads + self.held_out_workloads
+
+    def variants_of(self, base: str) -> tuple[str, ...]:
+        """The workloads with a target that are variants of a base workload."""
+        others = sorted(set(self.workloads) - set(self.base_workloads))
+        return tuple(v for v in others if v.startswith(f"{base}_") and self.base_of(v) == base)
+
+    def with_held_out(self, seed: int) -> Benchmark:
+        """This benchmark with one variant of each base workload held out, drawn by `seed`.
+
+        What is drawn of one base does not depend on the others. Raises ValueError where no base
+        workload has a variant.
+        """
+        drawn = []
+        for base in self.base_workloads:
+            variants = self.variants_of(base)
+            if variants:
+                rng = np.random.default_rng([seed, zlib.crc32(base.encode())])
+                drawn.append(variants[rng.integers(len(variants))])
+        if not drawn:
+            raise ValueError(
+                f"benchmark {self.name!r} has targets for no variants, so none can be held out; "
+                "choose another benchmark"
+            )
+        return replace(self, held_out_workloads=tuple(drawn))
 
     def base_of(self, variant: str) -> str:
         """The base workload that a held-out variant was made from."""

@@ -25,7 +25,7 @@ def check_name(name: str) -> str:
 
     Raises ValueError with the nearest valid name.
     """
-    family = _family(name)
+    family = base_of(name)
     if name == family or (family and name in variants(family)):
         return name
     return naming.check(name, names() + (variants(family) if family else []), "workload")
@@ -37,7 +37,7 @@ def load(name: str, scale: str = "lite") -> Any:
     Raises ValueError for an unknown name or a scale the family does not have.
     """
     check_name(name)
-    family = _family(name)
+    family = base_of(name)
     module = _module(family)
     naming.check(scale, module.SCALES, f"scale of workload {family!r}")
     workload = module.SCALES[scale]
@@ -49,7 +49,7 @@ def load(name: str, scale: str = "lite") -> Any:
     )
 
 
-def _family(name: str) -> str | None:
+def base_of(name: str) -> str | None:
     """The family whose name is the longest prefix of `name`, None if there is none."""
     return max(
         (family for family in names() if name == family or name.startswith(f"{family}_")),

@@ -36,6 +36,14 @@ def _call(*arguments):
         (["run", "--submissions=nadamw", "--benchmark=lit"], "did you mean 'lite'?"),
         (["run", "--submissions=nadamw", "--cores_per_trial=4096"], "does not fit the"),
         (["score", "/nowhere"], "/nowhere"),
+        (
+            ["run", "--submissions=nadamw", "--workloads=criteo1tb_layernrom"],
+            "unknown workload 'criteo1tb_layernrom'; did you mean 'criteo1tb_layernorm'?",
+        ),
+        (
+            ["run", "--submissions=nadamw", "--workloads=digits,held_out"],
+            "--workloads=held_out needs --held_out_seed",
+        ),
         (["run", "--submissions=nadamw", "--numstudies=1"], "unrecognized arguments"),
     ],
 )
@@ -60,6 +68,7 @@ def test_two_files_of_one_name_are_refused(tmp_path):
 def test_list_names_everything_with_a_line():
     found = json.loads(_call("list", "--json").stdout)
     assert {"digits", "criteo1tb", "finewebedu_lm"} <= set(found["workloads"])
+    assert found["workloads"]["criteo1tb"].endswith(" Variants: layernorm, embed_init, resnet.")
     assert {"nadamw", "nesterov", "adamw_wsd"} <= set(found["submissions"])
     assert {"cosine", "wsd", "over"} <= set(found["schedules"])
     assert {"lite", "algoperf_v06"} <= set(found["benchmarks"])

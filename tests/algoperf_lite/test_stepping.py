@@ -65,6 +65,8 @@ def test_modes_and_chunks_compute_the_same_parameters():
         ("single", 100, [1, 5]),
         ("loop", 4, [6]),
         ("loop", 3, [1, 5]),
+        ("unrolled", 100, [1, 5]),
+        ("unrolled", 4, [6]),
     ]:
         stepper, state = _stepper(mode, chunk)
         step = 0
