@@ -34,8 +34,8 @@ def check_workload(workload: Workload) -> None:
     _check_data(workload)
     params, model_state = stepping.init_model(workload, seed=0)
     _check_params(workload, params)
+    _check_steps(workload, params, model_state)
     batch = _small_batch(workload)
-    _check_gradients(workload, params, model_state, batch)
     _check_padding(workload, params, model_state, batch)
     _check_evaluation(workload, params, model_state)
     _check_vmap(workload, params, model_state, batch)
@@ -136,28 +136,50 @@ def _check_params(workload: Workload, params: PyTree) -> None:
     )
 
 
-def _check_gradients(
-    workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
-) -> None:
-    grads = jax.jit(jax.grad(_loss_of(workload, model_state, batch)))(params)
-    for name, leaf in _named_leaves(grads):
-        assert np.all(np.isfinite(leaf)), f"{workload.name}: the gradient of {name} is not finite"
-    assert any(np.any(leaf) for _, leaf in _named_leaves(grads)), f"{workload.name}: no gradient"
+def _check_steps(workload: Workload, params: PyTree, model_state: PyTree) -> None:
+    """Two batches, two rates of dropout and smoothing: one compilation, finite gradients."""
+    loss = _loss_of(workload)
+    traces = 0
+
+    def counted(*arguments: Any) -> tuple[jax.Array, PyTree]:
+        nonlocal traces
+        traces += 1
+        return loss(*arguments)
+
+    step = jax.jit(jax.grad(counted, has_aux=True))
+    for number in range(2):
+        batch = _small_batch(workload, first=number * _BATCH)
+        rate, key = np.float32(0.1 * number), jax.random.key(number)
+        grads, model_state = step(params, model_state, batch, key, rate)
+        for name, leaf in _named_leaves((grads, model_state)):
+            assert np.all(np.isfinite(leaf)), f"{workload.name}: {name} of a step is not finite"
+        assert any(np.any(leaf) for _, leaf in _named_leaves(grads)), (
+            f"{workload.name}: no gradient"
+        )
+    assert traces == 1, (
+        f"{workload.name}: the step was traced {traces} times for two batches; keep shapes, types "
+        "and the structure of the model state, and take rates as arrays"
+    )
 
 
 def _check_padding(
     workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
 ) -> None:
-    weights = np.ones(_BATCH, np.float32)
-    weights[_BATCH // 2 :] = 0
-    targets = batch["targets"]
-    shuffled = np.concatenate([targets[: _BATCH // 2], targets[_BATCH // 2 :][::-1]])
+    """Rows of weight 0 weigh nothing, whatever their labels; the two halves make the whole."""
     logits = _logits(workload, params, model_state, batch)
-    losses = [workload.loss_fn(labels, logits, weights) for labels in (targets, shuffled)]
-    whole = workload.loss_fn(targets, logits, np.ones(_BATCH, np.float32))
-    assert losses[0]["summed"] == losses[1]["summed"], f"{workload.name}: padded rows weigh"
-    assert losses[0]["n_valid_examples"] * 2 == whole["n_valid_examples"]
-    assert losses[0]["summed"] < whole["summed"], f"{workload.name}: weights change nothing"
+    loss = jax.jit(workload.loss_fn)
+    targets, half = batch["targets"], _BATCH // 2
+    first = (np.arange(_BATCH) < half).astype(np.float32)
+    other_labels = np.concatenate([targets[:half], targets[half:][::-1]])
+    found, relabelled = (loss(labels, logits, first) for labels in (targets, other_labels))
+    rest, whole = loss(targets, logits, 1 - first), loss(targets, logits, np.ones_like(first))
+    assert found["summed"] == relabelled["summed"], f"{workload.name}: padded rows weigh"
+    for key in ("summed", "n_valid_examples"):
+        halves = float(found[key] + rest[key])
+        assert np.isclose(halves, whole[key], rtol=1e-5), (
+            f"{workload.name}: {key} of two halves is {halves}, of the whole {whole[key]}"
+        )
+        assert 0 < found[key] < whole[key], f"{workload.name}: weights do not change {key}"
 
 
 def _check_evaluation(workload: Workload, params: PyTree, model_state: PyTree) -> None:
@@ -177,21 +199,30 @@ def _check_evaluation(workload: Workload, params: PyTree, model_state: PyTree) -
 def _check_vmap(
     workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
 ) -> None:
-    loss = _loss_of(workload, model_state, batch)
+    loss = _loss_of(workload)
+
+    def value(params: PyTree) -> jax.Array:
+        return loss(params, model_state, batch, jax.random.key(0), np.float32(0.1))[0]
+
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf]), params)
-    together = jax.jit(jax.vmap(loss))(stacked)
-    alone = [loss(jax.tree.map(lambda leaf, i=i: leaf[i], stacked)) for i in range(2)]
-    np.testing.assert_allclose(together, alone, rtol=1e-4)
+    together, single = jax.jit(jax.vmap(value))(stacked), jax.jit(value)
+    alone = [single(jax.tree.map(lambda leaf, i=i: leaf[i], stacked)) for i in range(2)]
+    np.testing.assert_allclose(together, alone, rtol=1e-4, err_msg=workload.name)
 
 
-def _loss_of(workload: Workload, model_state: PyTree, batch: Mapping[str, Any]) -> Any:
-    def loss(params: PyTree) -> jax.Array:
-        augmented = workload.augment(batch, jax.random.key(1))
-        logits, _ = workload.model_fn(
-            params, augmented, model_state, ForwardPassMode.TRAIN, jax.random.key(0), True
+def _loss_of(workload: Workload) -> Any:
+    def loss(
+        params: PyTree, model_state: PyTree, batch: Mapping[str, Any], key: Any, rate: Any
+    ) -> tuple[jax.Array, PyTree]:
+        augment_key, model_key = jax.random.split(key)
+        augmented = workload.augment(batch, augment_key)
+        logits, model_state = workload.model_fn(
+            *(params, augmented, model_state, ForwardPassMode.TRAIN, model_key, True),
+            dropout_rate=rate,
         )
-        summed = workload.loss_fn(augmented["targets"], logits, augmented.get("weights"))
-        return summed["summed"] / summed["n_valid_examples"]
+        weights = augmented.get("weights")
+        summed = workload.loss_fn(augmented["targets"], logits, weights, label_smoothing=rate)
+        return summed["summed"] / summed["n_valid_examples"], model_state
 
     return loss
 
@@ -199,8 +230,11 @@ def _loss_of(workload: Workload, model_state: PyTree, batch: Mapping[str, Any]) 
 def _logits(
     workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
 ) -> jax.Array:
-    mode, key = ForwardPassMode.EVAL, jax.random.key(0)
-    return workload.model_fn(params, batch, model_state, mode, key, update_batch_norm=False)[0]
+    def logits(params: PyTree) -> Any:
+        mode, key = ForwardPassMode.EVAL, jax.random.key(0)
+        return workload.model_fn(params, batch, model_state, mode, key, update_batch_norm=False)[0]
+
+    return jax.jit(logits)(params)
 
 
 # --- submissions --------------------------------------------------------------------------
@@ -262,8 +296,9 @@ def _check_vmapped_step(
             )
 
 
-def _small_batch(workload: Workload) -> dict[str, np.ndarray]:
-    data = {name: values[:_BATCH] for name, values in workload.dataset("train").items()}
+def _small_batch(workload: Workload, first: int = 0) -> dict[str, np.ndarray]:
+    rows = slice(first, first + _BATCH)
+    data = {name: values[rows] for name, values in workload.dataset("train").items()}
     assert num_examples(data) == _BATCH
     batch = padded_batches(data, _BATCH)[0]
     del batch["weights"]  # training batches are whole

@@ -1,0 +1,120 @@
+"""From audio to masked log-mel features: pure functions inside both speech models.
+
+Shape suffixes: B batch, S samples, T frames, W samples of a frame, F mel bins, M masks.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_LOG_FLOOR = 1e-5
+_PREEMPHASIS = 0.97
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontendConfig:
+    """Log-mel filter bank and SpecAugment (Park et al. 2019); the defaults are AlgoPerf's.
+
+    Attributes:
+      frame_samples, step_samples: 25 ms every 10 ms.
+      low_hz, high_hz: range of the mel filters.
+      mean, std: of the log-mel values; what comes out is standardised with them.
+      time_mask_ratio: no mask is longer than this share of the utterance.
+    """
+
+    sample_rate: int = 16_000
+    frame_samples: int = 400
+    step_samples: int = 160
+    num_bins: int = 80
+    low_hz: float = 125.0
+    high_hz: float = 7600.0
+    mean: float = 0.0
+    std: float = 1.0
+    freq_mask_bins: int = 27
+    time_mask_frames: int = 40
+    time_mask_ratio: float = 0.05
+
+    def num_frames(self, num_samples: jax.Array | int) -> jax.Array | int:
+        """Frames that lie wholly within `num_samples`."""
+        return (num_samples - self.frame_samples) // self.step_samples + 1
+
+
+def log_mel(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
+    """Standardised log-mel features (B, T, F) of audio in [-32768, 32767] (any number type)."""
+    audio_BxS = audio_BxS.astype(jnp.float32) / 2**15
+    before_BxS = jnp.pad(audio_BxS[:, :-1], ((0, 0), (1, 0)))
+    frames_BxTxW = frames(audio_BxS - _PREEMPHASIS * before_BxS, config)
+    window_W = np.hanning(config.frame_samples + 1)[:-1].astype(np.float32)
+    size = fft_size(config)
+    spectrum = jnp.abs(jnp.fft.rfft(frames_BxTxW * window_W, size))
+    mel_BxTxF = spectrum @ mel_filters(config).astype(np.float32)
+    return (jnp.log(jnp.maximum(mel_BxTxF, _LOG_FLOOR)) - config.mean) / config.std
+
+
+def frames(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
+    """Overlapping pieces (B, T, W), without a gather, which is slow on a CPU."""
+    step, width = config.step_samples, config.frame_samples
+    pieces = -(-width // step)
+    num_frames = config.num_frames(audio_BxS.shape[1])
+    steps = num_frames + pieces - 1
+    short = max(0, steps * step - audio_BxS.shape[1])
+    padded_BxS = jnp.pad(audio_BxS, ((0, 0), (0, short)))[:, : steps * step]
+    steps_BxNxH = padded_BxS.reshape(len(audio_BxS), steps, step)
+    shifted = [steps_BxNxH[:, i : i + num_frames] for i in range(pieces)]
+    return jnp.concatenate(shifted, axis=2)[:, :, :width]
+
+
+def fft_size(config: FrontendConfig) -> int:
+    """Twice the power of two that holds a frame, AlgoPerf's "overdrive"."""
+    return 2 * 2 ** int(np.ceil(np.log2(config.frame_samples)))
+
+
+def mel_filters(config: FrontendConfig) -> np.ndarray:
+    """Triangles on the mel scale as a matrix (frequencies, F) float64."""
+    bins_Hz = np.fft.rfftfreq(fft_size(config), 1 / config.sample_rate)
+    edges = np.linspace(_mel(config.low_hz), _mel(config.high_hz), config.num_bins + 2)
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    mel = _mel(bins_Hz)[:, None]
+    rising, falling = (mel - low) / (centre - low), (high - mel) / (high - centre)
+    return np.maximum(0.0, np.minimum(rising, falling))
+
+
+def _mel(hz: np.ndarray | float) -> np.ndarray:
+    return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+
+
+def spec_augment(
+    x_BxTxF: jax.Array,
+    lengths_B: jax.Array,
+    rng: jax.Array,
+    config: FrontendConfig,
+    num_masks: tuple[int, int],
+) -> jax.Array:
+    """Features with `num_masks` random bands of bins and stretches of frames set to zero."""
+    freq_key, time_key = jax.random.split(rng)
+    size, num_frames, num_bins = x_BxTxF.shape
+    width_B = jnp.full(size, config.freq_mask_bins, jnp.float32)
+    bins_B = jnp.full(size, num_bins, jnp.float32)
+    bands_BxF = _masks(freq_key, num_masks[0], width_B, bins_B, num_bins)
+    lengths_B = lengths_B.astype(jnp.float32)
+    width_B = jnp.minimum(config.time_mask_frames, config.time_mask_ratio * lengths_B)
+    stretches_BxT = _masks(time_key, num_masks[1], width_B, lengths_B, num_frames)
+    keep_BxTxF = ~(bands_BxF[:, None, :] | stretches_BxT[:, :, None])
+    return x_BxTxF * keep_BxTxF
+
+
+def _masks(
+    key: jax.Array, num_masks: int, max_width_B: jax.Array, length_B: jax.Array, size: int
+) -> jax.Array:
+    """Union (B, size) of masks of uniform width up to `max_width`, at uniform places."""
+    shape_2xBxM = (2, len(length_B), num_masks)
+    # Drawn flat: XLA's CPU backend compiles small random arrays of rank 3 for seconds.
+    uniform_2xBxM = jax.random.uniform(key, (math.prod(shape_2xBxM),)).reshape(shape_2xBxM)
+    width_BxM = jnp.floor(uniform_2xBxM[0] * (max_width_B[:, None] + 1))
+    start_BxM = jnp.floor(uniform_2xBxM[1] * (length_B[:, None] - width_BxM + 1))
+    at = np.arange(size)
+    inside = (at >= start_BxM[..., None]) & (at < (start_BxM + width_BxM)[..., None])
+    return inside.any(axis=1)

@@ -1,0 +1,130 @@
+"""Layers that both speech models use; padded frames touch neither statistics nor outputs.
+
+Shape suffixes: B batch, S samples, T frames, N = B * T, F mel bins, D features. Lengths count
+valid frames.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from workloads.layers import Dropout
+from workloads.librispeech.frontend import FrontendConfig, log_mel, spec_augment
+
+_LAYER_NORM_EPS = 1e-6
+_BATCH_NORM_EPS = 1e-3
+
+
+def valid_frames(lengths_B: jax.Array, num_frames: int) -> jax.Array:
+    """True where a frame lies within its utterance, (B, T)."""
+    return np.arange(num_frames) < lengths_B[:, None]
+
+
+def xavier_uniform(
+    key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32
+) -> jax.Array:
+    """Uniform numbers of variance 2 / (fan in + fan out), as `nn.initializers.xavier_uniform`.
+
+    They are drawn flat: XLA's CPU backend compiles small random arrays of rank 4 for seconds.
+    """
+    fan_in, fan_out = (size * math.prod(shape[:-2]) for size in shape[-2:])
+    limit = math.sqrt(6 / (fan_in + fan_out))
+    return jax.random.uniform(key, (math.prod(shape),), dtype, -limit, limit).reshape(shape)
+
+
+def dense(features: int, name: str | None = None) -> nn.Dense:
+    """A dense layer with the initialisation of both models."""
+    return nn.Dense(features, kernel_init=xavier_uniform, name=name)
+
+
+class LayerNorm(nn.Module):
+    """Layer norm whose scale is 1 + a parameter that starts at 0."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.zeros, x.shape[-1:])
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        x -= x.mean(axis=-1, keepdims=True)
+        inverse = jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + _LAYER_NORM_EPS)
+        return x * inverse * (1 + scale) + bias
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over valid frames; scale as in `LayerNorm`."""
+
+    momentum: float
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array, valid_BxT: jax.Array, train: bool) -> jax.Array:
+        shape = x_BxTxD.shape[-1:]
+        scale = self.param("scale", nn.initializers.zeros, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        if train:
+            weight_BxTx1 = valid_BxT[..., None] / jnp.maximum(valid_BxT.sum(), 1)
+            mean = (weight_BxTx1 * x_BxTxD).sum(axis=(0, 1))
+            var = (weight_BxTx1 * jnp.square(x_BxTxD - mean)).sum(axis=(0, 1))
+            if self.is_mutable_collection("batch_stats"):
+                for running, new in ((running_mean, mean), (running_var, var)):
+                    running.value = self.momentum * running.value + (1 - self.momentum) * new
+        else:
+            mean, var = running_mean.value, running_var.value
+        x = (x_BxTxD - mean) * jax.lax.rsqrt(var + _BATCH_NORM_EPS) * (1 + scale) + bias
+        return jnp.where(valid_BxT[..., None], x, 0.0)
+
+
+class SpeechInput(nn.Module):
+    """Audio to one feature vector from four frames: (B, T, D), and whether frames are valid.
+
+    Log-mel features, SpecAugment in training, two 3x3 convolutions of stride 2, a dense layer.
+
+    Attributes:
+      features, channels: widths of the dense layer and of the convolutions.
+      positions: adds sinusoids that tell the position.
+      freq_masks, time_masks: how many, in training.
+    """
+
+    frontend: FrontendConfig
+    features: int
+    channels: int
+    positions: bool
+    freq_masks: int
+    time_masks: int
+
+    @nn.compact
+    def __call__(
+        self,
+        audio_BxS: jax.Array,
+        num_samples_B: jax.Array,
+        train: bool,
+        dropout_rate: jax.Array | float,
+    ) -> tuple[jax.Array, jax.Array]:
+        x_BxTxF = log_mel(audio_BxS, self.frontend)
+        lengths_B = self.frontend.num_frames(num_samples_B)
+        if train:
+            masks = self.freq_masks, self.time_masks
+            rng = self.make_rng("dropout")
+            x_BxTxF = spec_augment(x_BxTxF, lengths_B, rng, self.frontend, masks)
+        x = (x_BxTxF * valid_frames(lengths_B, x_BxTxF.shape[1])[..., None])[..., None]
+        for _ in range(2):
+            conv = nn.Conv(self.channels, (3, 3), strides=(2, 2), kernel_init=xavier_uniform)
+            x = nn.relu(conv(x))
+            lengths_B = -(-lengths_B // 2)
+            x *= valid_frames(lengths_B, x.shape[1])[..., None, None]
+        size, num_frames = x.shape[:2]
+        x_NxD = dense(self.features)(x.reshape(size * num_frames, -1))
+        if self.positions:
+            x_NxD += np.tile(sinusoids(num_frames, self.features), (size, 1))
+        x_NxD = Dropout()(x_NxD, dropout_rate, not train)
+        return x_NxD.reshape(size, num_frames, -1), valid_frames(lengths_B, num_frames)
+
+
+def sinusoids(num_positions: int, features: int) -> np.ndarray:
+    """Fixed positions (num_positions, features): sines, then cosines (Vaswani et al. 2017)."""
+    frequencies = 1e4 ** -(np.arange(features // 2) / max(1, features // 2 - 1))
+    angles = np.outer(np.arange(num_positions), frequencies)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

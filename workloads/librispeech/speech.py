@@ -1,0 +1,103 @@
+"""What the two speech workloads share: data, loss, metrics. Their models differ."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from workloads.librispeech import data, language, synthesis
+from workloads.librispeech.ctc import ctc_losses, greedy_decode, word_error_rate
+from workloads.librispeech.frontend import FrontendConfig
+from workloads.linen import LinenWorkload
+
+LITE_FRONTEND = FrontendConfig(
+    sample_rate=synthesis.SAMPLE_RATE,
+    frame_samples=100,
+    step_samples=40,
+    num_bins=24,
+    low_hz=80.0,
+    high_hz=1950.0,
+    mean=-0.32,
+    std=1.2,
+    freq_mask_bins=4,
+    time_mask_frames=2,
+)
+FULL_SAMPLES = 320_000  # of a padded utterance, 20 s
+FULL_VOCAB = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeechWorkload(LinenWorkload):
+    """Tokens of an utterance from its audio; metric: word error rate of the greedy decoding.
+
+    The model takes (audio, number of samples) and returns logits (B, T, vocabulary) and paddings
+    (B, T), 1.0 for a frame after the utterance's end. Targets are tokens with zeros at the end.
+    """
+
+    loss_type: ClassVar[LossType] = LossType.CTC_LOSS
+    target_metric_name: ClassVar[str] = "wer"
+
+    @property
+    def dropout_rate(self) -> float:
+        return self.config.dropout_rate
+
+    def model_inputs(self, batch: Batch) -> tuple[Array, Array]:
+        return batch["inputs"], batch["input_lengths"]
+
+    def example_batch(self) -> Batch:
+        samples = synthesis.NUM_SAMPLES if self.scale == "lite" else FULL_SAMPLES
+        return {
+            "inputs": np.zeros((1, samples), np.int16),
+            "input_lengths": np.full(1, samples, np.int32),
+        }
+
+    def loss_fn(
+        self,
+        label_batch: Array,
+        logits_batch: tuple[Array, Array],
+        mask_batch: Array | None = None,
+        label_smoothing: Array | float = 0.0,
+    ) -> dict[str, Array]:
+        """AlgoPerf's loss dictionary, per utterance; `n_valid_examples` counts target tokens.
+
+        Args:
+          mask_batch: one weight per utterance, (batch,).
+        """
+        del label_smoothing  # ignored, as in AlgoPerf
+        losses = ctc_losses(*logits_batch, label_batch)
+        weights = jnp.ones_like(losses) if mask_batch is None else mask_batch
+        num_tokens = (label_batch != language.BLANK).sum(axis=1)
+        return {
+            "summed": (losses * weights).sum(),
+            "n_valid_examples": (num_tokens * weights).sum(),
+            "per_example": losses * weights,
+        }
+
+    def dataset(self, split: str) -> dict[str, np.ndarray]:
+        self.require_lite()
+        return data.utterances(split)
+
+    def eval_step(
+        self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
+    ) -> dict[str, Array]:
+        logits, paddings = self.logits(params, batch, model_state, rng)
+        return {
+            "ctc_loss": ctc_losses(logits, paddings, batch["targets"]),
+            "decoded": greedy_decode(logits, paddings),
+            "targets": jnp.asarray(batch["targets"]),
+        }
+
+    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
+        num_tokens = np.count_nonzero(outputs["targets"])
+        references, hypotheses = (
+            [language.text(row) for row in outputs[name]] for name in ("targets", "decoded")
+        )
+        return {
+            "ctc_loss": float(np.sum(outputs["ctc_loss"], dtype=np.float64) / num_tokens),
+            "wer": word_error_rate(references, hypotheses),
+        }
+
+    def is_output_params(self, param_key: str) -> bool:
+        return param_key == "output"

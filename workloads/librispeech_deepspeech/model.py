@@ -1,0 +1,175 @@
+"""DeepSpeech: bidirectional LSTMs and feed-forward layers on log-mel features.
+
+Shape suffixes: B batch, T frames, D model width, H width of one LSTM direction, R directions.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from workloads.layers import Dropout
+from workloads.librispeech.frontend import FrontendConfig
+from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense
+
+Rate = jax.Array | float
+_GATES = "ifgo"
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepSpeechConfig:
+    """Sizes and switches of the model; the defaults are AlgoPerf's, i.e. the full scale.
+
+    Attributes:
+      freq_masks, time_masks: of SpecAugment.
+      d_model: width of all layers; an LSTM has half of it in each direction.
+      subsample_channels: of the two convolutions at the bottom.
+      batch_norm: before every LSTM and feed-forward layer; False is layer norm there.
+      output_norm: a layer norm before the output layer.
+      residual: every LSTM and feed-forward layer adds to its input.
+      tanh: in the feed-forward layers, in place of ReLU.
+      dropout_rate: at the input and in feed-forward layers, where `model_fn` is given no rate.
+    """
+
+    frontend: FrontendConfig = FrontendConfig()
+    freq_masks: int = 2
+    time_masks: int = 10
+    vocab_size: int = 1024
+    d_model: int = 512
+    num_lstm_layers: int = 6
+    num_ffn_layers: int = 3
+    subsample_channels: int = 512
+    batch_norm_momentum: float = 0.999
+    batch_norm: bool = True
+    output_norm: bool = True
+    residual: bool = True
+    tanh: bool = False
+    dropout_rate: float = 0.1
+
+
+class DeepSpeech(nn.Module):
+    """Logits (B, T, vocabulary) and their paddings (B, T) from audio (B, samples)."""
+
+    config: DeepSpeechConfig
+
+    @nn.compact
+    def __call__(
+        self, audio_BxS: jax.Array, num_samples_B: jax.Array, train: bool, dropout_rate: Rate
+    ) -> tuple[jax.Array, jax.Array]:
+        cfg = self.config
+        listen = SpeechInput(
+            cfg.frontend,
+            cfg.d_model,
+            cfg.subsample_channels,
+            positions=False,
+            freq_masks=cfg.freq_masks,
+            time_masks=cfg.time_masks,
+        )
+        x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
+        for _ in range(cfg.num_lstm_layers):
+            y = BiLSTM(cfg.d_model // 2)(self._norm(x_BxTxD, valid_BxT, train), valid_BxT)
+            x_BxTxD = self._join(x_BxTxD, y)
+        for _ in range(cfg.num_ffn_layers):
+            y = self._feed_forward(self._norm(x_BxTxD, valid_BxT, train), dropout_rate, train)
+            x_BxTxD = self._join(x_BxTxD, y)
+        if cfg.output_norm:
+            x_BxTxD = LayerNorm()(x_BxTxD)
+        logits = dense(cfg.vocab_size, name="output")(x_BxTxD.reshape(-1, cfg.d_model))
+        logits_BxTxV = logits.reshape(*valid_BxT.shape, cfg.vocab_size)
+        return logits_BxTxV, 1.0 - valid_BxT
+
+    def _norm(self, x_BxTxD: jax.Array, valid_BxT: jax.Array, train: bool) -> jax.Array:
+        if self.config.batch_norm:
+            return BatchNorm(self.config.batch_norm_momentum)(x_BxTxD, valid_BxT, train)
+        return LayerNorm()(x_BxTxD)
+
+    def _feed_forward(self, x_BxTxD: jax.Array, dropout_rate: Rate, train: bool) -> jax.Array:
+        cfg = self.config
+        x_NxD = dense(cfg.d_model)(x_BxTxD.reshape(-1, cfg.d_model))
+        x_NxD = jnp.tanh(x_NxD) if cfg.tanh else nn.relu(x_NxD)
+        return Dropout()(x_NxD, dropout_rate, not train).reshape(x_BxTxD.shape)
+
+    def _join(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        return x + y if self.config.residual else y
+
+
+class BiLSTM(nn.Module):
+    """LSTMs from both ends of each utterance, side by side: (B, T, 2 H), zero on padded frames.
+
+    Both directions advance in one loop, and the products with the inputs happen before it.
+    """
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array, valid_BxT: jax.Array) -> jax.Array:
+        size, num_frames, features = x_BxTxD.shape
+        cells = [LSTMCell(self.hidden, name=name)(features) for name in ("forward", "backward")]
+        kernel_DxG, recurrent_RxHxG, bias_RxG = (
+            combine(parts)
+            for combine, parts in zip(
+                (lambda p: jnp.concatenate(p, axis=1), jnp.stack, jnp.stack),
+                zip(*cells, strict=True),
+                strict=True,
+            )
+        )
+        gates = (x_BxTxD.swapaxes(0, 1).reshape(-1, features) @ kernel_DxG).reshape(
+            num_frames, size, 2, -1
+        )
+        gates_TxRxBxG = gates.transpose(0, 2, 1, 3) + bias_RxG[:, None, :]
+        valid_TxRxBx1 = jnp.broadcast_to(valid_BxT.T[:, None, :, None], (num_frames, 2, size, 1))
+        gates_TxRxBxG, valid_TxRxBx1 = _turn(gates_TxRxBxG), _turn(valid_TxRxBx1)
+
+        def step(carry: tuple, inputs: tuple) -> tuple:
+            cell_RxBxH, hidden_RxBxH = carry
+            gates_RxBxG, valid_RxBx1 = inputs
+            gates_RxBxG += jnp.einsum("rbh,rhg->rbg", hidden_RxBxH, recurrent_RxHxG)
+            i, f, g, o = jnp.split(gates_RxBxG, 4, axis=-1)
+            cell = nn.sigmoid(f) * cell_RxBxH + nn.sigmoid(i) * jnp.tanh(g)
+            # Zero on padding: the backward direction starts fresh at the last valid frame.
+            cell *= valid_RxBx1
+            hidden = nn.sigmoid(o) * jnp.tanh(cell) * valid_RxBx1
+            return (cell, hidden), hidden
+
+        zeros = jnp.zeros((2, size, self.hidden))
+        _, hidden_TxRxBxH = jax.lax.scan(step, (zeros, zeros), (gates_TxRxBxG, valid_TxRxBx1))
+        return _turn(hidden_TxRxBxH).transpose(2, 0, 1, 3).reshape(size, num_frames, -1)
+
+
+class LSTMCell(nn.Module):
+    """Parameters of one direction: kernels (D, 4 H) and (H, 4 H), bias (4 H), gates i f g o."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, features: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        lecun, orthogonal = nn.initializers.lecun_normal(), nn.initializers.orthogonal()
+        inputs = [Affine(features, self.hidden, lecun, name=f"input_{g}")() for g in _GATES]
+        states = [
+            Affine(self.hidden, self.hidden, orthogonal, True, name=f"hidden_{g}")() for g in _GATES
+        ]
+        kernels, biases = zip(*states, strict=True)
+        return tuple(
+            jnp.concatenate(parts, axis=-1) for parts in ([k for k, _ in inputs], kernels, biases)
+        )
+
+
+class Affine(nn.Module):
+    """Kernel and, if asked for, bias of one gate, to be used elsewhere."""
+
+    inputs: int
+    outputs: int
+    kernel_init: nn.initializers.Initializer
+    use_bias: bool = False
+
+    @nn.compact
+    def __call__(self) -> tuple[jax.Array, jax.Array | None]:
+        kernel = self.param("kernel", self.kernel_init, (self.inputs, self.outputs))
+        bias_init = nn.initializers.zeros
+        return kernel, self.param("bias", bias_init, (self.outputs,)) if self.use_bias else None
+
+
+def _turn(x_TxRx: jax.Array) -> jax.Array:
+    """Time reversed for the second direction."""
+    return jnp.stack([x_TxRx[:, 0], x_TxRx[::-1, 1]], axis=1)
