@@ -1,0 +1,178 @@
+"""A vision transformer (Dosovitskiy et al. 2021; Beyer et al. 2022, "Better plain ViT baselines").
+
+Shape suffixes: B batch, T patches of a picture, N = B * T, D model width, F hidden width,
+H heads, K width of a head.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from workloads.layers import Dropout
+
+_xavier = nn.initializers.xavier_uniform()
+
+
+@dataclasses.dataclass(frozen=True)
+class ViTConfig:
+    """Sizes and switches; the defaults are AlgoPerf's, a ViT-S/16, i.e. the full scale.
+
+    Attributes:
+      gated_mlp: a second hidden layer reads the first and multiplies it.
+      post_ln: normalise after each residual sum instead of before each layer.
+      attention_pooling: a learned probe attends to the patches; False averages them.
+      dropout_rate: where `model_fn` is given no rate.
+    """
+
+    image_size: int = 224
+    num_classes: int = 1000
+    patch_size: int = 16
+    d_model: int = 384
+    num_layers: int = 12
+    num_heads: int = 6
+    mlp_hidden: int = 1536
+    gated_mlp: bool = False
+    post_ln: bool = False
+    attention_pooling: bool = False
+    dropout_rate: float = 0.0
+
+
+class ViT(nn.Module):
+    """Logits (B, classes) of standardised pictures.
+
+    Patches are one axis N = B * T outside attention: XLA's CPU backend is much slower in the
+    backward pass of matrix products on (B, T, D) arrays.
+    """
+
+    config: ViTConfig
+
+    @nn.compact
+    def __call__(
+        self, x_BxHxWxC: jax.Array, train: bool, dropout_rate: jax.Array | float
+    ) -> jax.Array:
+        cfg = self.config
+        batch, size = len(x_BxHxWxC), cfg.image_size // cfg.patch_size
+        x_NxD = ConvPatches(cfg.d_model, cfg.patch_size, name="conv_patches")(x_BxHxWxC)
+        x_NxD += jnp.tile(sincos_positions(size, cfg.d_model), (batch, 1))
+        x_NxD = Dropout()(x_NxD, dropout_rate, not train)
+        for layer in range(cfg.num_layers):
+            x_NxD = Block(cfg, name=f"block_{layer}")(x_NxD, batch, train, dropout_rate)
+        x_NxD = nn.LayerNorm(name="final_norm")(x_NxD)
+        if cfg.attention_pooling:
+            x_BxD = AttentionPooling(cfg, name="pooling")(x_NxD, batch, train, dropout_rate)
+        else:
+            x_BxD = x_NxD.reshape(batch, -1, cfg.d_model).mean(axis=1)
+        x_BxD = jnp.tanh(nn.Dense(cfg.d_model, name="pre_logits")(x_BxD))
+        return nn.Dense(cfg.num_classes, kernel_init=nn.initializers.zeros, name="head")(x_BxD)
+
+
+class ConvPatches(nn.Module):
+    """A convolution over patches that do not overlap, as the matrix product that it is: (N, D)."""
+
+    features: int
+    patch_size: int
+
+    @nn.compact
+    def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
+        batch, height, width, channels = x_BxHxWxC.shape
+        p = self.patch_size
+        shape = (p, p, channels, self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        patches = x_BxHxWxC.reshape(batch, height // p, p, width // p, p, channels)
+        patches_NxP = patches.swapaxes(2, 3).reshape(-1, p * p * channels)
+        return patches_NxP @ kernel.reshape(-1, self.features) + bias
+
+
+class Block(nn.Module):
+    """Self-attention, then an MLP; each adds to its input."""
+
+    config: ViTConfig
+
+    @nn.compact
+    def __call__(
+        self, x_NxD: jax.Array, batch: int, train: bool, dropout_rate: jax.Array | float
+    ) -> jax.Array:
+        cfg = self.config
+
+        attention, mlp = Attention(cfg, name="attention"), MLP(cfg, name="mlp")
+        layers = {
+            "attention_norm": lambda x: attention(x, x, batch),
+            "mlp_norm": lambda x: mlp(x, train, dropout_rate),
+        }
+        for name, layer in layers.items():
+            norm = nn.LayerNorm(name=name)
+            y_NxD = Dropout()(layer(x_NxD if cfg.post_ln else norm(x_NxD)), dropout_rate, not train)
+            x_NxD = norm(x_NxD + y_NxD) if cfg.post_ln else x_NxD + y_NxD
+        return x_NxD
+
+
+class Attention(nn.Module):
+    """What each query takes from the patches of its own picture: multi-head attention (NQ, D)."""
+
+    config: ViTConfig
+
+    @nn.compact
+    def __call__(self, queries_QxD: jax.Array, x_NxD: jax.Array, batch: int) -> jax.Array:
+        cfg = self.config
+        heads = (batch, -1, cfg.num_heads, cfg.d_model // cfg.num_heads)
+
+        def project(x: jax.Array, name: str) -> jax.Array:
+            return nn.Dense(cfg.d_model, kernel_init=_xavier, name=name)(x).reshape(heads)
+
+        q_BxQxHxK = project(queries_QxD, "query") * heads[-1] ** -0.5
+        k_BxTxHxK, v_BxTxHxK = project(x_NxD, "key"), project(x_NxD, "value")
+        scores_BxHxQxT = jnp.einsum("bqhk,bthk->bhqt", q_BxQxHxK, k_BxTxHxK)
+        y_BxQxHxK = jnp.einsum("bhqt,bthk->bqhk", jax.nn.softmax(scores_BxHxQxT), v_BxTxHxK)
+        out = nn.Dense(cfg.d_model, kernel_init=_xavier, name="out")
+        return out(y_BxQxHxK.reshape(queries_QxD.shape))
+
+
+class MLP(nn.Module):
+    """Position-wise GELU layer, gated or not."""
+
+    config: ViTConfig
+
+    @nn.compact
+    def __call__(self, x_NxD: jax.Array, train: bool, dropout_rate: jax.Array | float) -> jax.Array:
+        cfg = self.config
+        h_NxF = nn.gelu(_dense(cfg.mlp_hidden, "up")(x_NxD))
+        if cfg.gated_mlp:
+            h_NxF *= _dense(cfg.mlp_hidden, "gate")(h_NxF)
+        h_NxF = Dropout()(h_NxF, dropout_rate, not train)
+        return _dense(cfg.d_model, "down")(h_NxF)
+
+
+class AttentionPooling(nn.Module):
+    """One vector (B, D) per picture: a learned probe attends to its patches, then an MLP."""
+
+    config: ViTConfig
+
+    @nn.compact
+    def __call__(
+        self, x_NxD: jax.Array, batch: int, train: bool, dropout_rate: jax.Array | float
+    ) -> jax.Array:
+        cfg = self.config
+        probe = self.param("probe", _xavier, (1, 1, cfg.d_model))
+        probe_BxD = jnp.tile(probe[0], (batch, 1))
+        x_BxD = Attention(cfg, name="attention")(probe_BxD, x_NxD, batch)
+        y_BxD = nn.LayerNorm(name="mlp_norm")(x_BxD)
+        return x_BxD + MLP(dataclasses.replace(cfg, gated_mlp=False), name="mlp")(
+            y_BxD, train, dropout_rate
+        )
+
+
+def sincos_positions(size: int, d_model: int) -> np.ndarray:
+    """Fixed position of each patch of a `size` x `size` grid, (T, D): sines and cosines of x, y."""
+    omega = 10_000.0 ** -np.linspace(0, 1, d_model // 4)
+    y_TxO, x_TxO = (np.outer(grid.ravel(), omega) for grid in np.mgrid[:size, :size])
+    waves = [np.sin(x_TxO), np.cos(x_TxO), np.sin(y_TxO), np.cos(y_TxO)]
+    return np.concatenate(waves, axis=1).astype(np.float32)
+
+
+def _dense(features: int, name: str) -> nn.Dense:
+    bias_init = nn.initializers.normal(1e-6)
+    return nn.Dense(features, kernel_init=_xavier, bias_init=bias_init, name=name)
