@@ -106,18 +106,12 @@ class BiLSTM(nn.Module):
     def __call__(self, x_BxTxD: jax.Array, valid_BxT: jax.Array) -> jax.Array:
         size, num_frames, features = x_BxTxD.shape
         cells = [LSTMCell(self.hidden, name=name)(features) for name in ("forward", "backward")]
-        kernel_DxG, recurrent_RxHxG, bias_RxG = (
-            combine(parts)
-            for combine, parts in zip(
-                (lambda p: jnp.concatenate(p, axis=1), jnp.stack, jnp.stack),
-                zip(*cells, strict=True),
-                strict=True,
-            )
-        )
-        gates = (x_BxTxD.swapaxes(0, 1).reshape(-1, features) @ kernel_DxG).reshape(
-            num_frames, size, 2, -1
-        )
-        gates_TxRxBxG = gates.transpose(0, 2, 1, 3) + bias_RxG[:, None, :]
+        kernels, recurrents, biases = zip(*cells, strict=True)
+        recurrent_RxHxG, bias_RxG = jnp.stack(recurrents), jnp.stack(biases)
+        x_NxD = x_BxTxD.swapaxes(0, 1).reshape(-1, features)
+        gates_NxE = x_NxD @ jnp.concatenate(kernels, axis=1)
+        gates_TxBxRxG = gates_NxE.reshape(num_frames, size, 2, -1)
+        gates_TxRxBxG = gates_TxBxRxG.transpose(0, 2, 1, 3) + bias_RxG[:, None, :]
         valid_TxRxBx1 = jnp.broadcast_to(valid_BxT.T[:, None, :, None], (num_frames, 2, size, 1))
         gates_TxRxBxG, valid_TxRxBx1 = _turn(gates_TxRxBxG), _turn(valid_TxRxBx1)
 
@@ -128,8 +122,8 @@ class BiLSTM(nn.Module):
             i, f, g, o = jnp.split(gates_RxBxG, 4, axis=-1)
             cell = nn.sigmoid(f) * cell_RxBxH + nn.sigmoid(i) * jnp.tanh(g)
             # Zero on padding: the backward direction starts fresh at the last valid frame.
-            cell *= valid_RxBx1
-            hidden = nn.sigmoid(o) * jnp.tanh(cell) * valid_RxBx1
+            cell = jnp.where(valid_RxBx1, cell, 0.0)
+            hidden = nn.sigmoid(o) * jnp.tanh(cell)
             return (cell, hidden), hidden
 
         zeros = jnp.zeros((2, size, self.hidden))
@@ -150,9 +144,8 @@ class LSTMCell(nn.Module):
             Affine(self.hidden, self.hidden, orthogonal, True, name=f"hidden_{g}")() for g in _GATES
         ]
         kernels, biases = zip(*states, strict=True)
-        return tuple(
-            jnp.concatenate(parts, axis=-1) for parts in ([k for k, _ in inputs], kernels, biases)
-        )
+        parts = [kernel for kernel, _ in inputs], kernels, biases
+        return tuple(jnp.concatenate(part, axis=-1) for part in parts)
 
 
 class Affine(nn.Module):
