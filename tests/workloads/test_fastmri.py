@@ -188,9 +188,13 @@ def test_variants_compute_something_else(change):
     assert not np.allclose(base, other, atol=1e-2)
 
 
-def test_model_size_doubles_the_channels_and_drops_a_pool():
-    assert UNetConfig(channels=32, num_pools=4).widths == (32, 64, 128, 256, 512)
-    assert UNetConfig(channels=32, num_pools=4, wide=True).widths == (64, 128, 256, 512)
+def test_model_size_has_more_channels_and_a_pool_less():
+    widths = {
+        name: workloads.load(name, "full").config.widths
+        for name in ("fastmri", "fastmri_model_size")
+    }
+    assert widths["fastmri"] == (32, 64, 128, 256, 512)
+    assert widths["fastmri_model_size"] == (64, 128, 256, 512)
 
 
 def test_dropout_drops_whole_channels():

@@ -136,7 +136,7 @@ def test_positions_are_sines_and_cosines_of_column_and_row():
     np.testing.assert_allclose(positions[row, column], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", NUM_PARAMS)
+@pytest.mark.parametrize("name", ["imagenet_vit_post_ln", "imagenet_vit_map"])
 def test_a_fresh_model_knows_nothing(name, batch):
     workload = workloads.load(name)
     params, _ = jax.jit(workload.init_model_fn)(KEY)

@@ -20,7 +20,7 @@ class UNetConfig:
     Attributes:
       channels: of the first block; they double with every pool.
       num_pools: how often height and width are halved; 2^num_pools divides the image size.
-      wide: twice the channels and one pool less.
+      wide: start with `wide_channels` instead, and have one pool less.
       tanh: in place of LeakyReLU.
       layer_norm: normalise over all of an example, with scale and bias per channel, where
         convolution blocks otherwise have instance norm.
@@ -30,6 +30,7 @@ class UNetConfig:
     channels: int = 8
     num_pools: int = 3
     wide: bool = False
+    wide_channels: int = 12
     tanh: bool = False
     layer_norm: bool = False
     dropout_rate: float = 0.0
@@ -37,8 +38,8 @@ class UNetConfig:
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of the blocks on the way down, the one at the bottom included."""
-        first = self.channels * (2 if self.wide else 1)
-        return tuple(first * 2**i for i in range(self.num_pools + (0 if self.wide else 1)))
+        first = self.wide_channels if self.wide else self.channels
+        return tuple(first * 2**i for i in range(self.num_pools + (not self.wide)))
 
 
 class UNet(nn.Module):

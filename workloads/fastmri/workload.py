@@ -87,7 +87,7 @@ SCALES = {
     "full": FastMRI(
         name="fastmri",
         scale="full",
-        config=UNetConfig(channels=32, num_pools=4),
+        config=UNetConfig(channels=32, num_pools=4, wide_channels=64),
         batch_size=32,
         eval_batch_size=256,
         step_hint=18_094,

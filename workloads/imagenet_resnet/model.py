@@ -9,6 +9,8 @@ import functools
 import flax.linen as nn
 import jax
 
+from workloads.layers import lecun_normal
+
 _EXPANSION = 4  # channels that leave a block over those inside it
 
 
@@ -36,7 +38,7 @@ class ResNetConfig:
     last_scale_init: float = 0.0
 
 
-_Conv = functools.partial(nn.Conv, use_bias=False)
+_Conv = functools.partial(nn.Conv, use_bias=False, kernel_init=lecun_normal)
 
 
 class ResNet(nn.Module):

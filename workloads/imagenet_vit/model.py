@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Dropout
+from workloads.layers import Dropout, lecun_normal
 
 _xavier = nn.initializers.xavier_uniform()
 
@@ -80,7 +80,7 @@ class ConvPatches(nn.Module):
         batch, height, width, channels = x_BxHxWxC.shape
         p = self.patch_size
         shape = (p, p, channels, self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", lecun_normal, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         patches = x_BxHxWxC.reshape(batch, height // p, p, width // p, p, channels)
         patches_NxP = patches.swapaxes(2, 3).reshape(-1, p * p * channels)

@@ -29,7 +29,7 @@ SCALES = {
             batch_norm_momentum=0.95,
         ),
         batch_size=24,
-        eval_batch_size=128,
+        eval_batch_size=64,
         step_hint=1600,
     ),
     "full": LibrispeechDeepSpeech(

@@ -135,9 +135,10 @@ def _pieces(phrase: str) -> list[str]:
 
 
 def main() -> None:
-    """Prints ten pairs of train."""
-    for pair in zip(*pairs("train", 10).values(), strict=True):
-        print(*map(text, pair), sep="\n    ")
+    """Prints ten pairs of train, from short to long."""
+    unpacked = pairs("train")
+    for row in range(0, len(unpacked["inputs"]), -(-len(unpacked["inputs"]) // 10)):
+        print(*(text(unpacked[side][row].tolist()) for side in SIDES), sep="\n    ")
 
 
 if __name__ == "__main__":
