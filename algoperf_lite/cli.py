@@ -301,8 +301,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
-    metrics = {name: target.metric for name, target in goals.items()}
-    with ExperimentProgress(console, metrics) as progress:
+    with ExperimentProgress(console) as progress:
         experiment.conduct(planned, worker_slots, arguments.heartbeat_timeout, progress)
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0

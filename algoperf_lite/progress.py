@@ -15,9 +15,8 @@ from algoperf_lite.trial_spec import TrialSpec
 class ExperimentProgress:
     """Shows what runs and what has ended; use as a context manager."""
 
-    def __init__(self, console: Console, metrics: Mapping[str, str]):
-        """`metrics` gives each workload's metric name."""
-        self._console, self._metrics = console, metrics
+    def __init__(self, console: Console):
+        self._console = console
         self._bars: dict[str, TaskID] = {}
         self._done = self._total = 0
         self._progress = Progress(
@@ -58,7 +57,7 @@ class ExperimentProgress:
                 self._print(f"start  {trial.name}")
         elif event["event"] == "progress":
             target = "" if trial.target is None else f" (target {trial.target:.4g})"
-            note = f"step {event['step']}, {self._metrics[trial.workload]} {event['value']:.4g}"
+            note = f"step {event['step']}, {event['metric']} {event['value']:.4g}"
             self._progress.update(
                 self._bars[trial.name],
                 completed=event["step"],

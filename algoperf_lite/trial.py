@@ -210,9 +210,10 @@ def _loop(
             row |= stage.evaluate(params, state.model_state, "test")
         ledger.switch("log")
         stage.logs.write_eval({**row, **_times(ledger, seconds, step)}, training_loss)
-        value = row[f"validation/{workload.target_metric_name}"]
+        metric = workload.target_metric_name
+        value = row[f"validation/{metric}"]
         _note(record, workload, value, reached, seconds, step)
-        report(event="progress", step=step, horizon=workload.step_hint, value=value)
+        report(event="progress", step=step, horizon=workload.step_hint, metric=metric, value=value)
         if not is_healthy:
             record["error"] = f"parameters are not finite after step {step}"
             return "diverged"

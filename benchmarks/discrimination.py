@@ -39,10 +39,9 @@ def main(argv: Sequence[str]) -> None:
     targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
     folder = Path(_OUTPUT_DIR.value)
     slots = executors.slots(1, None)
-    metrics = {name: targets[name]["target_metric_name"] for name in names}
     with (
         Directory(folder, Settings("lite", "lite", RULESET, budget_by="steps")) as directory,
-        ExperimentProgress(Console(), metrics) as progress,
+        ExperimentProgress(Console()) as progress,
     ):
         missing = [name for name in names if name not in directory.calibrations()]
         for name, found in experiment.calibrate(missing, "lite", slots, log=folder / "output.txt"):

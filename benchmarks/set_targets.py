@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     settings = Settings("none", "lite", tuning.Ruleset("external", 1, _NUM_POINTS.value, HORIZON))
     with (
         Directory(folder, settings) as directory,
-        ExperimentProgress(Console(), _metrics(names)) as progress,
+        ExperimentProgress(Console()) as progress,
     ):
         missing = [name for name in bases if name not in directory.calibrations()]
         for name, found in experiment.calibrate(missing, "lite", slots, log=folder / "output.txt"):
@@ -219,10 +219,6 @@ def _entry(name: str, points: list[TrialSpec], groups: list[list[TrialSpec]]) ->
             "fingerprint": record["fingerprint"],
         },
     }
-
-
-def _metrics(names: Sequence[str]) -> dict[str, str]:
-    return {name: workloads.load(name).target_metric_name for name in names}
 
 
 if __name__ == "__main__":

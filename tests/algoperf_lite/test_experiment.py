@@ -110,6 +110,16 @@ def test_one_failing_trial_never_stops_the_others(tmp_path, goal):
     assert set(json.loads(scored.stdout)["scores"]) == set(FAULTS)
 
 
+def test_a_workload_without_a_target_runs_its_full_budget(tmp_path, goal):
+    goal.write_text(goal.read_text().replace('"digits"', '"criteo1tb"'))
+    path = tmp_path / "honest.py"
+    path.write_text(FAULTS["honest"])
+    done = _run(goal, tmp_path / "out", [path])
+    assert done.returncode == 0, done.stderr
+    assert "digits has no target in benchmark goal" in done.stdout
+    assert _record(tmp_path / "out", "honest")["status"] == "not_reached"
+
+
 def test_a_killed_run_goes_on_where_it_was(tmp_path, goal):
     output = tmp_path / "out"
     command = _command(
