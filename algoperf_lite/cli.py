@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from algoperf_lite import cache
+from algoperf_lite import cache, schedule_names
 from algoperf_lite import names as naming
 
 COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate", "plot_schedules")
@@ -119,6 +119,30 @@ def _listed(value: str) -> list[str]:
     return parts
 
 
+def _schedules(value: str) -> list[str]:
+    """Texts in one spelling, each checked."""
+    try:
+        found = [str(schedule_names.parse(text)) for text in _listed(value)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return _listed(",".join(found))
+
+
+def _shares(value: str) -> list[float]:
+    found = []
+    for text in _listed(value):
+        try:
+            share = float(text)
+        except ValueError:
+            share = 0.0
+        if not 0.0 < share <= 1.0:
+            raise argparse.ArgumentTypeError(
+                f"got {text!r}; expected parts of the step hint above 0, at most 1, as in '0.25,1'"
+            )
+        found.append(share)
+    return sorted(set(found))
+
+
 def _add_quickstart(commands: Any) -> None:
     parser = commands.add_parser(
         "quickstart", help="three workloads x three submissions: run, score, plot"
@@ -139,6 +163,18 @@ def _add_run(commands: Any) -> None:
     add = parser.add_argument
     add("--submissions", type=_listed, required=True, help="names or paths, separated by commas")
     add(
+        "--schedules",
+        type=_schedules,
+        default=[None],
+        help="replace the submissions' own, each in turn: 'cosine,uba:phi=5,wsd:decay=0.1'",
+    )
+    add(
+        "--budgets",
+        type=_shares,
+        default=[None],
+        help="parts of the step hint, each the horizon of a run of its own: '0.25,0.5,1'",
+    )
+    add(
         "--workloads",
         type=_listed,
         default=["all"],
@@ -155,7 +191,11 @@ def _add_run(commands: Any) -> None:
     add("--budget_by", type=_one_of("budget", "time", "steps"), default="time")
     add("--max_global_steps", type=_at_least(1))
     add("--num_evals", type=_at_least(40), default=40, help="per step hint")
-    add("--stop_at_target", action=argparse.BooleanOptionalAction, default=True)
+    add(
+        "--stop_at_target",
+        action=argparse.BooleanOptionalAction,
+        help="default: yes, but not with --budgets, where the end of a run is what is compared",
+    )
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
@@ -275,15 +315,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs what is not finished of an experiment."""
     from rich.console import Console
 
-    from algoperf_lite import executors, experiment, submission, tuning
+    from algoperf_lite import executors, experiment, tuning
     from algoperf_lite.progress import ExperimentProgress
     from scoring import benchmark
 
     console = Console()
     if arguments.no_cache:
         os.environ[cache.NO_CACHE] = "1"  # trials inherit it
-    paths = [submission.locate(entry) for entry in arguments.submissions]
-    _check_distinct(paths)
+    entries = _entries(arguments.submissions, arguments.schedules, arguments.budgets)
+    if arguments.stop_at_target is None:
+        arguments.stop_at_target = arguments.budgets == [None]
     goal = benchmark.load(arguments.benchmark)
     workload_names = _workload_names(arguments.workloads, goal, arguments.held_out_seed)
     rules = goal.ruleset(arguments.tuning_ruleset)
@@ -307,12 +348,20 @@ def run(arguments: argparse.Namespace) -> int:
     planned = experiment.Experiment(
         arguments.output_dir,
         settings,
-        tuple(map(str, paths)),
+        entries,
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
     with ExperimentProgress(console) as progress:
-        experiment.conduct(planned, worker_slots, arguments.heartbeat_timeout, progress)
+        experiment.conduct(
+            planned.directory,
+            settings,
+            workload_names,
+            planned.plan,
+            worker_slots,
+            arguments.heartbeat_timeout,
+            progress,
+        )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0
 
@@ -396,6 +445,31 @@ def _workload_names(
         several["held_out"] = list(goal.with_held_out(held_out_seed).held_out_workloads)
     found = [several.get(name) or [workloads.check_name(name)] for name in listed]
     return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
+def _entries(
+    submissions: Sequence[str], schedules: Sequence[str | None], budgets: Sequence[float | None]
+) -> tuple[Any, ...]:
+    """Every submission on every schedule on every budget.
+
+    What does not depend on its horizon runs once, on the largest budget: at a smaller one it would
+    do the same, so its value there is read off the one log.
+    Raises ValueError for a submission that is none or whose schedule cannot be replaced.
+    """
+    from algoperf_lite import submission
+    from algoperf_lite.trial_spec import Entry
+
+    paths = [submission.locate(entry) for entry in submissions]
+    _check_distinct(paths)
+    found = []
+    for path, schedule in itertools.product(paths, schedules):
+        runs = budgets
+        if schedule is not None:
+            submission.check_schedule_can_be_replaced(path)
+            if not schedule_names.parse(schedule).is_horizon_aware:
+                runs = budgets[-1:]
+        found += [Entry(str(path), schedule, budget) for budget in runs]
+    return tuple(found)
 
 
 def _protocol(arguments: argparse.Namespace) -> dict[str, Any]:

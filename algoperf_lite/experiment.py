@@ -1,13 +1,13 @@
 """Plan an experiment, skip what is finished, run the rest, and never lose or overwrite a result."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from algoperf_lite import cache, clock, executors, hardware, submission, trial_logs
 from algoperf_lite.output_directory import Directory, Settings
-from algoperf_lite.trial_spec import TrialSpec, blank_record
+from algoperf_lite.trial_spec import Entry, TrialSpec, blank_record
 
 _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
 _SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
@@ -15,7 +15,7 @@ _SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evalu
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Submissions x workloads x studies x trials in one output directory.
+    """Entries x workloads x studies x trials in one output directory.
 
     Attributes:
       targets: validation target of each workload; a missing one means there is none.
@@ -23,14 +23,14 @@ class Experiment:
 
     directory: Path
     settings: Settings
-    submissions: tuple[str, ...]
+    entries: tuple[Entry, ...]
     workloads: tuple[str, ...]
     targets: Mapping[str, float]
 
     def plan(self, calibrations: Mapping[str, hardware.Calibration]) -> list[TrialSpec]:
         """All trials, in the order they should run.
 
-        Submissions alternate within a workload, so that a drift of the machine hits all alike.
+        Entries alternate within a workload, so that a drift of the machine hits all alike.
         """
         ruleset = self.settings.ruleset
         return [
@@ -38,26 +38,35 @@ class Experiment:
             for study in range(ruleset.num_studies)
             for trial in range(1, ruleset.num_trials + 1)
             for workload in self.workloads
-            for entry in self.submissions
+            for entry in self.entries
         ]
 
     def _trial(
         self,
-        entry: str,
+        entry: Entry,
         workload: str,
         study: int,
         trial: int,
         calibration: hardware.Calibration,
     ) -> TrialSpec:
         settings = self.settings
-        steps = settings.ruleset.slack * calibration.step_hint
+        horizon = (entry.budget or 1.0) * calibration.step_hint
+        steps = settings.ruleset.slack * horizon
         by_time = settings.budget_by == "time"
-        limits = [settings.max_global_steps, None if by_time else round(steps)]
+        limits = [
+            settings.max_global_steps,
+            None if by_time else round(steps),
+            # A schedule that was promised a budget has nothing to say beyond it.
+            None if entry.budget is None else max(1, round(horizon)),
+        ]
         limits = [limit for limit in limits if limit is not None]
-        path = submission.locate(entry)
-        directory = self.directory / path.stem / f"study_{study}" / f"{workload}_jax"
+        directory = self.directory / entry.name / f"study_{study}" / f"{workload}_jax"
         return TrialSpec(
-            submission=str(path),
+            submission=entry.submission,
+            entry=entry.name,
+            schedule=entry.schedule,
+            whole_horizon=entry.budget is not None,
+            budget=entry.budget or 1.0,
             workload=workload,
             scale=settings.scale,
             study=study,
@@ -88,28 +97,37 @@ class Reporter(Protocol):
     def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None: ...
 
 
+Plan = Callable[[Mapping[str, hardware.Calibration]], list[TrialSpec]]
+
+
 def conduct(
-    experiment: Experiment,
+    output_dir: Path,
+    settings: Settings,
+    workload_names: Sequence[str],
+    plan: Plan,
     worker_slots: list[tuple[int, ...]],
     silence_limit: float,
     reporter: Reporter,
-) -> None:
-    """Calibrates what is not calibrated, then runs what is not finished.
+) -> list[TrialSpec]:
+    """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
+    Args:
+      plan: from each workload's calibration to all trials, in the order they should run.
     Raises ValueError, one sentence, where the output directory is not for this experiment.
     """
-    with Directory(experiment.directory, experiment.settings) as directory:
+    with Directory(output_dir, settings) as directory:
         known = directory.calibrations()
-        missing = [name for name in experiment.workloads if name not in known]
-        log = experiment.directory / "calibration.txt"
-        for name, found in calibrate(missing, experiment.settings.scale, worker_slots, log=log):
+        missing = [name for name in workload_names if name not in known]
+        log = output_dir / "calibration.txt"
+        for name, found in calibrate(missing, settings.scale, worker_slots, log=log):
             directory.keep(name, found)
             reporter.on_calibrated(name, found)
-        trials = experiment.plan(directory.calibrations())
+        trials = plan(directory.calibrations())
         left = unfinished(trials)
         reporter.on_plan(trials, left)
         for trial, record in run_trials(left, worker_slots, silence_limit, reporter.on_event):
             reporter.on_end(trial, record)
+    return trials
 
 
 def calibrate(

@@ -205,6 +205,11 @@ class Workload(abc.ABC):
         return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self._abstract_params()))
 
     @property
+    def targets_per_example(self) -> int:
+        """Targets of a training example: tokens where it is a sequence, 1 where it is a label."""
+        return int(np.prod(self.dataset("train")["targets"].shape[1:]))
+
+    @property
     def num_train_examples(self) -> int:
         return num_examples(self.dataset("train"))
 

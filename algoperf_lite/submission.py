@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import importlib.util
@@ -16,6 +17,7 @@ from algoperf_lite import names as naming
 from algoperf_lite import tuning
 
 if TYPE_CHECKING:  # finding a file must not load JAX
+    from algoperf_lite.schedule_names import NamedSchedule
     from algoperf_lite.spec import PyTree, Workload
 
 _FOLDER = Path(__file__).parent.parent / "submissions"
@@ -60,6 +62,26 @@ class Submission:
         learning_rate = self.schedule(workload, hyperparameters)
         return self.optimizer(workload, hyperparameters, learning_rate)
 
+    def on_schedule(self, named: NamedSchedule) -> Submission:
+        """The same with `named` in place of its own schedule.
+
+        The peak is the hyperparameter `learning_rate`; the horizon is the workload's step hint, or
+        that part of it which a hyperparameter `horizon` says.
+        Raises ValueError, one sentence, for a file that keeps its learning rate to itself.
+        """
+        check_schedule_can_be_replaced(self.path)
+
+        def schedule(workload: Workload, hyperparameters: Any) -> Any:
+            return named.build(
+                num_steps=getattr(hyperparameters, "horizon", 1.0) * workload.step_hint,
+                peak=hyperparameters.learning_rate,
+                step_hint=workload.step_hint,
+                batch_size=self.batch_size(workload),
+                tokens_per_step=self.batch_size(workload) * workload.targets_per_example,
+            )
+
+        return dataclasses.replace(self, schedule=schedule)
+
     def point(self, ruleset: tuning.Ruleset, experiment_seed: int, study: int, trial: int) -> Any:
         """Hyperparameters of one trial under `ruleset`, None for a hyperparameter-free file.
 
@@ -102,6 +124,16 @@ def locate(name_or_path: str) -> Path:
         return path.resolve()
     naming.check(name_or_path, names(), "submission", ", or the path of a .py file")
     return _FOLDER / f"{name_or_path}.py"
+
+
+def check_schedule_can_be_replaced(path: Path) -> None:
+    """Raises ValueError unless the file defines a `schedule`; reads it and does not run it."""
+    body = ast.parse(path.read_text()).body
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "schedule" for node in body):
+        raise ValueError(
+            f"submission {path.stem!r} defines no schedule(workload, hyperparameters), so no other "
+            "can take its place; leave it out or give it one, as submissions/nadamw.py does"
+        )
 
 
 def source_sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import workloads
-from algoperf_lite import hardware, spec, stepping, submission, trial_logs
+from algoperf_lite import hardware, schedule_names, spec, stepping, submission, trial_logs
 from algoperf_lite.clock import Ledger
 from algoperf_lite.evaluation import Evaluator
 from algoperf_lite.spec import PyTree, Workload
@@ -139,6 +139,10 @@ def _start(
     if point is None:
         position = (trial_spec.experiment_seed, trial_spec.study, trial_spec.trial)
         point = entry.point(trial_spec.ruleset, *position)
+    if trial_spec.schedule is not None:
+        entry = entry.on_schedule(schedule_names.parse(trial_spec.schedule))
+    if trial_spec.whole_horizon and "horizon" in (point or {}):
+        point = {**point, "horizon": 1.0}
     traced, static = stepping.split_point(point)
     training = stepping.Training(workload, entry, static)
     batches = stepping.Batches(
@@ -254,6 +258,7 @@ def _note(
     step: int,
 ) -> None:
     """Books one evaluation into the record."""
+    record["final"] = value
     best = record["best"]
     is_better = best is None or (value < best if workload.lower_is_better else value > best)
     if np.isfinite(value) and is_better:

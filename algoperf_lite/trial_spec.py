@@ -5,7 +5,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import tuning
+from algoperf_lite import schedule_names, tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What an experiment compares: a submission, perhaps on another schedule or part of the budget.
+
+    Attributes:
+      submission: path of its file.
+      schedule: in the text form of `schedule_names.parse`; None for the submission's own.
+      budget: part of the step hint, in (0, 1], that is both the schedule's horizon and the end of
+        training; None where the ruleset decides when a trial ends.
+    """
+
+    submission: str
+    schedule: str | None = None
+    budget: float | None = None
+
+    @property
+    def name(self) -> str:
+        """In logs and on leaderboards: 'nadamw+uba(phi=5)@0.25' is that on a quarter."""
+        name = Path(self.submission).stem
+        if self.schedule is not None:
+            name += f"+{schedule_names.parse(self.schedule).label}"
+        return name if self.budget in (None, 1.0) else f"{name}@{self.budget:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,6 +38,10 @@ class TrialSpec:
 
     Attributes:
       submission: name or path of the file.
+      entry: what logs and leaderboards call it; empty for the stem of the file.
+      schedule: replaces the submission's own, see `Entry`.
+      whole_horizon: whether the schedule's horizon is the trial's: a hyperparameter `horizon`, the
+        submission's own choice of a part of it, is then 1.
       workload, scale: see `workloads.load`.
       study, trial: position in the experiment; studies count from 0, trials from 1.
       experiment_seed: with study and trial, the source of all randomness.
@@ -38,6 +66,9 @@ class TrialSpec:
     experiment_seed: int
     ruleset: tuning.Ruleset
     directory: str
+    entry: str = ""
+    schedule: str | None = None
+    whole_horizon: bool = False
     hyperparameters: Mapping[str, Any] | None = None
     target: float | None = None
     budget: float = 1.0
@@ -51,7 +82,7 @@ class TrialSpec:
 
     @property
     def submission_name(self) -> str:
-        return Path(self.submission).stem
+        return self.entry or Path(self.submission).stem
 
     @property
     def name(self) -> str:
@@ -82,6 +113,7 @@ def blank_record(spec: TrialSpec) -> dict[str, Any]:
         "seed": spec.seed,
         "target": spec.target,
         "budget": spec.budget,
+        "schedule": spec.schedule,
         "max_seconds": spec.max_seconds,
         "timing": "measured",
         "stepping": {"mode": spec.stepping_mode, "steps_per_dispatch": spec.steps_per_dispatch},
@@ -90,6 +122,7 @@ def blank_record(spec: TrialSpec) -> dict[str, Any]:
         "compile_seconds": None,
         "steps": 0,
         "best": None,
+        "final": None,
         "time_to_target": None,
         "steps_to_target": None,
         "ledger": {},

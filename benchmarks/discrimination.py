@@ -19,7 +19,7 @@ from rich.console import Console
 
 import workloads
 from algoperf_lite import executors, experiment, hardware, submission, trial_logs, tuning
-from algoperf_lite.output_directory import Directory, Settings
+from algoperf_lite.output_directory import Settings
 from algoperf_lite.progress import ExperimentProgress
 from algoperf_lite.trial_spec import TrialSpec
 from scoring import benchmark
@@ -38,24 +38,19 @@ def main(argv: Sequence[str]) -> None:
     names = _WORKLOADS.value or workloads.names()
     targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
     folder = Path(_OUTPUT_DIR.value)
-    slots = executors.slots(1, None)
-    with (
-        Directory(folder, Settings("lite", "lite", RULESET, budget_by="steps")) as directory,
-        ExperimentProgress(Console()) as progress,
-    ):
-        missing = [name for name in names if name not in directory.calibrations()]
-        for name, found in experiment.calibrate(missing, "lite", slots, log=folder / "output.txt"):
-            directory.keep(name, found)
-        trials = [
+    settings = Settings("lite", "lite", RULESET, budget_by="steps")
+
+    def plan(calibrations: Mapping[str, hardware.Calibration]) -> list[TrialSpec]:
+        return [
             trial
             for study in range(_NUM_SEEDS.value)
             for name in names
-            for trial in _trials(folder, name, targets[name], directory.calibrations()[name], study)
+            for trial in _trials(folder, name, targets[name], calibrations[name], study)
         ]
-        left = experiment.unfinished(trials)
-        progress.on_plan(trials, left)
-        for trial, record in experiment.run_trials(left, slots, 300.0, progress.on_event):
-            progress.on_end(trial, record)
+
+    with ExperimentProgress(Console()) as progress:
+        slots = executors.slots(1, None)
+        trials = experiment.conduct(folder, settings, names, plan, slots, 300.0, progress)
     print("| workload | target | nadamw | CV | rate / 10 | rate x 10 | nesterov, tuned |")
     print("|---|---|---|---|---|---|---|")
     for name in names:

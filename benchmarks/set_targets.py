@@ -17,7 +17,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from rich.console import Console
 
 import workloads
 from algoperf_lite import executors, experiment, hardware, submission, trial_logs, tuning
-from algoperf_lite.output_directory import Directory, Settings
+from algoperf_lite.output_directory import Settings
 from algoperf_lite.progress import ExperimentProgress
 from algoperf_lite.spec import LOWER_IS_BETTER
 from algoperf_lite.trial_spec import TrialSpec
@@ -45,6 +45,7 @@ _BENCHMARK = flags.DEFINE_string("benchmark", str(benchmark.FOLDER / "lite.json"
 
 VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
 HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
+Calibrations = Mapping[str, hardware.Calibration]
 RULESETS = {
     "external": {"num_studies": 3, "num_trials": 5, "slack": 1.0},
     "self": {"num_studies": 3, "num_trials": 1, "slack": 1.5},
@@ -58,28 +59,25 @@ def main(argv: Sequence[str]) -> None:
     folder = Path(_OUTPUT_DIR.value)
     slots = executors.slots(1, None)
     settings = Settings("none", "lite", tuning.Ruleset("external", 1, _NUM_POINTS.value, HORIZON))
-    with (
-        Directory(folder, settings) as directory,
-        ExperimentProgress(Console()) as progress,
-    ):
-        missing = [name for name in bases if name not in directory.calibrations()]
-        for name, found in experiment.calibrate(missing, "lite", slots, log=folder / "output.txt"):
-            directory.keep(name, found)
-            progress.on_calibrated(name, found)
-        calibrations = directory.calibrations()
 
-        points = [
+    def plan_points(calibrations: Calibrations) -> list[TrialSpec]:
+        return [
             _trial(folder / "points", entry, calibrations[name], name, trial=number)
             for number in range(1, _NUM_POINTS.value + 1)
             for name in bases
             for entry in _ALGORITHMS.value
         ]
-        _run(points, slots, progress)
-        reruns = {
-            name: _reruns(folder, name, points, calibrations[workloads.base_of(name)])
-            for name in names
-        }
-        _run([trial for groups in reruns.values() for g in groups for trial in g], slots, progress)
+
+    def plan_reruns(calibrations: Calibrations) -> list[TrialSpec]:
+        for name in names:
+            of_base = calibrations[workloads.base_of(name)]
+            reruns[name] = _reruns(folder, name, points, of_base)
+        return list(itertools.chain.from_iterable(itertools.chain(*reruns.values())))
+
+    reruns: dict[str, list[list[TrialSpec]]] = {}
+    with ExperimentProgress(Console()) as progress:
+        points = experiment.conduct(folder, settings, bases, plan_points, slots, 300.0, progress)
+        experiment.conduct(folder, settings, bases, plan_reruns, slots, 300.0, progress)
     entries = {name: _entry(name, points, groups) for name, groups in reruns.items()}
     write_benchmark(Path(_BENCHMARK.value), entries)
     for name, entry in entries.items():
@@ -166,13 +164,6 @@ def _trial(
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,
     )
-
-
-def _run(trials: list[TrialSpec], slots: list[tuple[int, ...]], progress: Any) -> None:
-    left = experiment.unfinished(trials)
-    progress.on_plan(trials, left)
-    for trial, record in experiment.run_trials(left, slots, 300.0, progress.on_event):
-        progress.on_end(trial, record)
 
 
 def _record(trial: TrialSpec) -> dict[str, Any]:

@@ -44,6 +44,9 @@ def _call(*arguments):
             ["run", "--submissions=nadamw", "--workloads=digits,held_out"],
             "--workloads=held_out needs --held_out_seed",
         ),
+        (["run", "--submissions=nadamw", "--schedules=cosin"], "did you mean 'cosine'?"),
+        (["run", "--submissions=nadamw", "--schedules=uba:phi=0"], "expected a number above 0"),
+        (["run", "--submissions=nadamw", "--budgets=0.5,2"], "got '2'; expected parts of the step"),
         (["run", "--submissions=nadamw", "--numstudies=1"], "unrecognized arguments"),
         (["plot_schedules", "--schedules=cosine,uba:ph=2"], "parameter of uba 'ph'; did you mean"),
     ],
@@ -64,6 +67,14 @@ def test_two_files_of_one_name_are_refused(tmp_path):
     answer = _call("run", f"--submissions={tmp_path}/a/x.py,{tmp_path}/b/x.py")
     assert answer.returncode == 2
     assert "would both be called 'x'" in answer.stderr
+
+
+def test_a_schedule_cannot_replace_what_a_file_does_not_define(tmp_path):
+    (tmp_path / "x.py").write_text("def optimizer(workload, hyperparameters): pass\n")
+    answer = _call("run", f"--submissions={tmp_path}/x.py", "--schedules=cosine")
+    assert answer.returncode == 2
+    assert "'x' defines no schedule(workload, hyperparameters)" in answer.stderr
+    assert answer.stderr.count("\n") == 1
 
 
 def test_list_names_everything_with_a_line():

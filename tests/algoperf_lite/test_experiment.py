@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from algoperf_lite import executors, experiment, trial_logs, tuning
+from algoperf_lite.hardware import Calibration
 from algoperf_lite.output_directory import Directory, Settings
+from algoperf_lite.trial_spec import Entry
 
 CLI = [sys.executable, "-m", "algoperf_lite.cli"]
 SGD = "import optax\ndef optimizer(workload, hyperparameters):\n    return optax.sgd({})\n"
@@ -211,13 +213,15 @@ def test_a_ledger_that_disagrees_with_the_parents_clock_makes_a_trial_invalid(tm
     assert json.loads((Path(tmp_path) / "trial.json").read_text())["status"] == "invalid"
 
 
-def test_submissions_alternate_within_a_workload(tmp_path):
-    from algoperf_lite.hardware import Calibration
+def _planned(tmp_path, *entries, **settings):
+    """All trials of entries on digits, whose step hint is 100 and whose steps take 0.5 s."""
+    settings = Settings("lite", "lite", tuning.Ruleset("external", 2, 2, 1.5), **settings)
+    planned = experiment.Experiment(tmp_path, settings, entries, ("digits",), {"digits": 0.9})
+    return planned.plan({"digits": Calibration(0.5, 100, "loop", 7, {}, "key")})
 
-    settings = Settings("lite", "lite", tuning.Ruleset("external", 2, 2, 1.5))
-    planned = experiment.Experiment(
-        tmp_path, settings, ("nadamw", "nesterov"), ("digits",), {"digits": 0.9}
-    ).plan({"digits": Calibration(0.5, 100, "loop", 7, {}, "key")})
+
+def test_entries_alternate_within_a_workload(tmp_path):
+    planned = _planned(tmp_path, Entry("nadamw.py"), Entry("nesterov.py"))
     order = [(t.study, t.trial, t.submission_name) for t in planned]
     assert order == [
         (study, trial, name)
@@ -230,3 +234,53 @@ def test_submissions_alternate_within_a_workload(tmp_path):
     assert planned[0].target == 0.9
     assert (planned[0].stepping_mode, planned[0].steps_per_dispatch) == ("loop", 7)
     assert planned[0].seed == planned[1].seed != planned[2].seed
+
+
+def test_a_budget_is_the_horizon_and_the_end(tmp_path):
+    quarter = Entry("a/nadamw.py", "uba:phi=5", 0.25)
+    trial = _planned(tmp_path, quarter)[0]
+    assert trial.submission_name == "nadamw+uba(phi=5)@0.25"
+    assert Path(trial.directory).parts[-4] == trial.submission_name
+    assert (trial.schedule, trial.budget, trial.whole_horizon) == ("uba:phi=5", 0.25, True)
+    assert (trial.max_global_steps, trial.max_seconds) == (25, 1.5 * 12.5)
+    assert _planned(tmp_path, quarter, max_global_steps=7)[0].max_global_steps == 7
+    whole = _planned(tmp_path, Entry("nadamw.py", None, 1.0), budget_by="steps")[0]
+    assert (whole.submission_name, whole.max_global_steps) == ("nadamw", 100)
+
+
+def test_schedules_and_budgets_make_entries_of_their_own(tmp_path):
+    done = subprocess.run(
+        [
+            *(*CLI, "run", "--submissions=nadamw", "--schedules=cosine,constant"),
+            *("--budgets=0.5,1", "--workloads=digits", "--tuning_ruleset=self"),
+            *("--num_studies=1", "--budget_by=steps", f"--output_dir={tmp_path}"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    # A constant rate is the same at any horizon, so it runs once.
+    names = ["nadamw+constant", "nadamw+cosine", "nadamw+cosine@0.5"]
+    assert sorted(path.name for path in tmp_path.glob("nadamw*")) == names
+    rates = {}
+    for name in names:
+        path = tmp_path / name / "study_0" / "digits_jax" / "trial_1" / "eval_measurements.csv"
+        with path.open() as file:
+            rates[name] = {
+                int(row["global_step"]): float(row["learning_rate"]) for row in csv.DictReader(file)
+            }
+        assert _record(tmp_path, name)["hyperparameters"]["horizon"] == 1.0
+    assert {name: max(found) for name, found in rates.items()} == {
+        "nadamw+constant": 300,
+        "nadamw+cosine": 300,
+        "nadamw+cosine@0.5": 150,
+    }
+    assert rates["nadamw+constant"][300] == pytest.approx(0.01)
+    for name, last in (("nadamw+cosine", 300), ("nadamw+cosine@0.5", 150)):
+        assert 0 < rates[name][last] < 1e-4
+    scored = subprocess.run(
+        [*CLI, "score", tmp_path, "--only_present", "--json"], capture_output=True, text=True
+    )
+    cells = json.loads(scored.stdout)["at_budget"]["nadamw+cosine"]["digits"]
+    assert [cell["step"] for cell in cells] == [75, 150, 300]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("algoperf_lite", "workloads", "submissions", "scoring", "benchmarks")
+PACKAGES = ("algoperf_lite", "workloads", "submissions", "scoring", "benchmarks", "studies")
 # For each module of the harness, a number that grows along the arrows: imports go to lower ones.
 LEVELS = {
     "spec": 0,
@@ -19,20 +19,20 @@ LEVELS = {
     "schedule_names": 1,
     "schedules": 2,
     "schedule_plot": 3,
-    "submission": 1,
-    "trial_spec": 1,
+    "submission": 2,
+    "trial_spec": 2,
     "evaluation": 1,
     "trial_logs": 1,
-    "stepping": 2,
-    "hardware": 3,
-    "output_directory": 4,
-    "executors": 4,
-    "trial": 4,
-    "testing": 5,
-    "catalog": 5,
-    "experiment": 5,
-    "progress": 4,
-    "cli": 6,
+    "stepping": 3,
+    "hardware": 4,
+    "output_directory": 5,
+    "executors": 5,
+    "trial": 5,
+    "testing": 6,
+    "catalog": 6,
+    "experiment": 6,
+    "progress": 5,
+    "cli": 7,
 }
 
 

@@ -1,0 +1,131 @@
+"""Budgets and the shapes of schedules: which ends best where the budget is known in advance?
+
+Every schedule at every budget, with the same peak learning rates for all; the best peak of each
+counts, chosen by the median over seeds. Differences are paired by seed against cosine.
+
+    python -m studies.uba --output=studies/uba
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+from matplotlib.figure import Figure
+
+from algoperf_lite import schedule_names, submission
+from studies import grid
+
+_SCHEDULES = flags.DEFINE_list(
+    "schedules",
+    [
+        "cosine",
+        "linear",
+        "step",
+        "one_cycle",
+        "rex",
+        "wsd",
+        "uba:phi=0.5",
+        "uba:phi=2",
+        "uba:phi=5",
+    ],
+    "As in `run`.",
+)
+_BUDGETS = flags.DEFINE_list("budgets", ["0.25", "0.5", "1"], "Parts of the step hint.")
+_WORKLOADS = flags.DEFINE_list("workloads", ["digits", "criteo1tb", "imagenet_resnet"], "Which.")
+_SUBMISSION = flags.DEFINE_string("submission", "nadamw", "Whose optimizer.")
+_PEAKS = flags.DEFINE_list("peaks", ["0.3", "1", "3"], "Times the self-tuning learning rate.")
+_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Runs of each setting.", lower_bound=2)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/uba", "Where all runs are kept.")
+_OUTPUT = flags.DEFINE_string("output", "studies/uba", "Stem of the table (.md) and plot (.png).")
+
+BASELINE = "cosine"
+Best = dict[tuple[str, float, str], tuple[grid.Cell, grid.Result]]
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    schedules = [str(schedule_names.parse(text)) for text in _SCHEDULES.value]
+    budgets = [float(budget) for budget in _BUDGETS.value]
+    own = submission.load(_SUBMISSION.value).self_tuning_point["learning_rate"]
+    cells = [
+        grid.Cell(_SUBMISSION.value, schedule, budget, workload, float(peak) * own)
+        for workload, budget, peak, schedule in itertools.product(
+            _WORKLOADS.value, budgets, _PEAKS.value, schedules
+        )
+    ]
+    found = best(grid.run(cells, _NUM_SEEDS.value, Path(_OUTPUT_DIR.value)))
+    lines = table(found, schedules, budgets, _WORKLOADS.value)
+    Path(f"{_OUTPUT.value}.md").write_text("\n".join(lines) + "\n")
+    plot(found, schedules, budgets, _WORKLOADS.value).savefig(f"{_OUTPUT.value}.png", dpi=120)
+
+
+def best(results: Mapping[grid.Cell, grid.Result]) -> Best:
+    """Of each (schedule, budget, workload) the peak with the lowest median loss."""
+    found: Best = {}
+    for cell, result in results.items():
+        key = (cell.schedule, cell.budget, cell.workload)
+        if key not in found or np.median(result.losses_S) < np.median(found[key][1].losses_S):
+            found[key] = cell, result
+    return found
+
+
+def table(
+    found: Best, schedules: Sequence[str], budgets: Sequence[float], workloads: Sequence[str]
+) -> Iterator[str]:
+    """Lines of one markdown table per workload: the metric (range of seeds) at the best peak."""
+    for workload in workloads:
+        metric = found[schedules[0], budgets[0], workload][1].metric
+        yield f"**{workload}** ({metric})"
+        yield ""
+        yield f"| schedule | {' | '.join(f'{budget:.0%}' for budget in budgets)} |"
+        yield "|---|" + "---|" * len(budgets)
+        for schedule in schedules:
+            row = [_cell(found, schedule, budget, workload) for budget in budgets]
+            yield f"| {schedule_names.parse(schedule).label} | {' | '.join(row)} |"
+        yield ""
+
+
+def _cell(found: Best, schedule: str, budget: float, workload: str) -> str:
+    """'0.4521 (0.4503-0.4530), peak 0.01, better': with what the paired interval allows to say."""
+    cell, result = found[schedule, budget, workload]
+    if not np.all(np.isfinite(result.values_S)):
+        return f"diverged in {np.isnan(result.values_S).sum()} of {len(result.values_S)}"
+    low, high = result.values_S.min(), result.values_S.max()
+    text = f"{np.median(result.values_S):.4g} ({low:.4g}-{high:.4g}), peak {cell.peak:.2g}"
+    if schedule == BASELINE or (BASELINE, budget, workload) not in found:
+        return text
+    _, low, high = grid.difference(result, found[BASELINE, budget, workload][1])
+    return text + (", better" if high < 0 else ", worse" if low > 0 else "")
+
+
+def plot(
+    found: Best, schedules: Sequence[str], budgets: Sequence[float], workloads: Sequence[str]
+) -> Figure:
+    """Loss above cosine's, paired by seed, with its interval: a panel per workload and budget."""
+    figure = Figure(figsize=(3.2 * len(budgets), 2.4 * len(workloads)), layout="constrained")
+    axes = figure.subplots(len(workloads), len(budgets), squeeze=False, sharey=True)
+    labels = [schedule_names.parse(schedule).label for schedule in schedules]
+    for row, column in np.ndindex(axes.shape):
+        axis, workload, budget = axes[row, column], workloads[row], budgets[column]
+        baseline = found[BASELINE, budget, workload][1]
+        for place, schedule in enumerate(schedules):
+            mean, low, high = grid.difference(found[schedule, budget, workload][1], baseline)
+            color = "tab:green" if high < 0 else "tab:red" if low > 0 else "0.4"
+            if np.isfinite([mean, low, high]).all():
+                axis.plot([low, high], [place, place], color=color, linewidth=2)
+                axis.plot(mean, place, "o", color=color, markersize=4)
+        axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+        axis.set_title(f"{workload}, {budget:.0%}", fontsize=9)
+        axis.tick_params(labelsize=8)
+        axis.set_yticks(range(len(labels)), labels)
+    axes[0, 0].invert_yaxis()
+    figure.supxlabel(
+        f"loss above {BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval", fontsize=9
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    app.run(main)
