@@ -73,6 +73,10 @@ class Signature(NamedTuple):
         """Whether it has a name in text; otherwise it is something that schedules are made with."""
         return self.required <= _SUPPLIED
 
+    def default(self, parameter: str) -> Any:
+        """0 for a parameter that there is not."""
+        return self.parameters[parameter].default if parameter in self.parameters else 0.0
+
 
 @functools.cache
 def signatures() -> dict[str, Signature]:
@@ -151,7 +155,7 @@ class NamedSchedule:
             name: getattr(schedules, value)() if isinstance(value, str) else value
             for name, value in self.parameters
         }
-        warmup = given.pop("warmup", signature.parameters.get("warmup", Parameter("", 0.0)).default)
+        warmup = given.pop("warmup", signature.default("warmup"))
         end = given.pop("end", 0.0) * peak
         function = getattr(schedules, self.name)
         if signature.returns != "Schedule":
@@ -208,7 +212,7 @@ def parse(text: str) -> NamedSchedule:
                 f"{parameter} is twice in schedule {text!r}, expected once; remove one"
             )
         given[parameter] = _value(name, parameter, parameters[parameter].kind, value)
-    _check_together(name, given, parameters)
+    _check_together(name, given)
     return NamedSchedule(name, tuple(given.items()))
 
 
@@ -239,19 +243,16 @@ def _number(text: str) -> float:
     return value
 
 
-def _check_together(name: str, given: dict[str, Value], parameters: dict[str, Parameter]) -> None:
+def _check_together(name: str, given: dict[str, Value]) -> None:
     """Raises ValueError for values that are right one by one only."""
-    if signatures()[name].returns == "Schedule" and "decay" not in given:
-        for parameter in ("cooldown", "end"):
-            if parameter in given:
-                raise ValueError(
-                    f"{name} has {parameter} but no decay, expected both, since without a decay "
-                    f"it never ends; add for example ':decay=0.1'"
-                )
-    warmup, decay = (
-        given.get(parameter, parameters.get(parameter, Parameter("", 0.0)).default)
-        for parameter in ("warmup", "decay")
-    )
+    signature = signatures()[name]
+    alone = [parameter for parameter in ("cooldown", "end") if parameter in given]
+    if alone and signature.returns == "Schedule" and "decay" not in given:
+        raise ValueError(
+            f"{name} has {alone[0]} but no decay, expected both, since it never ends without a "
+            f"decay; add for example ':decay=0.1'"
+        )
+    warmup, decay = (given.get(share, signature.default(share)) for share in ("warmup", "decay"))
     if warmup + decay > 1:
         raise ValueError(
             f"warmup {_text(warmup)} and decay {_text(decay)} of {name} add up to more than the "

@@ -44,7 +44,7 @@ def power(
 ) -> Schedule:
     """min(peak, batch_size a n^b) at n tokens, after a linear warmup to its value there.
 
-    The Power scheduler (Shen et al. 2024, arXiv 2408.13359, eq. 7 and 8; read in the source), with
+    The Power scheduler (Shen et al. 2024, arXiv 2408.13359, eq. 7 and 8; read in the paper), with
     the a and b of its experiments, found with muP and sequences of 4096 tokens; eta_max, here
     `peak`, was 0.02. With batches of 1024 the rate leaves that cap after 26 billion tokens only
     (own algebra): short runs need another `a`. For the decay at the end see `cool_down`.
