@@ -23,6 +23,7 @@ from algoperf_lite.submission import Submission
 
 MODES = ("loop", "single", "unrolled")
 UNROLLED_STEPS = 4
+REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statistics of their own
 _INIT_STREAM, _STEP_STREAM = 0, 1
 
 
@@ -110,44 +111,59 @@ class Training:
         Reads the reserved hyperparameters `dropout_rate`, `label_smoothing` and `grad_clip`
         (largest global gradient norm) where the submission declares them.
         """
-        augment_key, model_key = jax.random.split(key)
-        batch = self.workload.augment(batch, augment_key)
         mean_loss = functools.partial(
-            self._mean_loss, state.model_state, {**self.static, **traced}, batch, model_key
+            self._mean_loss, state.model_state, {**self.static, **traced}, batch, key
         )
-        (loss, model_state), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+        value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
+        (loss, model_state), grads = value_and_grad(state.params)
         if "grad_clip" in traced:
             norm = jnp.maximum(optax.tree.norm(grads), 1e-12)
             scale = jnp.minimum(1.0, traced["grad_clip"] / norm)
             grads = jax.tree.map(lambda g: g * scale, grads)
         updates, optimizer_state = self._optimizer(traced).update(
-            grads, state.optimizer_state, state.params, value=loss, grad=grads
+            grads,
+            state.optimizer_state,
+            state.params,
+            value=loss,
+            grad=grads,
+            # What looks at the same batch from elsewhere, as optax.contrib.sam does, may call it.
+            grad_fn=lambda params, _: value_and_grad(params)[1],
         )
         params = optax.apply_updates(state.params, updates)
         return TrainState(
             state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
         )
 
-    def compile_eval_params(self, state: TrainState) -> Callable[[TrainState], PyTree]:
-        """A function from a state to the parameters to evaluate, compiled and run once.
+    def evaluated(
+        self, state: TrainState, traced: Mapping[str, Array], seed: Array, data: Batch, rows: Array
+    ) -> tuple[PyTree, PyTree]:
+        """(params, model_state) that the submission wants evaluated.
 
-        They are the trained ones, at no cost, unless the submission says otherwise.
+        Running statistics belong to the parameters that were trained, so where there are any, the
+        evaluated ones see the batches of `rows`, (steps, batch_size), and gather their own.
         """
-        if self.submission.eval_params is None:
-            return lambda state: state.params
+        params = self.submission.eval_params(state.optimizer_state, state.params)
+        if not jax.tree.leaves(state.model_state):
+            return params, state.model_state
 
-        def eval_params(state: TrainState) -> PyTree:
-            return self.submission.eval_params(state.optimizer_state, state.params)
+        def refreshed(i: Array, model_state: PyTree) -> PyTree:
+            batch, key = _batch(state._replace(step=state.step + i), seed, data, rows[i])
+            return self._mean_loss(model_state, {**self.static, **traced}, batch, key, params)[1]
 
-        compiled = jax.jit(eval_params).lower(state).compile()
-        jax.block_until_ready(compiled(state))
-        return compiled
+        return params, jax.lax.fori_loop(0, len(rows), refreshed, state.model_state)
+
+    def learning_rate(self, traced: Mapping[str, Array], step: Array) -> Array | None:
+        """The schedule's value in step number `step`, counted from 0; None without a schedule."""
+        if self.submission.schedule is None:
+            return None
+        return self.submission.schedule(self.workload, self._point(traced))(step)
+
+    def _point(self, traced: Mapping[str, Array]) -> Any:
+        return spec.hyperparameters({**self.static, **traced} or None)
 
     def _optimizer(self, traced: Mapping[str, Array]) -> optax.GradientTransformationExtraArgs:
-        point = {**self.static, **traced}
-        hyperparameters = spec.hyperparameters(point or None)
         return optax.with_extra_args_support(
-            self.submission.optimizer(self.workload, hyperparameters)
+            self.submission.transformation(self.workload, self._point(traced))
         )
 
     def _mean_loss(
@@ -158,13 +174,16 @@ class Training:
         key: Array,
         params: PyTree,
     ) -> tuple[Array, PyTree]:
+        """(loss, model state) of an augmented batch; XLA folds what several calls repeat."""
+        augment_key, model_key = jax.random.split(key)
+        batch = self.workload.augment(batch, augment_key)
         dropout = {"dropout_rate": point["dropout_rate"]} if "dropout_rate" in point else {}
         logits, model_state = self.workload.model_fn(
             params,
             batch,
             model_state,
             ForwardPassMode.TRAIN,
-            key,
+            model_key,
             update_batch_norm=True,
             **dropout,
         )
@@ -211,7 +230,7 @@ class NativeStepper:
         self._training, self._data, self._batches = training, data, batches
         self._mode, self._chunk = mode, max(1, steps_per_dispatch)
         self._constants = jax.device_put((dict(traced), np.uint32(batches.seed)))
-        self._programs: dict[Callable, Callable[..., TrainState]] = {}
+        self._programs: dict[Callable, Callable[..., Any]] = {}
 
     def compile(self, state: TrainState) -> None:
         """Compiles ahead of time and executes once on a copy of `state`: the first execution of a
@@ -226,6 +245,11 @@ class NativeStepper:
             self._programs[program] = jitted.lower(state, *arguments).compile()
             copy = jax.tree.map(jnp.copy, state)
             jax.block_until_ready(self._programs[program](copy, *arguments))
+        evaluated = self._training.evaluated
+        if self._training.submission.eval_params is not None:
+            arguments = (*self._constants, self._data, self._refreshing_rows(0))
+            self._programs[evaluated] = jax.jit(evaluated).lower(state, *arguments).compile()
+            jax.block_until_ready(self._programs[evaluated](state, *arguments))
 
     def advance(
         self,
@@ -247,6 +271,19 @@ class NativeStepper:
                 state = self._programs[program](state, *arguments)
             beat()
         return state
+
+    def prepare_for_eval(self, state: TrainState, step: int) -> tuple[PyTree, PyTree]:
+        """(params, model_state) to evaluate after `step` steps; does not block.
+
+        They are the trained ones, at no cost, unless the submission says otherwise.
+        """
+        if self._training.submission.eval_params is None:
+            return state.params, state.model_state
+        arguments = (*self._constants, self._data, self._refreshing_rows(step))
+        return self._programs[self._training.evaluated](state, *arguments)
+
+    def _refreshing_rows(self, step: int) -> np.ndarray:
+        return self._batches.indices(step, REFRESHING_BATCHES)
 
     def _dispatches(
         self, first_step: int, count: int
@@ -272,9 +309,13 @@ class NativeStepper:
 def _one_step(
     step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, row: Array
 ) -> TrainState:
+    return step(state, traced, *_batch(state, seed, data, row))
+
+
+def _batch(state: TrainState, seed: Array, data: Batch, row: Array) -> tuple[Batch, Array]:
+    """The examples of a step, gathered, and its random key."""
     batch = jax.tree.map(lambda array: array[row], data)
-    key = jax.random.fold_in(_key(seed, _STEP_STREAM), state.step)
-    return step(state, traced, batch, key)
+    return batch, jax.random.fold_in(_key(seed, _STEP_STREAM), state.step)
 
 
 def _looped_steps(step: Callable, state: TrainState, *arguments: Any) -> TrainState:

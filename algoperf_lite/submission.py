@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,7 +29,10 @@ class Submission:
       name: the file's stem; names the submission in logs and on leaderboards.
       path: the file.
       source: its text, kept in every trial's record.
-      optimizer: (workload, hyperparameters) -> optax.GradientTransformation, traceable.
+      optimizer: (workload, hyperparameters) -> optax.GradientTransformation, traceable; where
+        there is a `schedule`, it takes that schedule as a third argument.
+      schedule: (workload, hyperparameters) -> optax schedule of the learning rate; None for a file
+        that keeps its learning rate to itself.
       batch_size: (workload) -> examples per step.
       eval_params: (optimizer_state, params) -> parameters to evaluate, traceable.
       search_space: for external tuning; None if the file gives none.
@@ -38,7 +42,8 @@ class Submission:
     name: str
     path: Path
     source: str
-    optimizer: Callable[[Workload, Any], Any]
+    optimizer: Callable[..., Any]
+    schedule: Callable[[Workload, Any], Any] | None
     batch_size: Callable[[Workload], int]
     eval_params: Callable[[PyTree, PyTree], PyTree] | None
     search_space: tuning.SearchSpace
@@ -47,6 +52,13 @@ class Submission:
     @property
     def sha256(self) -> str:
         return source_sha256(self.path)
+
+    def transformation(self, workload: Workload, hyperparameters: Any) -> Any:
+        """The optax.GradientTransformation at a point, its learning rate on the schedule."""
+        if self.schedule is None:
+            return self.optimizer(workload, hyperparameters)
+        learning_rate = self.schedule(workload, hyperparameters)
+        return self.optimizer(workload, hyperparameters, learning_rate)
 
     def point(self, ruleset: tuning.Ruleset, experiment_seed: int, study: int, trial: int) -> Any:
         """Hyperparameters of one trial under `ruleset`, None for a hyperparameter-free file.
@@ -115,6 +127,8 @@ def load(name_or_path: str) -> Submission:
         raise ValueError(
             f"submission {path.stem!r} defines no optimizer(workload, hyperparameters); {form}"
         )
+    schedule = getattr(module, "schedule", None)
+    _check_arguments(path.stem, optimizer, schedule)
     search_space = getattr(module, "search_space", None)
     if search_space is not None:
         tuning.check_search_space(search_space)
@@ -123,11 +137,25 @@ def load(name_or_path: str) -> Submission:
         path=path,
         source=path.read_text(),
         optimizer=optimizer,
+        schedule=schedule,
         batch_size=getattr(module, "batch_size", lambda workload: workload.batch_size),
         eval_params=getattr(module, "eval_params", None),
         search_space=search_space,
         self_tuning_point=getattr(module, "self_tuning_point", None),
     )
+
+
+def _check_arguments(name: str, optimizer: Callable, schedule: Callable | None) -> None:
+    """Raises ValueError unless `optimizer` takes a learning rate exactly if there is a schedule."""
+    wanted = ["workload", "hyperparameters"] + (["learning_rate"] if schedule else [])
+    try:
+        inspect.signature(optimizer).bind(*wanted)
+    except TypeError:
+        why = "because the file defines a schedule" if schedule else "as there is no schedule"
+        raise ValueError(
+            f"submission {name!r} has optimizer{inspect.signature(optimizer)}; {why}, "
+            f"it must take ({', '.join(wanted)})"
+        ) from None
 
 
 def _run_file(path: Path) -> ModuleType:

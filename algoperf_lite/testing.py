@@ -47,10 +47,10 @@ def check_submission(submission: Submission, workload: Workload, num_steps: int 
     traced, static = stepping.split_point(point)
     optimizer_calls = 0
 
-    def counted(workload: Workload, hyperparameters: Any) -> Any:
+    def counted(*arguments: Any) -> Any:
         nonlocal optimizer_calls
         optimizer_calls += 1
-        return submission.optimizer(workload, hyperparameters)
+        return submission.optimizer(*arguments)
 
     training = stepping.Training(
         workload, dataclasses.replace(submission, optimizer=counted), static

@@ -89,7 +89,7 @@ class _Actor:
 
     state: stepping.TrainState
     stepper: stepping.NativeStepper
-    prepare_for_eval: Callable[[stepping.TrainState], PyTree]
+    learning_rate: Callable[[int], float] | None  # of a step counted from 0
     is_finite: Callable[[PyTree], jax.Array]
 
 
@@ -169,11 +169,21 @@ def _start(
     )
     stepper.compile(state)
     report(event="beat")
-    prepare_for_eval = training.compile_eval_params(state)
+    learning_rate = _learning_rate(training, traced)
     is_finite = jax.jit(_all_finite).lower(stage.params).compile()
     ledger.switch("log", is_finite(stage.params))
     record["compile_seconds"] = ledger.seconds("compile")
-    return _Actor(state, stepper, prepare_for_eval, is_finite)
+    return _Actor(state, stepper, learning_rate, is_finite)
+
+
+def _learning_rate(
+    training: stepping.Training, traced: Mapping[str, Any]
+) -> Callable[[int], float] | None:
+    """The submission's schedule as a compiled function of the step; None if it has none."""
+    if training.submission.schedule is None:
+        return None
+    compiled = jax.jit(training.learning_rate).lower(traced, np.int32(0)).compile()
+    return lambda step: float(compiled(traced, np.int32(step)))
 
 
 def _loop(
@@ -192,23 +202,25 @@ def _loop(
         ledger.switch("update_params")
         state = actor.stepper.advance(state, step, next_step - step, beat)
         ledger.switch("prepare_for_eval", state)
-        params = actor.prepare_for_eval(state)
-        ledger.switch("eval", params)
+        params, model_state = actor.stepper.prepare_for_eval(state, next_step)
+        ledger.switch("eval", params, model_state)
         seconds = ledger.submission_seconds(trial_spec.count_compile)
         training_loss = float(state.loss_sum) / (next_step - step)
         step = record["steps"] = next_step
         if trial_spec.max_seconds is not None and seconds > trial_spec.max_seconds:
             break  # no evaluation beyond the budget, as in AlgoPerf v0.6
 
-        row = stage.evaluate(params, state.model_state, "validation")
+        row = stage.evaluate(params, model_state, "validation")
         is_healthy = bool(actor.is_finite(state.params))
         reached = workload.has_reached_validation_target(row)
         is_last = not is_healthy or step == trial_spec.max_global_steps
         is_last |= reached and trial_spec.stop_at_target
         if is_last or _is_quarter(step, workload.step_hint):
-            row |= stage.evaluate(params, state.model_state, "train")
-            row |= stage.evaluate(params, state.model_state, "test")
+            row |= stage.evaluate(params, model_state, "train")
+            row |= stage.evaluate(params, model_state, "test")
         ledger.switch("log")
+        if actor.learning_rate is not None:
+            row["learning_rate"] = actor.learning_rate(step - 1)
         stage.logs.write_eval({**row, **_times(ledger, seconds, step)}, training_loss)
         metric = workload.target_metric_name
         value = row[f"validation/{metric}"]

@@ -18,11 +18,12 @@ STATUSES = (
     "timed_out",
     "invalid",
 )
-_TIMES = (
+_COMMON = (
     "accumulated_eval_time",
     "accumulated_logging_time",
     "accumulated_submission_time",
     "global_step",
+    "learning_rate",
     "preemption_count",
     "score",
     "total_duration",
@@ -41,7 +42,7 @@ class TrialLogs:
             for split in ("test", "train", "validation")
             for name in (*metric_names, "num_examples")
         ]
-        self._eval_columns = sorted({*_TIMES, *splits})
+        self._eval_columns = sorted({*_COMMON, *splits})
         self._columns = sorted({*self._eval_columns, "loss"})
         directory.mkdir(parents=True, exist_ok=True)
         _append(directory / "eval_measurements.csv", self._eval_columns)

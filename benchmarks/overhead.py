@@ -95,8 +95,7 @@ def _steps_row(name: str) -> str:
 
 def _harness(workload: Workload, calibration: hardware.Calibration) -> Way:
     chunk = min(calibration.steps_per_dispatch, -(-workload.step_hint // NUM_EVALS))
-    training, stepper, state = reference.stepper(workload, calibration, chunk)
-    prepare = training.compile_eval_params(state)
+    _, stepper, state = reference.stepper(workload, calibration, chunk)
 
     def run(first_step: int, num_steps: int) -> float:
         nonlocal state
@@ -104,8 +103,7 @@ def _harness(workload: Workload, calibration: hardware.Calibration) -> Way:
         ledger.switch("update_params", state)
         state = stepper.advance(state, first_step, num_steps)
         ledger.switch("prepare_for_eval", state)
-        params = prepare(state)
-        ledger.switch("eval", params)
+        ledger.switch("eval", stepper.prepare_for_eval(state, first_step + num_steps))
         return ledger.submission_seconds() / num_steps
 
     return run
@@ -131,7 +129,7 @@ def _bare_step(workload: Workload, optimizer: Any, carry: Any, batch: Any) -> tu
 
 def _bare(workload: Workload) -> tuple[Callable, Any, Any, Any]:
     entry = submission.load(hardware.REFERENCE)
-    optimizer = entry.optimizer(workload, hyperparameters(entry.self_tuning_point))
+    optimizer = entry.transformation(workload, hyperparameters(entry.self_tuning_point))
     params, model_state = stepping.init_model(workload, 0)
     carry = (params, model_state, jax.jit(optimizer.init)(params), np.int32(0))
     data = jax.device_put(workload.dataset("train"))
