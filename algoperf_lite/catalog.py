@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import workloads
-from algoperf_lite import submission
+from algoperf_lite import schedule_names, submission
 from scoring import benchmark
 
 KINDS = ("workloads", "submissions", "schedules", "benchmarks")
@@ -19,9 +19,7 @@ def describe(kind: str) -> dict[str, str]:
             for name, b in loaded.items()
         }
     if kind == "schedules":
-        tree = ast.parse((Path(__file__).parent / "schedules.py").read_text())
-        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-        return {function.name: _first_line(function) for function in functions}
+        return {name: found.line for name, found in schedule_names.signatures().items()}
     if kind == "submissions":
         files = {name: submission.locate(name) for name in submission.names()}
         return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
@@ -42,5 +40,5 @@ def _variants(tree: ast.Module) -> str:
     return ""
 
 
-def _first_line(node: ast.Module | ast.FunctionDef) -> str:
+def _first_line(node: ast.Module) -> str:
     return (ast.get_docstring(node) or "").partition("\n")[0]

@@ -16,7 +16,7 @@ from absl.flags import argparse_flags
 from algoperf_lite import cache
 from algoperf_lite import names as naming
 
-COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate")
+COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate", "plot_schedules")
 QUICKSTART_WORKLOADS = ("digits", "criteo1tb", "finewebedu_lm")
 QUICKSTART_SUBMISSIONS = ("nadamw", "nesterov", "adamw_wsd")
 QUICKSTART_DIRECTORY = Path("runs") / "quickstart"
@@ -76,6 +76,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_score(commands)
     _add_report(commands)
     _add_calibrate(commands)
+    _add_plot_schedules(commands)
     words = [word for word in argv[1:] if not word.startswith("-")]
     if words and not argv[1].startswith("-"):
         try:
@@ -215,6 +216,15 @@ def _add_calibrate(commands: Any) -> None:
     parser.set_defaults(command=calibrate)
 
 
+def _add_plot_schedules(commands: Any) -> None:
+    parser = commands.add_parser("plot_schedules", help="learning rate against step, as a picture")
+    add = parser.add_argument
+    add("--schedules", type=_listed, required=True, help="for example cosine,uba:phi=5")
+    add("--output", type=Path, default=Path("schedules.svg"), help="an .svg or a .png")
+    add("--num_steps", type=_at_least(1), default=1000)
+    parser.set_defaults(command=plot_schedules)
+
+
 # --- commands -----------------------------------------------------------------------------
 
 
@@ -348,6 +358,19 @@ def calibrate(arguments: argparse.Namespace) -> int:
         workload_names, arguments.scale, worker_slots, arguments.fresh
     ):
         print(calibration_line(name, found), flush=True)
+    return 0
+
+
+def plot_schedules(arguments: argparse.Namespace) -> int:
+    """Draws schedules, the peak being 1."""
+    from algoperf_lite import schedule_names
+
+    specs = [schedule_names.parse(text) for text in arguments.schedules]
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # an accelerator may be busy with a trial
+    from algoperf_lite import schedule_plot
+
+    path = schedule_plot.draw(specs, arguments.output, arguments.num_steps)
+    print(f"schedules: {path}")
     return 0
 
 

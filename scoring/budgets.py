@@ -3,10 +3,15 @@
 A trial's value is that of its last evaluation at or before the budget, a study's is that of its
 best trial there, and the median over studies counts. A trial that stopped because it had reached
 its target is not followed beyond its log: its value is a lower bound, and ranks say so.
+
+A schedule that knows its horizon does not pass through its own shorter runs: "adamw@0.25" is the
+submission "adamw" trained for a quarter, and stands for it there. Where a submission has no run of
+just that length, the next longer one is read off.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -18,6 +23,7 @@ from scoring.logs import FAILURES, Trial
 from scoring.times import crossing
 
 SHARES = (0.25, 0.5, 1.0)
+_RUN = re.compile(r"(.+)@(0?\.[0-9]+|1)")
 
 
 @dataclass(frozen=True)
@@ -61,20 +67,23 @@ def at_budgets(
     """Every submission on every workload that has a target here, at every share of its budget."""
 
     def cell(trial: Trial) -> tuple[str, str]:
-        return trial.workload, trial.submission
+        return trial.workload, contender(trial.submission)[0]
 
     order = {name: i for i, name in enumerate(targets)}
     scored = sorted(
         (t for t in trials if t.workload in targets),
-        key=lambda t: (order[t.workload], t.submission, t.study, t.trial),
+        key=lambda t: (order[t.workload], *contender(t.submission), t.study, t.trial),
     )
     cells: dict[str, list[list[AtBudget]]] = {}
     bounds: dict[str, list[np.ndarray]] = {}
     for (workload, submission), group in groupby(scored, cell):
         target = targets[workload]
         steps_B = np.array([round(share * target.step_hint) for share in shares])
-        rows = [_study(s, target, steps_B) for _, s in groupby(group, lambda t: t.study)]
-        found, bound = _median(submission, workload, target, shares, steps_B, rows)
+        runs = {
+            length: [_study(s, target, steps_B) for _, s in groupby(run, lambda t: t.study)]
+            for length, run in groupby(group, lambda t: contender(t.submission)[1])
+        }
+        found, bound = _joined(submission, workload, target, shares, steps_B, runs)
         cells.setdefault(workload, []).append(found)
         bounds.setdefault(workload, []).append(bound)
     return tuple(
@@ -85,12 +94,44 @@ def at_budgets(
     )
 
 
+def contender(submission: str) -> tuple[str, float]:
+    """(name, part of the step budget that it was trained for): ("adamw", 0.25) for "adamw@0.25"."""
+    match = _RUN.fullmatch(submission)
+    return (match[1], float(match[2])) if match else (submission, 1.0)
+
+
 def to_json(submissions: Iterable[str], entries: Iterable[AtBudget]) -> dict:
     """{submission: {workload: [one object per share]}}, submissions in the given order."""
     found: dict[str, dict[str, list]] = {name: {} for name in submissions}
     for entry in entries:
-        found[entry.submission].setdefault(entry.workload, []).append(entry.to_json())
+        found.setdefault(entry.submission, {}).setdefault(entry.workload, []).append(
+            entry.to_json()
+        )
     return found
+
+
+def _joined(
+    submission: str,
+    workload: str,
+    target: Target,
+    shares: Sequence[float],
+    steps_B: np.ndarray,
+    runs: Mapping[float, Sequence[_Row]],
+) -> tuple[list[AtBudget], np.ndarray]:
+    """A cell at each budget, each from the run that is meant for it, and bounds, (B, 2).
+
+    Args:
+      runs: studies by the part of the budget that they were trained for.
+    """
+    by_length = {
+        length: _median(submission, workload, target, shares, steps_B, rows)
+        for length, rows in runs.items()
+    }
+    chosen = [
+        min((length for length in runs if length >= share), default=max(runs)) for share in shares
+    ]
+    entries = [by_length[length][0][b] for b, length in enumerate(chosen)]
+    return entries, np.array([by_length[length][1][b] for b, length in enumerate(chosen)])
 
 
 def _study(trials: Iterable[Trial], target: Target, steps_B: np.ndarray) -> _Row:

@@ -45,6 +45,7 @@ def _call(*arguments):
             "--workloads=held_out needs --held_out_seed",
         ),
         (["run", "--submissions=nadamw", "--numstudies=1"], "unrecognized arguments"),
+        (["plot_schedules", "--schedules=cosine,uba:ph=2"], "parameter of uba 'ph'; did you mean"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, sentence):
@@ -70,14 +71,21 @@ def test_list_names_everything_with_a_line():
     assert {"digits", "criteo1tb", "finewebedu_lm"} <= set(found["workloads"])
     assert found["workloads"]["criteo1tb"].endswith(" Variants: layernorm, embed_init, resnet.")
     assert {"nadamw", "nesterov", "adamw_wsd"} <= set(found["submissions"])
-    assert {"cosine", "wsd", "over"} <= set(found["schedules"])
+    assert {"cosine", "wsd", "over", "power"} <= set(found["schedules"])
     assert {"lite", "algoperf_v06"} <= set(found["benchmarks"])
     assert all(line for kind in found.values() for line in kind.values())
     text = _call("list", "submissions").stdout
     assert text.startswith("submissions\n")
 
 
+def test_schedules_are_plotted(tmp_path):
+    path = tmp_path / "a.svg"
+    answer = _call("plot_schedules", "--schedules=cosine,uba:phi=5", f"--output={path}")
+    assert answer.stdout == f"schedules: {path}\n"
+    assert path.read_text().startswith("<?xml")
+
+
 def test_help_knows_every_command():
     text = _call("--help").stdout
-    for command in ("quickstart", "list", "run", "score", "calibrate"):
+    for command in ("quickstart", "list", "run", "score", "calibrate", "plot_schedules"):
         assert command in text

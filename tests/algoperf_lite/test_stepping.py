@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -40,10 +41,10 @@ def test_an_epoch_shows_no_example_twice_and_epochs_differ():
     assert list(first) != list(stepping.Batches(20, 5, 1).indices(0, 4).ravel())
 
 
-def _stepper(mode, chunk, entry=None, point=None):
-    workload = workloads.load("digits")
+def _stepper(mode, chunk, entry=None, point=None, name="digits"):
+    workload = workloads.load(name)
     entry = entry or submission.load("nadamw")
-    traced, static = stepping.split_point(point or entry.self_tuning_point)
+    traced, static = stepping.split_point(entry.self_tuning_point if point is None else point)
     training = stepping.Training(workload, entry, static)
     state = jax.jit(training.init)(traced, *stepping.init_model(workload, 0))
     stepper = stepping.NativeStepper(
@@ -103,7 +104,61 @@ def test_beat_is_called_once_per_dispatch():
 
 def _native(optimizer, **fields):
     entry = submission.load("nadamw")
-    return dataclasses.replace(entry, optimizer=optimizer, **fields)
+    return dataclasses.replace(entry, optimizer=optimizer, **{"schedule": None, **fields})
+
+
+def test_the_schedule_is_handed_to_the_optimizer_and_may_be_read():
+    def halving(workload, hyperparameters):
+        return lambda step: hyperparameters.learning_rate * 0.5**step
+
+    def sgd(workload, hyperparameters, learning_rate):
+        return optax.chain(optax.identity(), optax.sgd(learning_rate))
+
+    entry = _native(sgd, schedule=halving)
+    stepper, state = _stepper("single", 1, entry, {"learning_rate": 1e-3})
+    moves = []
+    for step in range(2):
+        before = jax.tree.map(np.asarray, state.params)
+        state = stepper.advance(state, step, 1)
+        moves.append(optax.tree.norm(jax.tree.map(lambda a, b: a - b, before, state.params)))
+    assert moves[1] / moves[0] == pytest.approx(0.5, rel=0.3)  # gradients hardly change
+    training = stepping.Training(workloads.load("digits"), entry)
+    assert training.learning_rate({"learning_rate": 8.0}, 3) == 1.0
+    assert stepping.Training(workloads.load("digits"), _native(sgd)).learning_rate({}, 3) is None
+
+
+def test_an_optimizer_may_ask_for_gradients_elsewhere():
+    def at_zero(workload, hyperparameters):
+        """Steps along the gradient at zero, where only the output bias has one."""
+
+        def update(grads, state, params, *, grad_fn, **extra_args):
+            return grad_fn(jax.tree.map(jnp.zeros_like, params), 0), state
+
+        return optax.GradientTransformationExtraArgs(lambda params: (), update)
+
+    stepper, state = _stepper("single", 1, _native(at_zero))
+    before = jax.tree.map(np.asarray, state.params)
+    after = stepper.advance(state, 0, 1).params
+    moved = jax.tree_util.tree_leaves_with_path(
+        jax.tree.map(lambda a, b: bool(np.any(a != b)), before, after)
+    )
+    assert [jax.tree_util.keystr(path) for path, leaf in moved if leaf] == ["['output']['bias']"]
+
+
+@pytest.mark.parametrize("name", ["digits", "imagenet_resnet"])
+def test_evaluated_parameters_gather_their_own_running_statistics(name):
+    def zeros(state, params):
+        return jax.tree.map(jnp.zeros_like, params)
+
+    entry = _native(lambda workload, hyperparameters: optax.sgd(0.1), eval_params=zeros)
+    stepper, state = _stepper("single", 1, entry, {}, name)
+    params, model_state = stepper.prepare_for_eval(state, 0)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(params))
+    trained = jax.tree_util.tree_leaves_with_path(state.model_state)
+    assert bool(trained) == (name == "imagenet_resnet")
+    for (path, old), new in zip(trained, jax.tree.leaves(model_state), strict=True):
+        if "var" in jax.tree_util.keystr(path):  # a network of zeros has no variance
+            np.testing.assert_array_less(new, 0.6 * old)
 
 
 def test_reserved_hyperparameters_reach_the_step():

@@ -43,6 +43,14 @@ def test_unknown_names_and_paths_are_answered_with_the_nearest():
     [
         ("x = 1\n", "defines no optimizer"),
         ("def update_params(): pass\n", "AlgoPerf's form"),
+        (
+            OPTIMIZER + "def schedule(workload, hyperparameters): pass\n",
+            r"defines a schedule, it must take \(workload, hyperparameters, learning_rate",
+        ),
+        (
+            "def optimizer(workload, hyperparameters, learning_rate): pass\n",
+            r"as there is no schedule, it must take \(workload, hyperparameters\)",
+        ),
         (OPTIMIZER + "search_space = {'lr': 3}\n", r"search_space\['lr'\] is 3"),
     ],
 )

@@ -163,6 +163,19 @@ def test_eval_params_are_what_is_evaluated(tmp_path):
     assert losses == {2.3026}  # log(10): all logits are zero
 
 
+def test_the_learning_rate_is_logged_with_every_evaluation(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import optax\n"
+        "def schedule(workload, hyperparameters):\n    return lambda step: 0.5 / (step + 1)\n"
+        "def optimizer(workload, hyperparameters, rate):\n    return optax.sgd(rate)\n"
+    )
+    spec = _spec(tmp_path, submission=str(path), max_global_steps=10)
+    trial.run(spec)
+    logged = [(int(row["global_step"]), float(row["learning_rate"])) for row in _rows(spec)]
+    assert logged == [(1, 0.5), (5, pytest.approx(0.1)), (10, pytest.approx(0.05))]
+
+
 def test_hyperparameters_may_be_given(tmp_path):
     point = {"learning_rate": 1e-3, "one_minus_beta1": 0.1, "weight_decay": 0.0}
     record = trial.run(_spec(tmp_path, hyperparameters=point, max_global_steps=1))

@@ -57,6 +57,22 @@ def test_best_trial_of_each_study_then_the_median_of_studies():
     assert at(trials[:4])["s", 100].metric == pytest.approx((0.3 + 0.8) / 2)
 
 
+def test_a_run_of_its_own_stands_for_a_part_of_the_budget():
+    trials = [
+        trial([25, 50, 100], [0.1, 0.2, 0.9], "s"),
+        trial([12, 25], [0.3, 0.4], "s@0.25"),
+        trial([25, 50], [0.5, 0.6], "t@0.5"),
+        trial([25], [0.0], "mail@home"),
+    ]
+    cells = at(trials)
+    # "s" at half has no run of just that length, so the next longer one is read off.
+    assert [cells["s", share].metric for share in (25, 50, 100)] == [0.4, 0.2, 0.9]
+    assert [cells["t", share].metric for share in (25, 50, 100)] == [0.5, 0.6, 0.6]
+    assert [cells["t", share].ended_early for share in (25, 50, 100)] == [0, 0, 1]
+    assert cells["t", 25].rank == (1, 1)
+    assert {name for name, _ in cells} == {"s", "t", "mail@home"}
+
+
 def test_who_stopped_at_the_target_is_a_lower_bound():
     """x stopped at its target at step 30; y went on to the end and is better; z is worse."""
     cells = at(

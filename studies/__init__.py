@@ -1,0 +1,1 @@
+"""Questions put to the harness, with the scripts that answer them; answers are in README.md."""

@@ -1,0 +1,68 @@
+"""Who reaches the targets of the workload families, when, and how much seeds differ: a table.
+
+    algoperf-lite run --submissions=nadamw,nesterov --workloads=all --num_studies=3 \
+        --tuning_ruleset=self --output_dir=runs/families
+    python -m studies.families runs/families
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from algoperf_lite import trial_logs
+
+_SUBMISSIONS = flags.DEFINE_list("submissions", ["nadamw", "nesterov"], "The columns.")
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) != 2:
+        raise app.UsageError("expected the output directory of one experiment")
+    print("\n".join(table(Path(argv[1]), _SUBMISSIONS.value)))
+
+
+def table(directory: Path, submissions: Sequence[str]) -> Iterator[str]:
+    """Lines of a markdown table: a row per workload, a column per submission.
+
+    Raises ValueError where the directory holds no finished trial of a submission.
+    """
+    found = {name: _records(directory / name) for name in submissions}
+    yield f"| workload | target | {' | '.join(submissions)} |"
+    yield "|---|---|" + "---|" * len(submissions)
+    for workload, records in found[submissions[0]].items():
+        first = records[0]
+        cells = [cell(found[name].get(workload, [])) for name in submissions]
+        yield f"| {workload} | {first['metric']} {first['target']:.4g} | {' | '.join(cells)} |"
+
+
+def cell(records: Sequence[dict[str, Any]]) -> str:
+    """'3/3: 8.1 s (7.9-8.4), 1632 steps (CV 4%)', or the best value where nobody arrived."""
+    arrived = [r for r in records if r["status"] == "reached"]
+    share = f"{len(arrived)}/{len(records)}"
+    if not arrived:
+        best = [r["best"] for r in records if r["best"] is not None]
+        return f"{share}: best {', '.join(f'{value:.4g}' for value in best)}"
+    seconds = [r["time_to_target"] for r in arrived]
+    steps = [r["steps_to_target"] for r in arrived]
+    spread = f"{min(seconds):.1f}-{max(seconds):.1f}"
+    variation = f", CV {statistics.stdev(steps) / statistics.mean(steps):.0%}" if steps[1:] else ""
+    middle = statistics.median(seconds), statistics.median(steps)
+    return f"{share}: {middle[0]:.1f} s ({spread}), {middle[1]:.0f} steps{variation}"
+
+
+def _records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Finished trials of one submission by workload."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("study_*/*_jax/trial_*")):
+        record = trial_logs.read_record(path)
+        if record is not None:
+            found.setdefault(record["workload"], []).append(record)
+    if not found:
+        raise ValueError(f"no finished trial in {str(folder)!r}; run the experiment first")
+    return dict(sorted(found.items()))
+
+
+if __name__ == "__main__":
+    app.run(main)
