@@ -18,7 +18,11 @@ self_tuning_point = {
 }
 
 
-def optimizer(workload, hyperparameters):
+def schedule(workload, hyperparameters):
     hp = hyperparameters
-    schedule = over(wsd(decay=0.2), hp.horizon * workload.step_hint, hp.learning_rate, warmup=0.05)
-    return optax.adamw(schedule, 1 - hp.one_minus_beta1, b2=0.99, weight_decay=hp.weight_decay)
+    return over(wsd(decay=0.2), hp.horizon * workload.step_hint, hp.learning_rate, warmup=0.05)
+
+
+def optimizer(workload, hyperparameters, learning_rate):
+    hp = hyperparameters
+    return optax.adamw(learning_rate, 1 - hp.one_minus_beta1, b2=0.99, weight_decay=hp.weight_decay)

@@ -2,7 +2,7 @@
 
 import optax
 
-from algoperf_lite.schedules import cosine, over
+from algoperf_lite.schedules import warmup_cosine
 
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
@@ -18,8 +18,12 @@ self_tuning_point = {
 }
 
 
-def optimizer(workload, hyperparameters):
+def schedule(workload, hyperparameters):
     hp = hyperparameters
-    peak, end = hp.learning_rate, 0.1 * hp.learning_rate
-    schedule = over(cosine(), hp.horizon * workload.step_hint, peak, warmup=0.05, end=end)
-    return optax.nadamw(schedule, 1 - hp.one_minus_beta1, b2=0.99, weight_decay=hp.weight_decay)
+    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
+
+
+def optimizer(workload, hyperparameters, learning_rate):
+    hp = hyperparameters
+    b1 = 1 - hp.one_minus_beta1
+    return optax.nadamw(learning_rate, b1, b2=0.99, weight_decay=hp.weight_decay)

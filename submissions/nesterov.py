@@ -18,10 +18,14 @@ self_tuning_point = {
 }
 
 
-def optimizer(workload, hyperparameters):
+def schedule(workload, hyperparameters):
     hp = hyperparameters
-    schedule = over(linear(), hp.horizon * workload.step_hint, hp.learning_rate, warmup=0.05)
+    return over(linear(), hp.horizon * workload.step_hint, hp.learning_rate, warmup=0.05)
+
+
+def optimizer(workload, hyperparameters, learning_rate):
+    hp = hyperparameters
     return optax.chain(
         optax.add_decayed_weights(hp.weight_decay),
-        optax.sgd(schedule, momentum=1 - hp.one_minus_beta1, nesterov=True),
+        optax.sgd(learning_rate, momentum=1 - hp.one_minus_beta1, nesterov=True),
     )

@@ -12,6 +12,7 @@ from algoperf_lite.schedules.shapes import (
     Scalar,
     Shape,
     Share,
+    cosine,
     exponential_to_zero,
 )
 
@@ -88,6 +89,12 @@ def over(
         return jnp.where(count < warmup_steps, peak * rising, falling)
 
     return schedule
+
+
+def warmup_cosine(num_steps: Scalar, peak: Scalar) -> Schedule:
+    """What a submission takes unless its algorithm wants another: 5% linear warmup, then cosine
+    to a tenth of the peak."""
+    return over(cosine(), num_steps, peak, warmup=0.05, end=0.1 * peak)
 
 
 def cool_down(

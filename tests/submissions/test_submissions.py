@@ -1,12 +1,17 @@
 """Every submission through the shipped conformance checks; equal numbers in any process."""
 
+import ast
+import difflib
+import itertools
 import subprocess
 import sys
+from collections import Counter
 
+import jax
 import pytest
 
 import workloads
-from algoperf_lite import submission, testing
+from algoperf_lite import spec, submission, testing
 
 
 @pytest.mark.parametrize("name", submission.names())
@@ -19,12 +24,64 @@ def test_the_reference_conforms_on_every_workload(name):
     testing.check_submission(submission.load("nadamw"), workloads.load(name))
 
 
+# What batch normalisation may trip up: a second gradient, averaged parameters, no hidden matrix.
+@pytest.mark.parametrize("name", ["sam", "schedule_free_adamw", "muon"])
+def test_submission_conforms_with_batch_norm(name):
+    testing.check_submission(submission.load(name), workloads.load("imagenet_resnet"))
+
+
 @pytest.mark.parametrize("name", submission.names())
 def test_submission_is_short_and_complete(name):
     entry = submission.load(name)
-    lines = [line for line in entry.source.splitlines() if line.strip()]
-    assert len(lines) <= 22
+    assert len(_code_lines(entry.source)) <= 25
     assert set(entry.search_space) == set(entry.self_tuning_point)
+    # Any schedule can be put in place of the file's own, at the peak that the file tunes.
+    assert entry.schedule is not None
+    assert "learning_rate" in entry.search_space
+
+
+@pytest.mark.parametrize("name", submission.names())
+def test_self_tuning_point_lies_in_the_search_space(name):
+    entry = submission.load(name)
+    for key, value in entry.self_tuning_point.items():
+        space = entry.search_space[key]
+        if key == "horizon":  # self-tuning has 1.5 times the budget
+            assert space == {"feasible_points": [1.0]}
+            assert value == 1.25
+        elif "feasible_points" in space:
+            assert value in space["feasible_points"]
+        else:
+            assert space["min"] <= value <= space["max"]
+
+
+def test_no_two_submissions_are_alike():
+    statements = {name: _statements(submission.load(name).source) for name in submission.names()}
+    files = Counter(itertools.chain.from_iterable(map(set, statements.values())))
+    own = {
+        name: [line for line in lines if files[line] <= len(statements) / 2]
+        for name, lines in statements.items()
+    }
+    for one, other in itertools.combinations(own, 2):
+        similarity = difflib.SequenceMatcher(None, own[one], own[other]).ratio()
+        assert similarity < 0.9, f"{one} and {other} differ in nothing but numbers"
+
+
+def test_muon_takes_hidden_matrices_and_nothing_else():
+    workload = workloads.load("finewebedu_lm")
+    entry = submission.load("muon")
+    point = spec.hyperparameters(entry.self_tuning_point)
+    params = jax.tree.map(
+        lambda shape: jax.ShapeDtypeStruct(shape.shape_tuple, "float32"), workload.param_shapes
+    )
+    state = jax.eval_shape(entry.transformation(workload, point).init, params)
+    momentum = state.inner_states["muon"].inner_state[0].mu
+    taken = {jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(momentum)}
+    assert taken == {
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        if "kernel" in jax.tree_util.keystr(path) and leaf.ndim == 2
+    }
+    assert len(taken) == 14
 
 
 @pytest.mark.parametrize("name", workloads.names())
@@ -40,3 +97,24 @@ def test_two_processes_compute_the_same_bits(name):
     }
     assert len(found) == 1
     assert len(found.pop()) == 64
+
+
+def _code_lines(source):
+    """Lines less docstring, comments, blanks and the two tables of hyperparameters (data)."""
+    data = {"search_space", "self_tuning_point"}
+    left_out = set()
+    for node in ast.parse(source).body:
+        is_table = isinstance(node, ast.Assign) and node.targets[0].id in data
+        if is_table or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            left_out |= set(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(map(str.strip, source.splitlines()), start=1)
+    return [line for i, line in lines if i not in left_out and line and not line.startswith("#")]
+
+
+def _statements(source):
+    """The statements inside a file's functions, one line each, all numbers alike."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    for node in itertools.chain.from_iterable(map(ast.walk, functions)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            node.value = 0
+    return [ast.unparse(statement) for function in functions for statement in function.body]

@@ -1,0 +1,31 @@
+"""AdamW (Loshchilov & Hutter 2019) with both of its averages tuned."""
+
+import optax
+
+from algoperf_lite.schedules import warmup_cosine
+
+search_space = {
+    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
+    "one_minus_beta2": {"min": 1e-3, "max": 0.1, "scaling": "log"},
+    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
+    "horizon": {"feasible_points": [1.0]},
+}
+self_tuning_point = {
+    "learning_rate": 1e-2,
+    "one_minus_beta1": 0.1,
+    "one_minus_beta2": 0.01,
+    "weight_decay": 0.1,
+    "horizon": 1.25,
+}
+
+
+def schedule(workload, hyperparameters):
+    hp = hyperparameters
+    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
+
+
+def optimizer(workload, hyperparameters, learning_rate):
+    hp = hyperparameters
+    b1, b2 = 1 - hp.one_minus_beta1, 1 - hp.one_minus_beta2
+    return optax.adamw(learning_rate, b1, b2, weight_decay=hp.weight_decay)

@@ -1,0 +1,42 @@
+"""AdEMAMix: AdamW with a second, slow average of gradients (Pagliardini et al. 2024)."""
+
+import jax.numpy as jnp
+import optax
+
+from algoperf_lite.schedules import warmup_cosine
+
+search_space = {
+    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
+    "one_minus_beta3": {"min": 1e-3, "max": 1e-2, "scaling": "log"},
+    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
+    "horizon": {"feasible_points": [1.0]},
+}
+self_tuning_point = {
+    "learning_rate": 5e-3,
+    "one_minus_beta1": 0.1,
+    "one_minus_beta3": 3e-3,
+    "weight_decay": 0.1,
+    "horizon": 1.25,
+}
+
+
+def schedule(workload, hyperparameters):
+    hp = hyperparameters
+    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
+
+
+def optimizer(workload, hyperparameters, learning_rate):
+    hp = hyperparameters
+    b1, b3 = 1 - hp.one_minus_beta1, 1 - hp.one_minus_beta3
+
+    def progress(step):
+        return jnp.minimum(step / (hp.horizon * workload.step_hint), 1.0)
+
+    def slow(step):  # the half-life grows evenly from b1's to b3's
+        return jnp.exp(1 / ((1 - progress(step)) / jnp.log(b1) + progress(step) / jnp.log(b3)))
+
+    return optax.contrib.ademamix(
+        *(learning_rate, b1, 0.99, slow, lambda step: 5.0 * progress(step)),
+        weight_decay=hp.weight_decay,
+    )

@@ -1,0 +1,33 @@
+"""Prodigy: AdamW that estimates its learning rate as it goes (Mishchenko & Defazio 2024)."""
+
+import optax
+
+from algoperf_lite.schedules import warmup_cosine
+
+search_space = {
+    "learning_rate": {"feasible_points": [0.5, 1.0, 2.0]},
+    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
+    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
+    "horizon": {"feasible_points": [1.0]},
+}
+self_tuning_point = {
+    "learning_rate": 1.0,
+    "one_minus_beta1": 0.1,
+    "weight_decay": 0.1,
+    "horizon": 1.25,
+}
+
+
+def schedule(workload, hyperparameters):
+    hp = hyperparameters
+    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
+
+
+def optimizer(workload, hyperparameters, learning_rate):
+    hp = hyperparameters
+    return optax.contrib.prodigy(
+        learning_rate,
+        betas=(1 - hp.one_minus_beta1, 0.99),
+        weight_decay=hp.weight_decay,
+        safeguard_warmup=True,  # without it, the estimate is 0/0 at a learning rate of 0
+    )
