@@ -201,6 +201,14 @@ class Workload(abc.ABC):
         return jax.tree_util.tree_map_with_path(_param_type, self._abstract_params())
 
     @property
+    def learning_rate_multipliers(self) -> PyTree:
+        """Tree of floats, one per parameter, for `optimizers.mup`; all 1 where a family has none.
+
+        They belong to how the model is parametrised, not to the submission.
+        """
+        return jax.tree.map(lambda leaf: 1.0, self._abstract_params())
+
+    @property
     def num_params(self) -> int:
         return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self._abstract_params()))
 

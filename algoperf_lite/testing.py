@@ -129,6 +129,7 @@ def _check_params(workload: Workload, params: PyTree) -> None:
     types = workload.model_params_types
     assert jax.tree.structure(types) == jax.tree.structure(params)
     assert all(isinstance(leaf, ParameterType) for leaf in jax.tree.leaves(types))
+    assert jax.tree.structure(workload.learning_rate_multipliers) == jax.tree.structure(params)
     shapes = [leaf.shape_tuple for leaf in jax.tree.leaves(workload.param_shapes)]
     assert shapes == [leaf.shape for leaf in jax.tree.leaves(params)]
     assert any(map(workload.is_output_params, params)), (

@@ -25,6 +25,15 @@ class LMConfig:
         False divides by sqrt(head width) instead.
       rotary: rotary positions (Su et al. 2021); False adds a learned embedding of each position.
       gated_mlp: SiLU-gated (Shazeer 2020); False is a plain ReLU layer of the same hidden width.
+      width_multiplier: d_model over that of the base model whose hyperparameters are to be kept
+        (muP: Yang et al. 2022, arXiv 2203.03466, table 8). Matrices start smaller by its square
+        root, logits are divided by it, `learning_rate_multipliers` follow it.
+      head_multiplier: width of a head over the base model's; makes scores without qk_norm fall
+        as 1 / head width. With qk_norm nothing is left to do: the cosine of two vectors is their
+        product over their lengths, which grow with the head width, and the learned scale is one
+        number that no width changes.
+      embedding_multiplier: factor on what the embeddings give (12 in arXiv 2408.13359).
+      residual_multiplier: factor on each residual branch (0.22 to 0.28 there).
     """
 
     vocab_size: int = 50_257
@@ -38,6 +47,11 @@ class LMConfig:
     qk_norm: bool = True
     rotary: bool = True
     gated_mlp: bool = True
+    # Not shown by repr, which keys the calibration: they change no step's time.
+    width_multiplier: float = dataclasses.field(default=1.0, repr=False)
+    head_multiplier: float = dataclasses.field(default=1.0, repr=False)
+    embedding_multiplier: float = dataclasses.field(default=1.0, repr=False)
+    residual_multiplier: float = dataclasses.field(default=1.0, repr=False)
 
 
 class DecoderLM(nn.Module):
@@ -60,12 +74,16 @@ class DecoderLM(nn.Module):
         if not cfg.rotary:
             positions_N = jnp.tile(jnp.arange(tokens_BxT.shape[1]), tokens_BxT.shape[0])
             x_NxD += _embed(cfg, cfg.seq_len, "position_embed")(positions_N)
+        x_NxD = _times(x_NxD, cfg.embedding_multiplier)
         for layer in range(cfg.num_layers):
             h_NxD = _rms_norm(cfg, f"attention_norm_{layer}")(x_NxD)
-            x_NxD += CausalAttention(cfg, name=f"attention_{layer}")(h_NxD, tokens_BxT.shape)
+            y_NxD = CausalAttention(cfg, name=f"attention_{layer}")(h_NxD, tokens_BxT.shape)
+            x_NxD += _times(y_NxD, cfg.residual_multiplier)
             h_NxD = _rms_norm(cfg, f"mlp_norm_{layer}")(x_NxD)
-            x_NxD += MLP(cfg, name=f"mlp_{layer}")(h_NxD)
-        logits_NxV = token_embed.attend(_rms_norm(cfg, "final_norm")(x_NxD))
+            y_NxD = MLP(cfg, name=f"mlp_{layer}")(h_NxD)
+            x_NxD += _times(y_NxD, cfg.residual_multiplier)
+        x_NxD = _times(_rms_norm(cfg, "final_norm")(x_NxD), 1 / cfg.width_multiplier)
+        logits_NxV = token_embed.attend(x_NxD)
         return logits_NxV.reshape(*tokens_BxT.shape, -1).astype(jnp.float32)
 
 
@@ -87,7 +105,7 @@ class CausalAttention(nn.Module):
         if cfg.qk_norm:
             q_BxHxTxK, k_BxHxTxK = QueryKeyNorm(cfg.seq_len, name="qk_norm")(q_BxHxTxK, k_BxHxTxK)
         else:
-            q_BxHxTxK *= heads[-1] ** -0.5
+            q_BxHxTxK *= (heads[-1] * cfg.head_multiplier) ** -0.5
         y_BxHxTxK = causal_attention(q_BxHxTxK, k_BxHxTxK, v_BxHxTxK)
         return _residual_dense(cfg, "out")(y_BxHxTxK.swapaxes(1, 2).reshape(x_NxD.shape))
 
@@ -139,6 +157,11 @@ def causal_attention(q_BxHxTxK: jax.Array, k_BxHxTxK: jax.Array, v_BxHxTxK: jax.
     return jnp.einsum("bhts,bhsk->bhtk", weights_BxHxTxT.astype(v_BxHxTxK.dtype), v_BxHxTxK)
 
 
+def _times(x: jax.Array, factor: float) -> jax.Array:
+    """The product; `x` itself for 1, so that the base model's program stays what it is."""
+    return x if factor == 1 else x * factor
+
+
 def _unit(x: jax.Array) -> jax.Array:
     x = x.astype(jnp.float32)
     return x * jax.lax.rsqrt(jnp.square(x).sum(axis=-1, keepdims=True) + _EPS)
@@ -154,7 +177,7 @@ def _rms_norm(cfg: LMConfig, name: str) -> nn.Module:
 
 
 def _dense(cfg: LMConfig, features: int, name: str, std: float = _INIT_STD) -> nn.Module:
-    init = nn.initializers.normal(std)
+    init = nn.initializers.normal(std / cfg.width_multiplier**0.5)
     return nn.Dense(features, use_bias=False, dtype=cfg.dtype, kernel_init=init, name=name)
 
 

@@ -3,10 +3,11 @@
 import dataclasses
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from algoperf_lite.spec import Array, Batch, LossType, ParameterType, PyTree
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import DecoderLM, LMConfig
 from workloads.linen import LinenWorkload
@@ -60,6 +61,43 @@ class FinewebEduLM(LinenWorkload):
 
     def is_output_params(self, param_key: str) -> bool:
         return param_key == "token_embed"  # tied
+
+    @property
+    def learning_rate_multipliers(self) -> PyTree:
+        """muP for Adam: 1 / width_multiplier for hidden matrices, 1 for embeddings and vectors."""
+        unscaled = (ParameterType.EMBEDDING, ParameterType.LAYER_NORM_SCALE)
+        hidden = 1 / self.config.width_multiplier
+        return jax.tree.map(
+            lambda kind: 1.0 if kind in unscaled else hidden, self.model_params_types
+        )
+
+
+def at_width(workload: FinewebEduLM, d_model: int, num_heads: int | None = None) -> FinewebEduLM:
+    """`workload` with another model width, in the parametrisation that keeps its hyperparameters.
+
+    MLP and heads grow in proportion: by default there are more heads of the same width, else
+    `num_heads` of another width. Another number of tokens is `dataclasses.replace(workload,
+    batch_size=..., step_hint=...)`. Raises ValueError where the heads do not fill the width.
+    """
+    old = workload.config
+    head_width = old.d_model // old.num_heads
+    if num_heads is None:
+        num_heads = d_model // head_width
+    if num_heads < 1 or d_model % num_heads or (d_model // num_heads) % 2:
+        raise ValueError(
+            f"width {d_model} does not split into {num_heads} heads of an even width; "
+            f"use a multiple of the head width, which is {head_width}"
+        )
+    base = round(old.d_model / old.width_multiplier)
+    config = dataclasses.replace(
+        old,
+        d_model=d_model,
+        num_heads=num_heads,
+        mlp_hidden=old.mlp_hidden * d_model // old.d_model,
+        width_multiplier=d_model / base,
+        head_multiplier=old.head_multiplier * (d_model // num_heads) / head_width,
+    )
+    return dataclasses.replace(workload, config=config)
 
 
 def _token_weights(mask: Array | None, shape: tuple[int, int]) -> Array:
