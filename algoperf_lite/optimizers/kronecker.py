@@ -37,9 +37,10 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def by_size(function: Callable[[Array], Any], matrices: Sequence[Array]) -> list[Any]:
-    """[function(a) for a in matrices], called once per size d on all matrices (.., d, d) of it.
+    """`function` of every matrix of `matrices`, which are (.., d, d); one program per size d.
 
-    `function` takes (n, d, d) and returns an array or a tree of arrays (n, ..).
+    `function` takes (d, d) and returns an array or a tree of arrays; so does each result, with the
+    leading dimensions of its argument.
     """
     members: dict[int, list[int]] = {}
     for index, matrix in enumerate(matrices):
@@ -47,7 +48,7 @@ def by_size(function: Callable[[Array], Any], matrices: Sequence[Array]) -> list
     results: list[Any] = [None] * len(matrices)
     for size, indices in members.items():
         stacks = [matrices[index].reshape(-1, size, size) for index in indices]
-        outputs, start = function(jnp.concatenate(stacks)), 0
+        outputs, start = _each(function, jnp.concatenate(stacks)), 0
         for index, stack in zip(indices, stacks, strict=True):
             rows, lead = slice(start, start + len(stack)), matrices[index].shape[:-2]
             results[index] = jax.tree.map(
@@ -55,6 +56,17 @@ def by_size(function: Callable[[Array], Any], matrices: Sequence[Array]) -> list
             )
             start += len(stack)
     return results
+
+
+def _each(function: Callable[[Array], Any], stack: Array) -> Any:
+    """`function` of each of a stack (n, d, d): all at once, but one after another on a CPU.
+
+    On CPU, jaxlib's LAPACK calls hand shares of a batch to XLA's thread pool and wait for them
+    inside that pool. As many such calls as threads, say QR of two sizes on two cores, wait for each
+    other forever (seen with jaxlib 0.10). A call on one matrix has nothing to wait for.
+    """
+    one_by_one = jax.custom_batching.sequential_vmap(lambda stack: jax.lax.map(function, stack))
+    return jax.lax.platform_dependent(stack, cpu=one_by_one, default=jax.vmap(function))
 
 
 def refreshed(due: Array, fresh: Callable[[], PyTree], old: PyTree) -> PyTree:

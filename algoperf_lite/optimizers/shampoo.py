@@ -217,7 +217,7 @@ def _update_factors(
 
 
 def _inverse_roots(grads: PyTree, factors: PyTree, root: int | None, eps: Scalar) -> PyTree:
-    """Roots for all leaves; factors of one size share one batched `eigh`."""
+    """Roots for all leaves, from the eigenvalues and vectors of all factors."""
     matrices, structure = jax.tree.flatten(factors)
     pairs = structure.unflatten(kronecker.by_size(_eigh, matrices))
     return jax.tree.map(
@@ -226,8 +226,8 @@ def _inverse_roots(grads: PyTree, factors: PyTree, root: int | None, eps: Scalar
     )
 
 
-def _eigh(matrices: Array) -> tuple[Array, Array]:
-    return tuple(jnp.linalg.eigh(matrices))
+def _eigh(matrix: Array) -> tuple[Array, Array]:
+    return tuple(jnp.linalg.eigh(matrix))
 
 
 def _precondition(

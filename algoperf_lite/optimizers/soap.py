@@ -143,9 +143,9 @@ def _update_factors(
 
 
 def _eigenbases(factors: PyTree) -> PyTree:
-    """Eigenvectors of all factors by falling eigenvalue; one batched `eigh` per size."""
+    """Eigenvectors of all factors by falling eigenvalue; see `kronecker.by_size`."""
     matrices, structure = jax.tree.flatten(factors)
-    vectors = kronecker.by_size(lambda a: jnp.linalg.eigh(a)[1][..., ::-1], matrices)
+    vectors = kronecker.by_size(lambda a: jnp.linalg.eigh(a)[1][:, ::-1], matrices)
     return structure.unflatten(vectors)
 
 

@@ -1,4 +1,4 @@
-"""Batching by size gives what one call per matrix gives; a refresh stays a branch under vmap."""
+"""Results by size come back in order; LAPACK and refreshes do under vmap what they must."""
 
 import jax
 import jax.numpy as jnp
@@ -7,21 +7,31 @@ import numpy as np
 from algoperf_lite.optimizers import kronecker
 
 
-def test_by_size_calls_once_per_size_and_keeps_the_order():
+def test_by_size_keeps_the_order():
     rng = np.random.default_rng(0)
     shapes = [(3, 3), (2, 4, 4), (2, 3, 3), (4, 4)]
     matrices = [jnp.asarray(rng.integers(-9, 9, shape), jnp.float32) for shape in shapes]
-    calls = []
 
-    def function(stack):
-        calls.append(stack.shape)
-        return {"twice": 2 * stack, "trace": jnp.trace(stack, axis1=1, axis2=2)}
+    def function(matrix):
+        return {"twice": 2 * matrix, "trace": jnp.trace(matrix)}
 
     results = kronecker.by_size(function, matrices)
-    assert calls == [(3, 3, 3), (3, 4, 4)]
     for matrix, result in zip(matrices, results, strict=True):
         np.testing.assert_array_equal(result["twice"], 2 * matrix)
         np.testing.assert_array_equal(result["trace"], np.trace(matrix, axis1=-2, axis2=-1))
+
+
+def test_lapack_gets_one_matrix_at_a_time_and_one_call_per_size():
+    """Batches would hang a CPU now and then: see `kronecker._each`."""
+
+    def eigenvalues(matrices):
+        return kronecker.by_size(lambda a: jnp.linalg.eigh(a)[0], matrices)
+
+    members = [jnp.ones((5, 2, 3, 3)), jnp.ones((5, 4, 4)), jnp.ones((5, 3, 3))]
+    program = jax.jit(jax.vmap(eigenvalues)).lower(members).as_text()
+    calls = [line for line in program.splitlines() if "lapack" in line]
+    assert len(calls) == 2
+    assert all('num_batch_dims = "0"' in call for call in calls)
 
 
 def test_a_refresh_under_vmap_is_still_a_branch_and_per_member():
