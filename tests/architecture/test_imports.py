@@ -21,6 +21,7 @@ LEVELS = {
     "schedule_plot": 3,
     "submission": 2,
     "trial_spec": 2,
+    "optimizers": 1,
     "evaluation": 1,
     "trial_logs": 1,
     "stepping": 3,
