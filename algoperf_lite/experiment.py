@@ -188,14 +188,15 @@ def run_trials(
 
     What an interrupted attempt left in a trial's directory is set aside first.
     """
-    by_name = {trial.name: trial for trial in trials}
+    # A name is for people, and several trials may share one; a directory is one trial's alone.
+    by_directory = {trial.directory: trial for trial in trials}
     jobs = (_job(trial, silence_limit) for trial in trials)
 
     def tell(job: executors.Job, event: executors.Event) -> None:
-        on_event(by_name[job.name], event)
+        on_event(by_directory[job.payload["spec"]["directory"]], event)
 
     for job, outcome in executors.run_local(jobs, worker_slots, tell):
-        trial = by_name[job.name]
+        trial = by_directory[job.payload["spec"]["directory"]]
         yield trial, _settle(trial, outcome)
 
 

@@ -50,7 +50,7 @@ class ExperimentProgress:
     def on_event(self, trial: TrialSpec, event: Mapping[str, Any]) -> None:
         """Takes in one event of a running trial."""
         if event["event"] == "start":
-            self._bars[trial.name] = self._progress.add_task(
+            self._bars[trial.directory] = self._progress.add_task(
                 escape(trial.name), total=None, note="starting"
             )
             if not self._console.is_terminal:
@@ -59,7 +59,7 @@ class ExperimentProgress:
             target = "" if trial.target is None else f" (target {trial.target:.4g})"
             note = f"step {event['step']}, {event['metric']} {event['value']:.4g}"
             self._progress.update(
-                self._bars[trial.name],
+                self._bars[trial.directory],
                 completed=event["step"],
                 total=event["horizon"],
                 note=note + target,
@@ -68,7 +68,7 @@ class ExperimentProgress:
     def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None:
         """Prints how a trial ended and moves the experiment's bar."""
         self._done += 1
-        self._progress.remove_task(self._bars.pop(trial.name))
+        self._progress.remove_task(self._bars.pop(trial.directory))
         self._move_experiment()
         self._print(f"{self._done:>3}/{self._total}  {trial.name}: {summary(record)}")
 

@@ -75,6 +75,7 @@ def _trials(
     return [
         TrialSpec(
             submission=str(submission.locate(entry)),
+            entry=label,
             workload=name,
             scale="lite",
             study=study,

@@ -89,7 +89,7 @@ def _trial(folder: Path, cell: Cell, calibration: hardware.Calibration, seed: in
     place = folder / f"peak_{cell.peak:g}" / entry.name / f"study_{seed}"
     return TrialSpec(
         submission=str(path),
-        entry=entry.name,
+        entry=f"{entry.name}, peak {cell.peak:g}",
         schedule=cell.schedule,
         whole_horizon=True,
         workload=cell.workload,

@@ -1,7 +1,7 @@
 """Distributed Shampoo grafted onto NAdam, linear warmup, cosine decay to a tenth of the peak."""
 
 from algoperf_lite.optimizers.shampoo import shampoo
-from algoperf_lite.schedules import cosine, over
+from algoperf_lite.schedules import warmup_cosine
 
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
@@ -19,8 +19,7 @@ self_tuning_point = {
 
 def schedule(workload, hyperparameters):
     hp = hyperparameters
-    horizon, end = hp.horizon * workload.step_hint, 0.1 * hp.learning_rate
-    return over(cosine(), horizon, hp.learning_rate, warmup=0.05, end=end)
+    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
 
 
 def optimizer(workload, hyperparameters, learning_rate):

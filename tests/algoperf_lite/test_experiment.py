@@ -1,6 +1,7 @@
 """Whole experiments: statuses, resuming, refusing, repeating. Each trial is a real process."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -218,6 +219,18 @@ def _planned(tmp_path, *entries, **settings):
     settings = Settings("lite", "lite", tuning.Ruleset("external", 2, 2, 1.5), **settings)
     planned = experiment.Experiment(tmp_path, settings, entries, ("digits",), {"digits": 0.9})
     return planned.plan({"digits": Calibration(0.5, 100, "loop", 7, {}, "key")})
+
+
+def test_trials_of_one_name_are_told_apart(tmp_path):
+    first = _planned(tmp_path, Entry("nowhere.py"))[0]
+    trials = [first, dataclasses.replace(first, directory=str(tmp_path / "elsewhere"))]
+    told = []
+    ended = experiment.run_trials(
+        trials, executors.slots(1, None), 60.0, lambda trial, event: told.append(trial.directory)
+    )
+    assert {trial.directory for trial, _ in ended} == {trial.directory for trial in trials}
+    assert set(told) == {trial.directory for trial in trials}
+    assert all(trial_logs.read_record(Path(trial.directory)) for trial in trials)
 
 
 def test_entries_alternate_within_a_workload(tmp_path):

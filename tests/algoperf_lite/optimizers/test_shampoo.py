@@ -2,11 +2,11 @@
 
 import functools
 
+import directions
 import numpy as np
 import optax
 import pytest
 import scipy.linalg
-import directions
 
 from algoperf_lite.optimizers import shampoo
 

@@ -1,8 +1,8 @@
 """SOAP against plain loops in float64, written from the paper."""
 
+import directions
 import numpy as np
 import optax
-import directions
 
 from algoperf_lite.optimizers import soap
 
