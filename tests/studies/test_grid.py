@@ -1,0 +1,72 @@
+"""Grids of settings: what is run, what is chosen, and what three seeds allow to say."""
+
+import numpy as np
+import pytest
+
+from studies import families, grid, uba
+
+
+def _result(*values, metric="loss"):
+    return grid.Result(metric, np.array(values, float))
+
+
+def test_losses_are_lower_for_better_and_infinite_for_diverged():
+    assert _result(1, np.nan).losses_S.tolist() == [1, np.inf]
+    assert _result(0.9, np.nan, metric="accuracy").losses_S.tolist() == [-0.9, np.inf]
+
+
+def test_differences_are_paired_by_seed_with_students_limits():
+    # Gaps of 0.1, 0.2, 0.3 beside seeds that differ by much more.
+    mean, low, high = grid.difference(_result(1.1, 5.2, 9.3), _result(1, 5, 9))
+    assert mean == pytest.approx(0.2)
+    half = 4.302653 * 0.1 / np.sqrt(3)  # t of 2 degrees of freedom at 97.5%
+    assert (low, high) == (pytest.approx(0.2 - half), pytest.approx(0.2 + half))
+    assert grid.difference(_result(1, 2), _result(1, 2)) == (0, 0, 0)
+
+
+def test_a_diverged_seed_leaves_the_difference_open():
+    _, low, high = grid.difference(_result(1, np.nan), _result(1, 2))
+    assert (low, high) == (-np.inf, np.inf)
+
+
+def test_the_best_peak_is_that_of_the_lowest_median_and_the_table_says_what_is_sure():
+    def cell(schedule, peak):
+        return grid.Cell("nadamw", schedule, 0.5, "digits", peak)
+
+    results = {
+        cell("cosine", 1): _result(0.5, 0.5, 0.5, metric="accuracy"),
+        cell("cosine", 2): _result(0.6, 0.61, 0.1, metric="accuracy"),
+        cell("linear", 1): _result(0.7, 0.711, 0.2, metric="accuracy"),
+        cell("rex", 1): _result(np.nan, 0.9, 0.9, metric="accuracy"),
+    }
+    found = uba.best(results)
+    assert found["cosine", 0.5, "digits"][0].peak == 2
+    lines = list(uba.table(found, ["cosine", "linear", "rex"], [0.5], ["digits"]))
+    assert "| cosine | 0.6 (0.1-0.61), peak 2 |" in lines
+    assert "| linear | 0.7 (0.2-0.711), peak 1, better |" in lines
+    assert "| rex | diverged in 1 of 3 |" in lines
+
+
+def test_a_grid_is_run_once_and_then_recalled(tmp_path):
+    cells = [grid.Cell("nadamw", "constant", 0.1, "digits", peak) for peak in (1e-3, 1e-2)]
+    found = grid.run(cells, 2, tmp_path)
+    assert [result.metric for result in found.values()] == ["accuracy"] * 2
+    values = {cell.peak: result.values_S.tolist() for cell, result in found.items()}
+    assert len(values[1e-3]) == 2
+    assert values[1e-3] != values[1e-2]
+    again = grid.run(cells, 2, tmp_path)
+    assert {cell.peak: result.values_S.tolist() for cell, result in again.items()} == values
+
+
+def test_a_cell_of_the_families_table():
+    def record(seconds, steps, status="reached", best=0.5):
+        return {
+            "status": status,
+            "time_to_target": seconds,
+            "steps_to_target": steps,
+            "best": best,
+        }
+
+    both = [record(2.0, 90), record(4.0, 110), record(None, None, "not_reached")]
+    assert families.cell(both) == "2/3: 3.0 s (2.0-4.0), 100 steps, CV 14%"
+    assert families.cell(both[2:]) == "0/1: best 0.5"
