@@ -19,6 +19,7 @@ LEVELS = {
     "schedule_names": 1,
     "schedules": 2,
     "schedule_plot": 3,
+    "optimizers": 1,
     "submission": 1,
     "trial_spec": 1,
     "evaluation": 1,
