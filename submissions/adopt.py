@@ -11,7 +11,7 @@ search_space = {
     "horizon": {"feasible_points": [1.0]},
 }
 self_tuning_point = {
-    "learning_rate": 5e-3,
+    "learning_rate": 1e-2,
     "one_minus_beta1": 0.1,
     "weight_decay": 0.1,
     "horizon": 1.25,

@@ -5,13 +5,13 @@ import optax
 from algoperf_lite.schedules import linear, over
 
 search_space = {
-    "learning_rate": {"min": 3e-2, "max": 3.0, "scaling": "log"},
+    "learning_rate": {"min": 1e-2, "max": 1.0, "scaling": "log"},
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
     "weight_decay": {"min": 1e-6, "max": 1e-3, "scaling": "log"},
     "horizon": {"feasible_points": [1.0]},
 }
 self_tuning_point = {
-    "learning_rate": 0.3,
+    "learning_rate": 0.1,
     "one_minus_beta1": 0.1,
     "weight_decay": 1e-6,
     "horizon": 1.25,

@@ -5,7 +5,7 @@ import optax
 from algoperf_lite.schedules import warmup_cosine
 
 search_space = {
-    "learning_rate": {"min": 3e-3, "max": 0.3, "scaling": "log"},
+    "learning_rate": {"min": 3e-3, "max": 0.1, "scaling": "log"},
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
     "weight_decay": {"min": 1e-3, "max": 0.3, "scaling": "log"},
     "horizon": {"feasible_points": [1.0]},

@@ -5,13 +5,13 @@ import optax
 from algoperf_lite.schedules import warmup_cosine
 
 search_space = {
-    "learning_rate": {"min": 5e-5, "max": 3e-3, "scaling": "log"},
+    "learning_rate": {"min": 1e-4, "max": 5e-3, "scaling": "log"},
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
     "weight_decay": {"min": 0.1, "max": 10.0, "scaling": "log"},
     "horizon": {"feasible_points": [1.0]},
 }
 self_tuning_point = {
-    "learning_rate": 1e-3,
+    "learning_rate": 2e-3,
     "one_minus_beta1": 0.1,
     "weight_decay": 1.0,
     "horizon": 1.25,
