@@ -11,7 +11,7 @@ search_space = {
     "horizon": {"feasible_points": [1.0]},
 }
 self_tuning_point = {
-    "learning_rate": 3e-2,
+    "learning_rate": 2e-2,
     "one_minus_beta1": 0.1,
     "weight_decay": 0.01,
     "horizon": 1.25,
