@@ -22,3 +22,6 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE}/algoperf_lite/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Most of the tests' time is compilation, of programs that then run a few steps: half of it is
+# spent on optimising what is not worth it.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
