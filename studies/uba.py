@@ -1,7 +1,8 @@
 """Budgets and the shapes of schedules: which ends best where the budget is known in advance?
 
 Every schedule at every budget, with the same peak learning rates for all; the best peak of each
-counts, chosen by the median over seeds. Differences are paired by seed against cosine.
+counts, chosen by the median over seeds. Differences are paired by seed against cosine. Choosing the
+peak on the seeds that are reported flatters every schedule alike; the intervals do not cover it.
 
     python -m studies.uba --output=studies/uba
 """
