@@ -5,22 +5,21 @@
     python -m studies.families runs/families
 """
 
+import argparse
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
-
 from algoperf_lite import trial_logs
 
-_SUBMISSIONS = flags.DEFINE_list("submissions", ["nadamw", "nesterov"], "The columns.")
 
-
-def main(argv: Sequence[str]) -> None:
-    if len(argv) != 2:
-        raise app.UsageError("expected the output directory of one experiment")
-    print("\n".join(table(Path(argv[1]), _SUBMISSIONS.value)))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("directory", type=Path, help="output directory of the experiment")
+    parser.add_argument("--submissions", nargs="+", default=["nadamw", "nesterov"])
+    arguments = parser.parse_args()
+    print("\n".join(table(arguments.directory, arguments.submissions)))
 
 
 def table(directory: Path, submissions: Sequence[str]) -> Iterator[str]:
@@ -65,4 +64,4 @@ def _records(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

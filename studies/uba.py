@@ -7,59 +7,47 @@ peak on the seeds that are reported flatters every schedule alike; the intervals
     python -m studies.uba --output=studies/uba
 """
 
+import argparse
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
 from matplotlib.figure import Figure
 
 from algoperf_lite import schedule_names, submission
 from studies import grid
 
-_SCHEDULES = flags.DEFINE_list(
-    "schedules",
-    [
-        "cosine",
-        "linear",
-        "step",
-        "one_cycle",
-        "rex",
-        "wsd",
-        "uba:phi=0.5",
-        "uba:phi=2",
-        "uba:phi=5",
-    ],
-    "As in `run`.",
-)
-_BUDGETS = flags.DEFINE_list("budgets", ["0.25", "0.5", "1"], "Parts of the step hint.")
-_WORKLOADS = flags.DEFINE_list("workloads", ["digits", "criteo1tb", "imagenet_resnet"], "Which.")
-_SUBMISSION = flags.DEFINE_string("submission", "nadamw", "Whose optimizer.")
-_PEAKS = flags.DEFINE_list("peaks", ["0.3", "1", "3"], "Times the self-tuning learning rate.")
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Runs of each setting.", lower_bound=2)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/uba", "Where all runs are kept.")
-_OUTPUT = flags.DEFINE_string("output", "studies/uba", "Stem of the table (.md) and plot (.png).")
-
+SCHEDULES = "cosine linear step one_cycle rex wsd uba:phi=0.5 uba:phi=2 uba:phi=5"
 BASELINE = "cosine"
 Best = dict[tuple[str, float, str], tuple[grid.Cell, grid.Result]]
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
-    schedules = [str(schedule_names.parse(text)) for text in _SCHEDULES.value]
-    budgets = [float(budget) for budget in _BUDGETS.value]
-    own = submission.load(_SUBMISSION.value).self_tuning_point["learning_rate"]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--schedules", nargs="+", default=SCHEDULES.split(), help="as in `run`")
+    add("--budgets", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="in step hints")
+    add("--workloads", nargs="+", default=["digits", "criteo1tb", "imagenet_resnet"])
+    add("--submission", default="nadamw", help="whose optimizer")
+    add("--peaks", type=float, nargs="+", default=[0.3, 1.0, 3.0], help="times its own peak")
+    add("--num_seeds", type=int, default=3)
+    add("--output_dir", type=Path, default=Path("runs/uba"), help="where all runs are kept")
+    add("--output", type=Path, default=Path("studies/uba"), help="stem of table and plot")
+    arguments = parser.parse_args()
+    schedules = [str(schedule_names.parse(text)) for text in arguments.schedules]
+    budgets, on = arguments.budgets, arguments.workloads
+    own = submission.load(arguments.submission).self_tuning_point["learning_rate"]
     cells = [
-        grid.Cell(_SUBMISSION.value, schedule, budget, workload, float(peak) * own)
+        grid.Cell(arguments.submission, schedule, budget, workload, peak * own)
         for workload, budget, peak, schedule in itertools.product(
-            _WORKLOADS.value, budgets, _PEAKS.value, schedules
+            on, budgets, arguments.peaks, schedules
         )
     ]
-    found = best(grid.run(cells, _NUM_SEEDS.value, Path(_OUTPUT_DIR.value)))
-    lines = table(found, schedules, budgets, _WORKLOADS.value)
-    Path(f"{_OUTPUT.value}.md").write_text("\n".join(lines) + "\n")
-    plot(found, schedules, budgets, _WORKLOADS.value).savefig(f"{_OUTPUT.value}.png", dpi=120)
+    found = best(grid.run(cells, arguments.num_seeds, arguments.output_dir))
+    lines = table(found, schedules, budgets, on)
+    arguments.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    plot(found, schedules, budgets, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
 def best(results: Mapping[grid.Cell, grid.Result]) -> Best:
@@ -129,4 +117,4 @@ def plot(
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -1,0 +1,175 @@
+"""Every submission on every workload at its self-tuning point: who reaches which target, when?
+
+One study for all, then `--num_studies` for the leaders; the same command continues.
+
+    python -m studies.board --output=studies/board
+"""
+
+import argparse
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import workloads
+from algoperf_lite import executors, experiment, submission, trial_logs, tuning
+from algoperf_lite.output_directory import Settings
+from algoperf_lite.progress import ExperimentProgress
+from algoperf_lite.trial_spec import Entry
+from scoring import benchmark, leaderboard, table
+
+Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission][workload][study]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--submissions", nargs="+", default=submission.names(), help="default: all")
+    add("--workloads", nargs="+", default=workloads.names(), help="default: all")
+    add("--leaders", type=int, default=6, help="how many are run more often")
+    add("--num_studies", type=int, default=3, help="of the leaders")
+    add("--budget_by", choices=["time", "steps"], default="time", help="steps: on a busy machine")
+    add("--output_dir", type=Path, default=Path("runs/board"), help="where all runs are kept")
+    add("--output", type=Path, default=Path("studies/board"), help="stem of table and plot")
+    arguments = parser.parse_args()
+    folder, on, by = arguments.output_dir, arguments.workloads, arguments.budget_by
+    goal = benchmark.load("lite")
+    run(folder, goal, arguments.submissions, on, by, num_studies=1)
+    leaders = [entry.submission for entry in _score(folder, goal, by).entries[: arguments.leaders]]
+    run(folder, goal, leaders, on, by, arguments.num_studies)
+    board = _score(folder, goal, by)
+    found = records(folder, [entry.submission for entry in board.entries], on)
+    text = [table.markdown(board), "", *steps_table(found, on), "", *seconds_table(found, on)]
+    arguments.output.with_suffix(".md").write_text("\n".join(text) + "\n")
+    plot(found, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
+
+
+def run(
+    folder: Path,
+    goal: benchmark.Benchmark,
+    names: Sequence[str],
+    on: Sequence[str],
+    budget_by: str,
+    num_studies: int,
+) -> None:
+    """What is not finished of `num_studies` studies each, under the self-tuning ruleset."""
+    rules = goal.ruleset("self")
+    ruleset = tuning.Ruleset("self", num_studies, rules.num_trials, rules.slack)
+    planned = experiment.Experiment(
+        folder,
+        Settings("lite", "lite", ruleset, budget_by=budget_by),
+        tuple(Entry(str(submission.locate(name))) for name in names),
+        tuple(on),
+        {name: goal.workloads[name].value for name in on},
+    )
+    slots = executors.slots(1, None)
+    with ExperimentProgress(Console(stderr=True)) as progress:
+        experiment.conduct(folder, planned.settings, on, planned.plan, slots, 300.0, progress)
+
+
+def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Leaderboard:
+    return leaderboard.score(folder, goal, "self", by=by, only_present=True)
+
+
+def records(folder: Path, names: Sequence[str], on: Sequence[str]) -> Records:
+    """The records of all finished trials."""
+    return {
+        name: {
+            workload: [
+                trial_logs.read_record(path)
+                for path in sorted((folder / name).glob(f"study_*/{workload}_jax/trial_1"))
+            ]
+            for workload in on
+        }
+        for name in names
+    }
+
+
+def steps_table(found: Records, on: Sequence[str]) -> Iterator[str]:
+    """Lines of a markdown table: steps to target in step hints, or how near the best came."""
+    one = next(iter(found.values()))
+    targets = [f"{one[w][0]['metric']} {one[w][0]['target']:.4g}" for w in on]
+    yield f"| submission | reached | {' | '.join(on)} |"
+    yield "|---|---|" + "---|" * len(on)
+    yield f"| *target* | | {' | '.join(targets)} |"
+    for name, by_workload in found.items():
+        cells = [cell(by_workload[workload]) for workload in on]
+        count = sum(has_reached(by_workload[workload]) for workload in on)
+        yield f"| {name} | {count}/{len(on)} | {' | '.join(cells)} |"
+
+
+def seconds_table(found: Records, on: Sequence[str]) -> Iterator[str]:
+    """Lines of a markdown table: median seconds to target on the submission's clock."""
+    yield f"| submission | {' | '.join(on)} |"
+    yield "|---|" + "---|" * len(on)
+    for name, by_workload in found.items():
+        cells = []
+        for workload in on:
+            group = by_workload[workload]
+            seconds = [r["time_to_target"] for r in group if r["time_to_target"] is not None]
+            cells.append(f"{statistics.median(seconds):.1f}" if has_reached(group) else "")
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def cell(group: Sequence[Mapping[str, Any]]) -> str:
+    """'0.85' or '0.85 (2/3)' of the step hint; 'best 0.4751 at 1.21' or the status if nobody
+    arrived: the value, and how many step hints its budget of seconds was good for."""
+    arrived = [r for r in group if r["steps_to_target"] is not None]
+    if arrived:
+        share = statistics.median(r["steps_to_target"] / r["step_hint"] for r in arrived)
+        return f"{share:.2f}" + (f" ({len(arrived)}/{len(group)})" if len(group) > 1 else "")
+    last = max((r for r in group if r["best"] is not None), key=_nearness, default=None)
+    statuses = {r["status"] for r in group} - {"not_reached"}
+    text = ", ".join(sorted(statuses))
+    if last is None:
+        return text
+    near = f"best {last['best']:.4g} at {last['steps'] / last['step_hint']:.2f}"
+    return f"{text}, {near}" if text else near
+
+
+def has_reached(group: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether more than half of the studies did."""
+    return sum(r["steps_to_target"] is not None for r in group) > len(group) / 2
+
+
+def plot(found: Records, on: Sequence[str]) -> Figure:
+    """Steps to target in step hints as a coloured matrix; what never arrived is left blank."""
+    shares_SW = np.array(
+        [
+            [
+                statistics.median(
+                    (r["steps_to_target"] or np.inf) / r["step_hint"]
+                    if "step_hint" in r
+                    else np.inf
+                    for r in by_workload[workload]
+                )
+                for workload in on
+            ]
+            for by_workload in found.values()
+        ]
+    )
+    figure = Figure(figsize=(1.5 + 0.75 * len(on), 1.6 + 0.3 * len(found)), layout="constrained")
+    axis = figure.subplots()
+    shown = np.ma.masked_invalid(shares_SW)
+    image = axis.imshow(shown, cmap="viridis_r", vmin=0.25, vmax=1.5, aspect="auto")
+    for row, column in np.argwhere(np.isfinite(shares_SW)):
+        value = shares_SW[row, column]
+        color = "white" if value > 0.9 else "black"
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
+    axis.set_xticks(range(len(on)), on, rotation=40, ha="right", fontsize=8)
+    axis.set_yticks(range(len(found)), list(found), fontsize=8)
+    figure.colorbar(image, label="steps to target, in step hints (blank: not reached)")
+    return figure
+
+
+def _nearness(record: Mapping[str, Any]) -> float:
+    """Larger is nearer to the target."""
+    return -abs(record["best"] - record["target"])
+
+
+if __name__ == "__main__":
+    main()
