@@ -172,7 +172,7 @@ class Calibration:
 
     Attributes:
       seconds_per_step: median, in the faster mode.
-      mode: the faster of `stepping.MODES`.
+      mode: the faster of `programs.MODES`.
       steps_per_dispatch: so many that a dispatch in "loop" takes tens of milliseconds.
       seconds_by_mode: what decided.
       step_hint: of the workload; with seconds_per_step, the reference's time.
@@ -212,7 +212,7 @@ def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibratio
 def _measure(workload: Any) -> Calibration:
     import jax
 
-    from algoperf_lite import stepping, submission
+    from algoperf_lite import programs, stepping, submission
 
     reference = submission.load(REFERENCE)
     traced, static = stepping.split_point(reference.self_tuning_point)
@@ -224,7 +224,7 @@ def _measure(workload: Any) -> Calibration:
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
-        chunk = 2 * stepping.UNROLLED_STEPS
+        chunk = 2 * programs.UNROLLED_STEPS
         stepper = stepping.NativeStepper(training, traced, data, batches, mode, chunk)
         stepper.compile(state)
 

@@ -55,7 +55,7 @@ class TrialSpec:
       max_global_steps: budget in steps; None for no such limit.
       stop_at_target: whether the trial ends when it reaches the target.
       count_compile: whether compilation is on the submission's clock.
-      stepping_mode, steps_per_dispatch: see `stepping.NativeStepper`.
+      stepping_mode, steps_per_dispatch: see `programs.Programs`.
     """
 
     submission: str

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workloads
-from algoperf_lite import stepping, submission
+from algoperf_lite import programs, stepping, submission
 
 
 @given(
@@ -206,4 +206,4 @@ def test_numbers_are_traced_and_the_rest_stays_python():
 
 def test_unknown_mode_is_named():
     with pytest.raises(ValueError, match="unknown stepping mode 'fast'"):
-        stepping.NativeStepper(None, {}, {}, stepping.Batches(1, 1, 0), "fast", 1)
+        programs.Programs(None, None, {}, "fast", 1)
