@@ -91,10 +91,10 @@ def scores(lineage: Sequence[Generation], fitness: Sequence[float | None]) -> np
     """
     rows_KM = [np.array(fitness, float)]
     slots_M = np.arange(len(fitness))
-    for past in reversed(lineage[1:]):  # the start was not measured
+    for past in reversed(lineage[1:][1 - NUM_SCORES :]):  # the start was not measured
         slots_M = np.array(past.parents)[slots_M]
         rows_KM.append(np.array(past.fitness, float)[slots_M])
-    return np.array(rows_KM[:NUM_SCORES][::-1])
+    return np.array(rows_KM[::-1])
 
 
 def exploit(scores_KM: np.ndarray, rules: PopulationRules, rng: np.random.Generator) -> tuple:
