@@ -5,7 +5,7 @@ const LINEAGES = ["extinct", "alive", "won"];
 
 function drawPopulations() {
   for (const box of $$("#populations .canvas")) {
-    if (!box.clientWidth) continue; // folded: drawn when it opens
+    if (!box.closest("details").open) continue; // drawn when it opens
     const population = DATA.populations[Number(box.dataset.population)];
     const { value } = box.dataset;
     const draw = value === undefined ? familyTree : (...of) => course(...of, population.values[Number(value)]);
@@ -61,8 +61,10 @@ function familyTree(box, population) {
     title: `${population.name}: family tree of ${size} members over ${steps.length - 1} generations`,
     description: tree.line ? `Members on the winner's line: ${tree.line.join(", ")}.` : "Nobody won.",
     x: { domain: [steps[0], steps.at(-1)], count: Math.floor(width / 90), label: "steps" },
-    y: { domain: [size - 0.5, -0.5], ticks: memberTicks(size, pitch), label: "member" },
+    y: { domain: [size - 0.5, -0.5], ticks: [], label: "member" },
   });
+  for (const m of memberTicks(size, pitch)) // no grid: its lines would look like descent
+    chart.over.append(svg("text", { class: "tick", x: 40, y: chart.py(m) + 3.5, "text-anchor": "end" }, String(m)));
   const gap = (chart.px.range[1] - chart.px.range[0]) / (steps.length - 1);
   const radius = Math.max(Math.min(4.5, pitch * 0.32, gap * 0.24), 0.8);
   const place = (g, m) => [chart.px(steps[g]), chart.py(m)];

@@ -55,7 +55,6 @@ def _row(population: Population, places: Mapping[str, int]) -> dict:
     trial, own = population.trial, population.lineage
     row = {
         "place": places[trial.submission],
-        "name": printable(trial.submission),
         "where": f"{printable(trial.workload)}, study {trial.study}, trial {trial.trial}",
         "problem": population.problem,
     }
@@ -66,7 +65,7 @@ def _row(population: Population, places: Mapping[str, int]) -> dict:
     diverged = int(np.isnan(own.fitness_GxM[1:]).sum())
     says = [f"{num_members} members, {num_generations - 1:,} generations"]
     if winner is None:
-        says.append("none of the last was measured, so none won")
+        says.append("no member of the last has a fitness, so none won")
     else:
         says.append(f"member {winner} won with a fitness of {amount(own.fitness_GxM[-1, winner])}")
     if diverged:
@@ -96,7 +95,7 @@ def _has_tree(own: Lineage) -> bool:
 def _no_tree(num_members: int, num_generations: int) -> str:
     if num_generations < 2:
         return "Nobody was measured yet, so there is no family tree."
-    size = f"{num_members:,} members over {num_generations:,} generations"
+    size = f"{num_members:,} members over {num_generations - 1:,} generations"
     return f"{size} are too many to draw a family tree."
 
 
