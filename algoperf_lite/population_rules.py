@@ -63,12 +63,17 @@ class PopulationRules:
 
 def check_budget(rules: PopulationRules, num_steps: int) -> None:
     """Raises ValueError, one sentence, where no exploit would come before the end of training."""
-    for name, value in (("ready_interval", rules.ready_interval), ("burn_in", rules.burn_in)):
-        if value >= num_steps:
-            raise ValueError(
-                f"{name} is {value} steps but training has {num_steps}: nobody would ever copy "
-                f"anybody; lower --{name}"
-            )
+    ready = ready_steps(rules, num_steps)
+    if not ready:
+        raise ValueError(
+            f"ready_interval is {rules.ready_interval} steps but training has {num_steps}: nobody "
+            "would ever copy anybody; lower --ready_interval"
+        )
+    if ready[-1] < rules.burn_in:
+        raise ValueError(
+            f"burn_in is {rules.burn_in} steps but the last generation within training comes at "
+            f"step {ready[-1]}: nobody would ever copy anybody; lower --burn_in"
+        )
 
 
 def check_space(space: tuning.SearchSpace, submission: str, shaping: Iterable[str] = ()) -> None:

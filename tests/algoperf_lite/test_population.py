@@ -315,8 +315,9 @@ def test_the_budget_has_room_for_a_generation():
     assert list(ready_steps(rules(4), 30)) == [10, 20]
     with pytest.raises(ValueError, match="ready_interval is 10 steps but training has 10"):
         check_budget(rules(4), 10)
-    with pytest.raises(ValueError, match="burn_in is 50 steps but training has 40"):
-        check_budget(rules(4, burn_in=50), 40)
+    check_budget(rules(4, burn_in=30), 31)
+    with pytest.raises(ValueError, match="burn_in is 31 steps but the last .* at step 30"):
+        check_budget(rules(4, burn_in=31), 40)
 
 
 @pytest.mark.parametrize(

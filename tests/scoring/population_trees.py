@@ -1,4 +1,4 @@
-"""A population's trial as the harness would leave it, evolved on a made-up landscape."""
+"""A population's trial as the harness would leave it, evolved on a made-up landscape, and ruins."""
 
 import numpy as np
 from report_pages import write_trial
@@ -12,6 +12,43 @@ SPACE = {
     "weight_decay": {"min": 1e-4, "max": 0.5, "scaling": "log"},
     "dropout_rate": {"min": 0.0, "max": 0.3, "scaling": "linear"},
     "warmup_steps": {"feasible_points": [0, 50, 100, 200]},
+}
+GOOD = (
+    '{"generation": 0, "step": 0, "fitness": [null, null], "parents": [0, 1], '
+    '"hyperparameters": {"x": [1.0, 2]}}\n'
+)
+NEXT = (
+    '{"generation": 1, "step": 10, "fitness": [0.5, null], "parents": [0, 0], '
+    '"hyperparameters": {"x": [1.0, 1.25]}}\n'
+)
+# What is in no lineage, each refused in its first or second line.
+BAD = {
+    "text": "step,loss\n",
+    "a number": "3\n",
+    "a list": "[1]\n",
+    "empty": "{}\n",
+    "deep": "[" * 100_000 + "\n",
+    "twice": GOOD + GOOD,
+    "no later step": GOOD + NEXT.replace("10", "0"),
+    "negative step": GOOD.replace('"step": 0', '"step": -1'),
+    "huge step": GOOD.replace('"step": 0', '"step": 1e300'),
+    "no members": GOOD.replace("[0, 1]", "[]"),
+    "no such parent": GOOD.replace("[0, 1]", "[0, -1]"),
+    "parent is text": GOOD.replace("[0, 1]", '[0, "1"]'),
+    "nan": GOOD.replace("2]", "NaN]"),
+    "infinite": GOOD.replace("2]", "1e999]"),
+    "huge": GOOD.replace("2]", "1e200]"),
+    "huge integer": GOOD.replace("2]", "1" + "0" * 4000 + "]"),
+    "value is text": GOOD.replace("2]", '"<script>alert(1)</script>"]'),
+    "true": GOOD.replace("2]", "true]"),
+    "null": GOOD.replace("2]", "null]"),
+    "too few": GOOD.replace(", 2]", "]"),
+    "values are no list": GOOD.replace("[1.0, 2]", "7"),
+    "fitness is text": GOOD.replace("null]", '"x"]'),
+    "other names": GOOD + NEXT.replace('"x"', '"y"'),
+    "members left": GOOD
+    + NEXT.replace("[0.5, null]", "[0.5]").replace("[0, 0]", "[0]").replace("[1.0, 1.25]", "[1]"),
+    "not utf-8": b"\xff\xfe\n",
 }
 
 

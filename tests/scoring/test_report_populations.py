@@ -1,9 +1,8 @@
 """Populations in the report: their figures in a real browser, and damaged lineages."""
 
 import pytest
-from population_trees import SPACE, evolved, write_population
+from population_trees import BAD, GOOD, SPACE, evolved, write_population
 from report_pages import BENCHMARK, INFO, chromium, opened, requests, write_tree
-from test_lineage import BAD, GOOD
 
 from scoring import report
 from scoring.lineage import FILE

@@ -2,19 +2,10 @@
 
 import numpy as np
 import pytest
-from population_trees import SPACE, evolved
+from population_trees import BAD, GOOD, NEXT, SPACE, evolved
 
 import algoperf_lite.lineage
 from scoring import lineage
-
-GOOD = (
-    '{"generation": 0, "step": 0, "fitness": [null, null], "parents": [0, 1], '
-    '"hyperparameters": {"x": [1.0, 2]}}\n'
-)
-NEXT = (
-    '{"generation": 1, "step": 10, "fitness": [0.5, null], "parents": [0, 0], '
-    '"hyperparameters": {"x": [1.0, 1.25]}}\n'
-)
 
 
 @pytest.fixture
@@ -63,36 +54,6 @@ def test_a_torn_end_is_left_out_and_no_file_is_no_lineage(path):
     path.write_text(GOOD[:-1])
     with pytest.raises(ValueError, match="no complete generation"):
         lineage.read(str(path))
-
-
-BAD = {
-    "text": "step,loss\n",
-    "a number": "3\n",
-    "a list": "[1]\n",
-    "empty": "{}\n",
-    "deep": "[" * 100_000 + "\n",
-    "twice": GOOD + GOOD,
-    "no later step": GOOD + NEXT.replace("10", "0"),
-    "negative step": GOOD.replace('"step": 0', '"step": -1'),
-    "huge step": GOOD.replace('"step": 0', '"step": 1e300'),
-    "no members": GOOD.replace("[0, 1]", "[]"),
-    "no such parent": GOOD.replace("[0, 1]", "[0, -1]"),
-    "parent is text": GOOD.replace("[0, 1]", '[0, "1"]'),
-    "nan": GOOD.replace("2]", "NaN]"),
-    "infinite": GOOD.replace("2]", "1e999]"),
-    "huge": GOOD.replace("2]", "1e200]"),
-    "huge integer": GOOD.replace("2]", "1" + "0" * 4000 + "]"),
-    "value is text": GOOD.replace("2]", '"<script>alert(1)</script>"]'),
-    "true": GOOD.replace("2]", "true]"),
-    "null": GOOD.replace("2]", "null]"),
-    "too few": GOOD.replace(", 2]", "]"),
-    "values are no list": GOOD.replace("[1.0, 2]", "7"),
-    "fitness is text": GOOD.replace("null]", '"x"]'),
-    "other names": GOOD + NEXT.replace('"x"', '"y"'),
-    "members left": GOOD
-    + NEXT.replace("[0.5, null]", "[0.5]").replace("[0, 0]", "[0]").replace("[1.0, 1.25]", "[1]"),
-    "not utf-8": b"\xff\xfe\n",
-}
 
 
 @pytest.mark.parametrize("name", BAD)
