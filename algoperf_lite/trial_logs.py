@@ -64,14 +64,27 @@ class TrialLogs:
 
 def write_json(path: Path, content: Any) -> None:
     """Replaces `path` atomically. NaN and infinities become null: JSON has no word for them."""
+    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces `path` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with partial.open("w") as file:
-        json.dump(_plain(content), file, indent=1, allow_nan=False)
-        file.write("\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Appends whole lines in one write, so that a reader sees at worst a torn last line."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
@@ -99,11 +112,7 @@ def set_aside(directory: Path) -> None:
 def _append(path: Path, cells: Sequence[Any]) -> None:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, line.getvalue().encode())
-    finally:
-        os.close(descriptor)
+    append_text(path, line.getvalue())
 
 
 def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:

@@ -57,7 +57,18 @@ def point(
     sampler = qmc.Halton(len(search_space), scramble=True, rng=np.random.default_rng(seed))
     units = sampler.random(num_trials)[trial - 1]
     names = sorted(search_space)  # the order of keys in a file must not change the points
-    return {name: _scale(search_space[name], u) for name, u in zip(names, units, strict=True)}
+    return {name: value_at(search_space[name], u) for name, u in zip(names, units, strict=True)}
+
+
+def value_at(dimension: Mapping[str, Any], unit: float) -> Any:
+    """The value of a dimension at `unit` in [0, 1), as in AlgoPerf's `halton.py`."""
+    if "feasible_points" in dimension:
+        points = dimension["feasible_points"]
+        return points[min(int(unit * len(points)), len(points) - 1)]
+    low, high = float(dimension["min"]), float(dimension["max"])
+    if dimension["scaling"] == "linear":
+        return low + float(unit) * (high - low)
+    return low * math.exp(float(unit) * math.log(high / low))
 
 
 def check_search_space(space: SearchSpace) -> None:
@@ -93,7 +104,7 @@ def _check_dimension(name: str, dimension: Any) -> None:
             raise ValueError(f"{place}['feasible_points'] is {points!r}; expected a list of values")
         return
     low, high, scaling = (dimension.get(key) for key in ("min", "max", "scaling"))
-    if not all(_is_finite_number(bound) for bound in (low, high)):
+    if not all(is_finite_number(bound) for bound in (low, high)):
         raise ValueError(f"{place} has min {low!r} and max {high!r}; expected two finite numbers")
     if low > high:
         raise ValueError(f"{place} has min {low} above max {high}; swap them")
@@ -103,17 +114,6 @@ def _check_dimension(name: str, dimension: Any) -> None:
         raise ValueError(f"{place} has scaling 'log' and min {low}; the minimum must be above 0")
 
 
-def _is_finite_number(value: Any) -> bool:
+def is_finite_number(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and math.isfinite(value)
-
-
-def _scale(dimension: Mapping[str, Any], unit: float) -> Any:
-    """The value of a dimension at `unit` in [0, 1), as in AlgoPerf's `halton.py`."""
-    if "feasible_points" in dimension:
-        points = dimension["feasible_points"]
-        return points[min(int(unit * len(points)), len(points) - 1)]
-    low, high = float(dimension["min"]), float(dimension["max"])
-    if dimension["scaling"] == "linear":
-        return low + float(unit) * (high - low)
-    return low * math.exp(float(unit) * math.log(high / low))

@@ -16,8 +16,11 @@ from scoring.leaderboard import Leaderboard, score
 from scoring.report.page import context
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("dom", "chart", "score", "profile", "curves", "speedups", "ledger", "tables", "page")
-STYLES = ("style", "tables", "charts", "media")
+SCRIPTS = (
+    *("dom", "chart", "score", "profile", "curves", "populations"),
+    *("speedups", "ledger", "tables", "page"),
+)
+STYLES = ("style", "tables", "charts", "populations", "media")
 
 
 def write(

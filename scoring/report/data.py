@@ -11,6 +11,8 @@ from scoring import curves
 from scoring.leaderboard import Leaderboard
 from scoring.profile import GATE_FACTOR, TAU_MAX
 from scoring.protocol import UNITS
+from scoring.report import populations
+from scoring.report.populations import Population
 from scoring.report.runs import Spent, accounts
 from scoring.report.thinning import rounded
 from scoring.report.traces import Trace
@@ -18,7 +20,11 @@ from scoring.table import printable
 
 
 def page_data(
-    board: Leaderboard, learning: Sequence[Trace], rates: Sequence[Trace], spent: Sequence[Spent]
+    board: Leaderboard,
+    learning: Sequence[Trace],
+    rates: Sequence[Trace],
+    spent: Sequence[Spent],
+    evolved: Sequence[Population],
 ) -> dict:
     """Plain JSON values; null for infinity and NaN. Submissions go by their place on the board."""
     return {
@@ -26,6 +32,7 @@ def page_data(
         "curves": _by_workload(board, learning),
         "anytime": {unit: _anytime(board, by) for by, unit in UNITS.items()},
         "learningRates": _by_workload(board, rates),
+        "populations": [populations.to_json(population) for population in evolved],
         "speedups": _speedups(board),
         "ledger": _ledger(board, spent),
     }

@@ -7,6 +7,7 @@ function render() {
   fillTimes();
   hideSubmissions();
   drawCurves();
+  drawPopulations();
   drawSpeedups();
   drawLedger();
 }
@@ -78,10 +79,12 @@ function start() {
     else if (button.dataset.table) saveCsv(button);
     else if (button.dataset.set || button.dataset.flip) choose(button);
   });
+  document.addEventListener("toggle", drawPopulations, true);
   $("#theme").setAttribute("aria-pressed", String(matchMedia("(prefers-color-scheme: dark)").matches));
   paintChips();
   paintHeat();
   legendLedger();
+  legendRanks();
   showPressed();
   showChoices();
   render();

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scoring.leaderboard import Leaderboard
 from scoring.profile import TAU_MAX
-from scoring.report import runs, tables, traces, versus
+from scoring.report import populations, runs, tables, traces, versus
 from scoring.report.data import page_data, places_of
 from scoring.report.text import json_block
 from scoring.report.traces import Trace
@@ -19,6 +19,7 @@ SECTIONS = (
     ("time-to-target", "To target"),
     ("curves", "Curves"),
     ("learning-rate", "Learning rate"),
+    ("populations", "Populations"),
     ("budgets", "At a budget"),
     ("speedups", "Speedups"),
     ("ranks", "Above whom"),
@@ -38,14 +39,19 @@ def context(board: Leaderboard, root: Path) -> dict:
     counted = traces.counted(board.trials, board.benchmark, board.protocol)
     learning = [traces.learning_curve(t, board.benchmark.workloads[t.workload]) for t in counted]
     rates = [rate for rate in (traces.learning_rate(root, t) for t in counted) if rate]
+    evolved = populations.read(root, board.trials)
+    shown = evolved[: populations.MOST_POPULATIONS]
     spent = runs.ledgers(board.trials)
     return {
         **_header(board),
+        "sections": [section for section in SECTIONS if evolved or section[0] != "populations"],
         **_rows(board, spent),
         **_versus(board),
         "curves_of": _places(learning, columns),
         "rates_of": _places(rates, columns),
-        "data": json_block(page_data(board, learning, rates, spent)),
+        "populations": populations.rows(shown, places_of(board)),
+        "num_populations": len(evolved),
+        "data": json_block(page_data(board, learning, rates, spent, shown)),
     }
 
 
@@ -67,7 +73,6 @@ def _header(board: Leaderboard) -> dict:
         "title": f"{name}: algoperf-lite report",
         "benchmark": name,
         "facts": facts,
-        "sections": SECTIONS,
         "notes": tables.notes(board),
         "how": _HOW[protocol.mode],
         "by": protocol.by if protocol.by == "time" else "number of steps",
