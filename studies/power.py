@@ -27,9 +27,20 @@ from rich.console import Console
 from rich.progress import track
 
 import workloads
-from algoperf_lite import cache, executors, experiment, stepping, submission, trial_logs, tuning
+from algoperf_lite import (
+    cache,
+    executors,
+    experiment,
+    population_stepping,
+    stepping,
+    submission,
+    trial_logs,
+    tuning,
+)
+from algoperf_lite.batches import Batches
 from algoperf_lite.evaluation import Evaluator
 from algoperf_lite.optimizers.mup import mup
+from algoperf_lite.population_layout import Layout
 from algoperf_lite.schedules import cool_down, cosine, exponential_to_zero, over, power, wsd
 from workloads.finewebedu_lm.workload import FinewebEduLM, at_width
 
@@ -158,22 +169,33 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
         step_hint=round(tokens / payload["batch_size"]),
     )
     training = stepping.Training(workload, algorithm(payload["schedule"]))
-    data = jax.device_put(workload.dataset("train"))
     params, model_state = stepping.init_model(workload, payload["seed"])
     evaluate = Evaluator(workload)
     evaluate.compile(params, model_state)
-    batches = stepping.Batches(workload.num_train_examples, workload.batch_size, payload["seed"])
+    own = submission.load(SUBMISSION).self_tuning_point
+    traced = population_stepping.stacked_points(
+        [{**own, "choice": choice} for choice in payload["choices"]]
+    )
+    members = range(len(payload["choices"]))
+    batches = Batches(workload.num_train_examples, workload.batch_size, payload["seed"])
+    stepper = population_stepping.stepper(
+        training,
+        workload.dataset("train"),
+        [batches for _ in members],
+        payload["mode"],
+        payload["steps_per_dispatch"],
+        Layout(len(members)),
+    )
+    init = jax.jit(training.init)
+    states = [init({n: v[i] for n, v in traced.items()}, params, model_state) for i in members]
+    population = stepper.population(states, traced)
+    stepper.compile(population)
+    report(event="beat")
+    population = stepper.advance(population, 0, workload.step_hint, lambda: report(event="beat"))
     losses = []
-    for choice in payload["choices"]:
-        point = dict(submission.load(SUBMISSION).self_tuning_point) | {"choice": choice}
-        traced, _ = stepping.split_point(point)
-        state = jax.jit(training.init)(traced, params, model_state)
-        stepper = stepping.NativeStepper(
-            training, traced, data, batches, payload["mode"], payload["steps_per_dispatch"]
-        )
-        stepper.compile(state)
-        state = stepper.advance(state, 0, workload.step_hint, lambda: report(event="beat"))
-        perplexity = evaluate(state.params, model_state, "validation")["validation/ppl"]
+    for i in members:
+        trained = stepper.member(population, i).state.params
+        perplexity = evaluate(trained, model_state, "validation")["validation/ppl"]
         losses.append(math.log(perplexity) if perplexity < math.inf else None)
     return {"losses": losses, "steps": workload.step_hint, "num_params": workload.num_params}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import workloads
+from algoperf_lite import spec
 from studies import power
 
 
@@ -55,7 +56,7 @@ def test_powers_rate_depends_on_batch_and_tokens_and_not_on_the_length_of_the_ru
 
     def rate(name, steps, step, choice):
         workload = dataclasses.replace(base, batch_size=batch_size, step_hint=steps)
-        point = power.stepping.spec.hyperparameters({"choice": choice})
+        point = spec.hyperparameters({"choice": choice})
         return float(power.algorithm(name).schedule(workload, point)(step))
 
     tokens = 100 * batch_size * base.targets_per_example
