@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-ON_CLOCK = ("init", "data_selection", "update_params", "prepare_for_eval")
+ON_CLOCK = ("init", "data_selection", "update_params", "prepare_for_eval", "fitness")
 OFF_CLOCK = ("setup", "compile", "eval", "log", "checkpoint")
 ACCOUNTS = ON_CLOCK + OFF_CLOCK
 TOLERANCE = 0.01  # share of the wall time by which accounts may miss it
@@ -28,6 +28,18 @@ class Ledger:
         self._start = self._since = now() if start is None else start
         self._account = account
         self._seconds = dict.fromkeys(ACCOUNTS, 0.0)
+        self._earlier_wall = 0.0
+
+    def go_on_from(self, earlier: dict[str, float]) -> None:
+        """Goes on from the closed ledger of a process that was interrupted.
+
+        What this process has spent so far was to get there again: it becomes "checkpoint".
+        """
+        self.switch(self._account)
+        again = sum(self._seconds.values())
+        self._seconds |= {account: earlier[account] for account in ACCOUNTS}
+        self._seconds["checkpoint"] += again
+        self._earlier_wall = earlier["wall"]
 
     def switch(self, account: str, *pending: object) -> None:
         """Closes the open account once all arrays in `pending` are computed; opens `account`."""
@@ -52,7 +64,7 @@ class Ledger:
     def close(self) -> dict[str, float]:
         """{account: seconds, ..., "wall": seconds since the start}, the open account included."""
         self.switch(self._account)
-        return {**self._seconds, "wall": self._since - self._start}
+        return {**self._seconds, "wall": self._earlier_wall + self._since - self._start}
 
 
 def adds_up(ledger: dict[str, float], wall: float) -> bool:

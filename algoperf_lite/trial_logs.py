@@ -18,6 +18,7 @@ STATUSES = (
     "timed_out",
     "invalid",
 )
+ROWS = ("eval_measurements.csv", "measurements.csv")  # a header and a row for each evaluation
 _COMMON = (
     "accumulated_eval_time",
     "accumulated_logging_time",
@@ -34,9 +35,10 @@ class TrialLogs:
     """Appends a trial's rows. Every append is one write of whole lines, so that a reader sees at
     worst a torn last line; whole files are replaced atomically."""
 
-    def __init__(self, directory: Path, metric_names: Sequence[str]):
-        """`metric_names` are the workload's metrics, without the split in front."""
-        self.directory = directory
+    def __init__(self, directory: Path, metric_names: Sequence[str], num_rows: int = 0):
+        """`metric_names` are the workload's metrics, without the split in front; `num_rows` that
+        an interrupted attempt wrote are kept."""
+        self.directory, self.num_rows = directory, num_rows
         splits = [
             f"{split}/{name}"
             for split in ("test", "train", "validation")
@@ -45,6 +47,10 @@ class TrialLogs:
         self._eval_columns = sorted({*_COMMON, *splits})
         self._columns = sorted({*self._eval_columns, "loss"})
         directory.mkdir(parents=True, exist_ok=True)
+        if num_rows:
+            for name in ROWS:
+                keep_lines(directory / name, 1 + num_rows)
+            return
         _append(directory / "eval_measurements.csv", self._eval_columns)
         _append(directory / "measurements.csv", self._columns)
 
@@ -55,6 +61,7 @@ class TrialLogs:
         _append(self.directory / "eval_measurements.csv", _cells(row, self._eval_columns))
         row = {**row, "loss": training_loss}
         _append(self.directory / "measurements.csv", _cells(row, self._columns))
+        self.num_rows += 1
 
     def write_score(self, score: float, global_step: int) -> None:
         """The last row of `measurements.csv`: seconds on the submission's clock."""
@@ -87,6 +94,20 @@ def append_text(path: Path, text: str) -> None:
         os.close(descriptor)
 
 
+def has_lines(path: Path, num_lines: int) -> bool:
+    """Whether a file has so many complete lines."""
+    try:
+        return path.read_bytes().count(b"\n") >= num_lines
+    except OSError:
+        return False
+
+
+def keep_lines(path: Path, num_lines: int) -> None:
+    """Cuts off, atomically, what follows the first lines of a file."""
+    lines = path.read_text().splitlines(keepends=True)
+    write_text(path, "".join(lines[:num_lines]))
+
+
 def read_record(directory: Path) -> dict[str, Any] | None:
     """A finished trial's `trial.json`; None where the trial has not finished."""
     try:
@@ -96,11 +117,16 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     return record if record.get("status") in STATUSES else None
 
 
-def set_aside(directory: Path) -> None:
-    """Moves what an interrupted attempt left into `interrupted_<k>/` inside `directory`."""
+def set_aside(directory: Path, keep: Sequence[str] = ()) -> None:
+    """Moves what an interrupted attempt left, but for names in `keep`, into `interrupted_<k>/`
+    inside `directory`."""
     if not directory.exists():
         return
-    left = [path for path in directory.iterdir() if not path.name.startswith("interrupted_")]
+    left = [
+        path
+        for path in directory.iterdir()
+        if not path.name.startswith("interrupted_") and path.name not in keep
+    ]
     if not left:
         return
     attempt = directory / f"interrupted_{len(list(directory.glob('interrupted_*')))}"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # On the submission's clock in blue, then compile, eval, checkpoint, log, setup: as in the page.
 _ACCOUNT_COLOURS = (
-    *("#0072B2", "#4AA5D8", "#8FCBEB", "#C3E3F4"),
+    *("#0072B2", "#4AA5D8", "#8FCBEB", "#173F5F", "#C3E3F4"),
     *("#D55E00", "#009E73", "#CC79A7", "#E6B94D", "#B9BBB5"),
 )
 NUM_LEGEND_COLUMNS = 3

@@ -1,7 +1,7 @@
 // Where the time went: one stacked bar per submission or per workload.
 
 const SHADES = {
-  update_params: "a0", data_selection: "a1", prepare_for_eval: "a2", init: "a3", compile: "a4",
+  update_params: "a0", data_selection: "a1", prepare_for_eval: "a2", init: "a3", fitness: "fitness", compile: "a4",
   eval: "a5", checkpoint: "a6", log: "a7", setup: "a8",
 };
 

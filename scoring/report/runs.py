@@ -17,6 +17,7 @@ ACCOUNTS = (
     "update_params",
     "data_selection",
     "prepare_for_eval",
+    "fitness",
     "init",
     "compile",
     "eval",
