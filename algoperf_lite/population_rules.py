@@ -10,6 +10,7 @@ from algoperf_lite import names, tuning
 EXPLOITS = ("truncation", "tournament", "t_test")
 FITNESS = ("validation", "training_loss")
 FACTORS = (0.8, 1.25)
+NUM_GENERATIONS = 20  # per step hint, unless said otherwise
 PAPER_FACTORS = (0.8, 1.2)  # Jaderberg et al. 2017, arXiv:1711.09846, section 4.1.1
 
 
@@ -19,7 +20,8 @@ class PopulationRules:
 
     Attributes:
       size: number of members.
-      ready_interval: steps between generations.
+      ready_interval: steps between generations; None for a part of the step hint, see
+        `for_horizon`.
       burn_in: steps before the first exploit; earlier generations are measured only.
       exploit: "truncation", "tournament" or "t_test", see `population.exploit`.
       bottom, top: parts of the ranking that truncation replaces and copies from.
@@ -30,7 +32,7 @@ class PopulationRules:
     """
 
     size: int
-    ready_interval: int
+    ready_interval: int | None = None
     burn_in: int = 0
     exploit: str = "truncation"
     bottom: float = 0.2
@@ -44,7 +46,7 @@ class PopulationRules:
         names.check(self.fitness, FITNESS, "fitness")
         if self.size < 2:
             raise ValueError(f"population is {self.size}; it needs at least 2 members")
-        if self.ready_interval < 1:
+        if self.ready_interval is not None and self.ready_interval < 1:
             raise ValueError(f"ready_interval is {self.ready_interval}; give at least 1 step")
         if self.burn_in < 0:
             raise ValueError(f"burn_in is {self.burn_in}; give a number of steps from 0")
@@ -59,6 +61,13 @@ class PopulationRules:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "PopulationRules":
         return cls(**{**content, "factors": tuple(content["factors"])})
+
+    def for_horizon(self, step_hint: int) -> "PopulationRules":
+        """The same with a ready interval of its own: unless it has one, `1 / NUM_GENERATIONS` of
+        the step hint."""
+        if self.ready_interval is not None:
+            return self
+        return dataclasses.replace(self, ready_interval=max(1, step_hint // NUM_GENERATIONS))
 
 
 def check_budget(rules: PopulationRules, num_steps: int) -> None:
@@ -80,7 +89,7 @@ def check_space(space: tuning.SearchSpace, submission: str, shaping: Iterable[st
     """Raises ValueError, one sentence, where members cannot share one program or stay in bounds.
 
     Args:
-      shaping: names of hyperparameters that change shapes, such as the batch size.
+      shaping: names of hyperparameters that must be known to compile, such as a width.
     """
     if not isinstance(space, Mapping):
         got = "no search_space" if space is None else "a list of points as search_space"
@@ -95,8 +104,8 @@ def check_space(space: tuning.SearchSpace, submission: str, shaping: Iterable[st
     place = f"submission {submission!r} cannot be a population: search_space"
     for name in sorted(set(shaping) & set(space)):
         raise ValueError(
-            f"{place}[{name!r}] changes shapes, and members share one compiled program; "
-            "take it out of the space"
+            f"{place}[{name!r}] changes shapes or decides an `if`, and members share one compiled "
+            "program; take it out of the space"
         )
     for name, dimension in space.items():
         for value in dimension.get("feasible_points", ()):
@@ -105,6 +114,18 @@ def check_space(space: tuning.SearchSpace, submission: str, shaping: Iterable[st
                     f"{place}[{name!r}] has the feasible point {value!r}, and only numbers can "
                     "change inside one compiled program; take it out of the space"
                 )
+
+
+def uniform(space: Mapping[str, Any]) -> dict[str, Any]:
+    """The space with one type for all feasible points of a dimension, as one program wants it."""
+    return {name: _uniform(dimension) for name, dimension in space.items()}
+
+
+def _uniform(dimension: Mapping[str, Any]) -> Mapping[str, Any]:
+    values = dimension.get("feasible_points", ())
+    if all(isinstance(value, int) for value in values):
+        return dimension
+    return {"feasible_points": [float(value) for value in values]}
 
 
 def ready_steps(rules: PopulationRules, num_steps: int) -> range:

@@ -1,5 +1,6 @@
 """Advance training: what a step computes, and one trial's way through its steps."""
 
+import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -178,6 +179,12 @@ class NativeStepper:
         self.programs = training.programs_over(data, mode, steps_per_dispatch)
         self._rows = batches.indices
         self._constants = jax.device_put((dict(traced), np.uint32(batches.seed)))
+
+    def with_hyperparameters(self, traced: Mapping[str, Array]) -> "NativeStepper":
+        """The same steps at another point of the same names and types; nothing is compiled."""
+        other = copy.copy(self)
+        other._constants = jax.device_put((dict(traced), self._constants[1]))
+        return other
 
     def compile(self, state: TrainState) -> None:
         """Compiles ahead of time and executes once on a copy of `state`.

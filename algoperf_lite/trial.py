@@ -1,8 +1,10 @@
 """One trial, start to finish: one submission, workload, hyperparameter point and seed."""
 
 import dataclasses
+import functools
+import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,19 @@ import jax
 
 from algoperf_lite import hardware, stepping, trial_logs, trial_stage
 from algoperf_lite.clock import Ledger
-from algoperf_lite.spec import PyTree
-from algoperf_lite.trial_books import Books, Report, evaluation_steps, failure, throttled
-from algoperf_lite.trial_spec import TrialSpec, blank_record
+from algoperf_lite.spec import Array, PyTree
+from algoperf_lite.trial_books import (
+    Books,
+    Report,
+    evaluation_steps,
+    failure,
+    off_clock,
+    throttled,
+)
+from algoperf_lite.trial_spec import Course, TrialSpec, blank_record
 from algoperf_lite.trial_stage import Stage
+
+Train = Callable[[TrialSpec, Ledger, dict[str, Any], Report], None]
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -31,17 +42,19 @@ def run(
     report: Report = lambda **event: None,
     started: float | None = None,
     now: Callable[[], float] = time.monotonic,
+    train: Train | None = None,
 ) -> dict[str, Any]:
     """Trains, evaluates and logs; returns the trial's record, whatever happens to the trial.
 
     Args:
+      train: the trial under the ledger's accounts; fills the record.
       report: called with event="beat" as a sign of life and event="progress" at evaluations.
       started: reading of `now` at which the trial's wall time began.
     """
     ledger = Ledger(now, started)
     record = blank_record(trial_spec)
     try:
-        _train(trial_spec, ledger, record, report)
+        (train or _train)(trial_spec, ledger, record, report)
     except Exception as error:  # the trial ends with a status; the experiment goes on
         record |= failure(error)
     record["peak_memory_bytes"] = hardware.peak_memory()
@@ -50,13 +63,28 @@ def run(
 
 
 @dataclasses.dataclass(frozen=True)
+class _Stretch:
+    """Steps at one point, until the next stretch begins."""
+
+    first_step: int
+    stepper: stepping.NativeStepper
+    learning_rate: Callable[[int], float] | None  # of a step counted from 0
+
+
+@dataclasses.dataclass(frozen=True)
 class _Actor:
     """A submission, compiled and warmed up."""
 
     state: stepping.TrainState
-    stepper: stepping.NativeStepper
-    learning_rate: Callable[[int], float] | None  # of a step counted from 0
+    stretches: tuple[_Stretch, ...]
     is_finite: Callable[[PyTree], bool]
+
+    def at(self, step: int) -> _Stretch:
+        """The stretch that the step number `step`, counted from 0, belongs to."""
+        return max(
+            (stretch for stretch in self.stretches if stretch.first_step <= step),
+            key=lambda stretch: stretch.first_step,
+        )
 
 
 def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
@@ -75,14 +103,14 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     params, model_state = stage.initial(trial_spec.seed)
     ledger.switch("init", params, model_state, stage.data)
     entry = trial_stage.load_submission(trial_spec)
-    point = trial_stage.point(trial_spec, entry)
-    traced, static = stepping.split_point(point)
+    course = trial_stage.course(trial_spec, entry)
+    traced, static = stepping.split_point(course[0][1])
     training = stepping.Training(workload, entry, static)
     batches = stepping.Batches(
         workload.num_train_examples, entry.batch_size(workload), trial_spec.seed
     )
     ledger.switch("log")
-    books.write_submission(entry, point, batches.batch_size)
+    books.write_submission(entry, course[0][1], batches.batch_size)
     ledger.switch("compile")
     init = jax.jit(training.init).lower(traced, params, model_state).compile()
     report(event="beat")
@@ -103,7 +131,19 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     is_finite = trial_stage.finiteness(params)
     ledger.switch("log")
     books.record["compile_seconds"] = ledger.seconds("compile")
-    return _Actor(state, stepper, rate and (lambda step: rate(traced, step)), is_finite)
+    return _Actor(state, tuple(_stretches(course, stepper, rate)), is_finite)
+
+
+def _stretches(
+    course: Course,
+    stepper: stepping.NativeStepper,
+    rate: Callable[[Mapping[str, Any], int], float] | None,
+) -> Iterator[_Stretch]:
+    """What a course makes of a stepper and a learning rate; nothing is compiled."""
+    for first_step, point in course:
+        traced, _ = stepping.split_point(point)
+        own_rate = None if rate is None else functools.partial(rate, traced)
+        yield _Stretch(first_step, stepper.with_hyperparameters(traced), own_rate)
 
 
 def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Report) -> None:
@@ -113,19 +153,20 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
     for next_step in evaluation_steps(workload.step_hint, trial_spec.num_evals):
         next_step = min(next_step, trial_spec.max_global_steps or next_step)
         ledger.switch("update_params")
-        state = actor.stepper.advance(state, step, next_step - step, beat)
+        state, losses = _advance(actor, state, step, next_step, beat)
         ledger.switch("prepare_for_eval", state)
-        params, model_state = actor.stepper.prepare_for_eval(state, next_step)
+        stretch = actor.at(next_step - 1)
+        params, model_state = stretch.stepper.prepare_for_eval(state, next_step)
         ledger.switch("eval", params, model_state)
         seconds = ledger.submission_seconds(trial_spec.count_compile)
-        training_loss = float(state.loss_sum) / (next_step - step)
+        training_loss = sum(map(float, losses)) / (next_step - step)
         step = next_step
         if books.is_over_budget(seconds, step):
             break
         row = books.evaluate(params, model_state, actor.is_finite(state.params))
         ledger.switch("log")
-        if actor.learning_rate is not None:
-            row["learning_rate"] = actor.learning_rate(step - 1)
+        if stretch.learning_rate is not None:
+            row["learning_rate"] = stretch.learning_rate(step - 1)
         value = books.enter(row, training_loss, off_clock(ledger))
         report(
             event="progress",
@@ -138,10 +179,14 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
             break
 
 
-def off_clock(ledger: Ledger) -> dict[str, float]:
-    """A log row's columns of what is not on the submission's clock."""
-    return {
-        "accumulated_eval_time": ledger.seconds("eval"),
-        "accumulated_logging_time": ledger.seconds("log"),
-        "total_duration": ledger.seconds(),
-    }
+def _advance(
+    actor: _Actor, state: stepping.TrainState, step: int, end: int, beat: Callable[[], None]
+) -> tuple[stepping.TrainState, list[Array]]:
+    """The state after `end` steps, and sums of the training losses on the way; does not block."""
+    starts = (stretch.first_step for stretch in actor.stretches)
+    stops = [step, *(start for start in starts if step < start < end), end]
+    losses = []
+    for first, last in itertools.pairwise(stops):
+        state = actor.at(first).stepper.advance(state, first, last - first, beat)
+        losses.append(state.loss_sum)
+    return state, losses

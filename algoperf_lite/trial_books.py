@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from algoperf_lite import trial_logs
+from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission import Submission
 from algoperf_lite.trial_spec import TrialSpec
@@ -17,6 +18,9 @@ from algoperf_lite.trial_stage import Stage
 
 Report = Callable[..., None]
 _BEAT_SECONDS = 1.0
+_GROWING = (  # in a record, what is known only as the trial goes on
+    *("steps", "best", "final", "time_to_target", "steps_to_target", "preemption_count"),
+)
 
 
 def evaluation_steps(horizon: int, num_evals: int) -> Iterator[int]:
@@ -35,28 +39,47 @@ class Books:
     """One trial's log files and record. After `is_over_budget` or `evaluate` have found that it is
     to end, `is_over` says so."""
 
-    def __init__(self, trial_spec: TrialSpec, stage: Stage, record: dict[str, Any]):
-        """Opens the logs; `record` is filled from now on."""
+    def __init__(
+        self,
+        trial_spec: TrialSpec,
+        stage: Stage,
+        record: dict[str, Any],
+        earlier: Mapping[str, Any] | None = None,
+    ):
+        """Opens the logs; `record` is filled from now on. Books that an interrupted process kept
+        go on from what it last said of them, see `so_far`."""
         self.spec, self.record, self._stage = trial_spec, record, stage
         self.is_over = False
         self._seconds, self._is_healthy = 0.0, True
-        self._logs = trial_logs.TrialLogs(Path(trial_spec.directory), stage.metric_names)
+        num_rows = 0 if earlier is None else earlier["num_rows"]
+        self._logs = trial_logs.TrialLogs(Path(trial_spec.directory), stage.metric_names, num_rows)
         record |= stage.facts
+        if earlier is not None:
+            record |= {name: earlier[name] for name in _GROWING}
+            record["preemption_count"] += 1
         directory = self._logs.directory
         trial_logs.write_json(directory / "meta_data_0.json", _meta_data(stage.workload, record))
         trial_logs.write_json(directory / "flags_0.json", dataclasses.asdict(trial_spec))
+
+    def so_far(self) -> dict[str, Any]:
+        """What other books need to go on from here."""
+        return {"num_rows": self._logs.num_rows, **{name: self.record[name] for name in _GROWING}}
 
     def write_submission(
         self, entry: Submission, point: Mapping[str, Any] | None, batch_size: int
     ) -> None:
         """Who trains, and at which point."""
-        trial_logs.write_json(self._logs.directory / "hparams.json", point)
         self.record |= {
             "submission_sha256": entry.sha256,
             "submission_source": entry.source,
-            "hyperparameters": point,
             "batch_size": batch_size,
         }
+        self.write_point(point)
+
+    def write_point(self, point: Mapping[str, Any] | None) -> None:
+        """The hyperparameters; a population's winner has them only at the end."""
+        trial_logs.write_json(self._logs.directory / "hparams.json", point)
+        self.record["hyperparameters"] = point
 
     def is_over_budget(self, seconds: float, step: int) -> bool:
         """Books that `step` steps took `seconds` on the submission's clock. There is no evaluation
@@ -91,7 +114,7 @@ class Books:
             "accumulated_submission_time": self._seconds,
             "score": self._seconds,
             "global_step": step,
-            "preemption_count": 0,
+            "preemption_count": self.record["preemption_count"],
         }
         self._logs.write_eval({**row, **times, **off_clock}, training_loss)
         value = row[f"validation/{self._stage.workload.target_metric_name}"]
@@ -122,6 +145,16 @@ class Books:
         is_better = best is None or (value < best if lower_is_better else value > best)
         if np.isfinite(value) and is_better:
             self.record["best"] = value
+
+
+def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
+    """A log row's columns of what is not on the submission's clock; of several trials that share
+    a ledger, each has an equal part."""
+    return {
+        "accumulated_eval_time": ledger.seconds("eval") / num_trials,
+        "accumulated_logging_time": ledger.seconds("log") / num_trials,
+        "total_duration": ledger.seconds() / num_trials,
+    }
 
 
 def failure(error: Exception) -> dict[str, Any]:

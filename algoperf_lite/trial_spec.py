@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite import schedule_names, tuning
+from algoperf_lite.population import Point
+from algoperf_lite.population_rules import PopulationRules
+
+# (first step, hyperparameters) of each stretch of training; None for a submission without any.
+Course = tuple[tuple[int, Point | None], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +22,20 @@ class Entry:
       schedule: in the text form of `schedule_names.parse`; None for the submission's own.
       budget: part of the step hint, in (0, 1], that is both the schedule's horizon and the end of
         training; None where the ruleset decides when a trial ends.
+      population: trains as a population under these rules.
+      course: trains on these hyperparameters, as the winner of a population did.
     """
 
     submission: str
     schedule: str | None = None
     budget: float | None = None
+    population: PopulationRules | None = None
+    course: Course | None = None
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether a study of it needs no trials at several points."""
+        return self.population is not None or self.course is not None
 
     @property
     def name(self) -> str:
@@ -29,6 +43,10 @@ class Entry:
         name = Path(self.submission).stem
         if self.schedule is not None:
             name += f"+{schedule_names.parse(self.schedule).label}"
+        if self.population is not None:
+            name += f"+pbt({self.population.size})"
+        if self.course is not None:
+            name += "+replay"
         return name if self.budget in (None, 1.0) else f"{name}@{self.budget:g}"
 
 
@@ -48,6 +66,9 @@ class TrialSpec:
       ruleset: see `tuning.Ruleset`.
       directory: where its logs go.
       hyperparameters: overrides the point that the ruleset would give.
+      course: overrides it too, by values that change at given steps; the first at step 0.
+      population: of how many members the trial consists and how they evolve; None for a trial of
+        one point.
       target: validation target; None trains for the whole budget.
       budget: the part of the workload's step hint that is the horizon, in (0, 1].
       num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
@@ -70,6 +91,8 @@ class TrialSpec:
     schedule: str | None = None
     whole_horizon: bool = False
     hyperparameters: Mapping[str, Any] | None = None
+    course: Course | None = None
+    population: PopulationRules | None = None
     target: float | None = None
     budget: float = 1.0
     num_evals: int = 40
@@ -95,7 +118,13 @@ class TrialSpec:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrialSpec":
-        return cls(**{**content, "ruleset": tuning.Ruleset(**content["ruleset"])})
+        course, rules = content["course"], content["population"]
+        read = {
+            "ruleset": tuning.Ruleset(**content["ruleset"]),
+            "course": course and tuple((step, point) for step, point in course),
+            "population": rules and PopulationRules.from_json(rules),
+        }
+        return cls(**{**content, **read})
 
 
 def blank_record(spec: TrialSpec) -> dict[str, Any]:
@@ -119,6 +148,8 @@ def blank_record(spec: TrialSpec) -> dict[str, Any]:
         "stepping": {"mode": spec.stepping_mode, "steps_per_dispatch": spec.steps_per_dispatch},
         "count_compile": spec.count_compile,
         "hyperparameters": spec.hyperparameters,
+        "course": spec.course,
+        "pbt": None if spec.population is None else dataclasses.asdict(spec.population),
         "compile_seconds": None,
         "steps": 0,
         "best": None,
@@ -126,6 +157,8 @@ def blank_record(spec: TrialSpec) -> dict[str, Any]:
         "time_to_target": None,
         "steps_to_target": None,
         "ledger": {},
+        "earlier_wall": 0.0,  # seconds of the ledger from processes that were interrupted
+        "preemption_count": 0,
         "fingerprint": {},
         "versions": {},
         "data_sha256": None,

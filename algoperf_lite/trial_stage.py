@@ -10,11 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 import workloads
-from algoperf_lite import hardware, schedule_names, spec, stepping, submission
+from algoperf_lite import (
+    hardware,
+    population_rules,
+    schedule_names,
+    spec,
+    stepping,
+    submission,
+)
 from algoperf_lite.evaluation import Evaluator
+from algoperf_lite.population import Point
 from algoperf_lite.spec import Array, PyTree, Workload
 from algoperf_lite.submission import Submission
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite.trial_spec import Course, TrialSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +85,32 @@ def point(trial_spec: TrialSpec, entry: Submission) -> Mapping[str, Any] | None:
     if found is None:
         position = (trial_spec.experiment_seed, trial_spec.study, trial_spec.trial)
         found = entry.point(trial_spec.ruleset, *position)
+    return _on_whole_horizon(trial_spec, found)
+
+
+def course(trial_spec: TrialSpec, entry: Submission) -> Course:
+    """The trial's hyperparameters from step to step: one stretch, unless it replays a course."""
+    if trial_spec.course is None:
+        return ((0, point(trial_spec, entry)),)
+    return tuple((step, _on_whole_horizon(trial_spec, then)) for step, then in trial_spec.course)
+
+
+def space(trial_spec: TrialSpec, entry: Submission) -> dict[str, Any]:
+    """Where the members of a trial that is a population draw their hyperparameters.
+
+    Raises ValueError, one sentence, where the submission has no space for a population.
+    """
+    population_rules.check_space(entry.search_space, entry.name)
+    found = population_rules.uniform(entry.search_space)
+    if trial_spec.whole_horizon and "horizon" in found:
+        found["horizon"] = {"feasible_points": [1.0]}
+    return found
+
+
+def _on_whole_horizon(trial_spec: TrialSpec, found: Point | None) -> Point | None:
+    """The point with the trial's horizon for its own."""
     if trial_spec.whole_horizon and "horizon" in (found or {}):
-        found = {**found, "horizon": 1.0}
+        return {**found, "horizon": 1.0}
     return found
 
 

@@ -34,6 +34,11 @@ def trial_seed(experiment_seed: int, study: int, trial: int) -> int:
     return int(np.random.SeedSequence([experiment_seed, study, trial]).generate_state(1)[0])
 
 
+def member_seed(trial_seed: int, member: int) -> int:
+    """Seed in [0, 2^32) of one member of a trial that is a population."""
+    return int(np.random.SeedSequence([trial_seed, member]).generate_state(1)[0])
+
+
 def point(
     search_space: SearchSpace, num_trials: int, experiment_seed: int, study: int, trial: int
 ) -> dict[str, Any]:
