@@ -1,14 +1,16 @@
 """Plan an experiment, skip what is finished, run the rest, and never lose or overwrite a result."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from algoperf_lite import cache, clock, executors, hardware, submission, trial_logs
+from algoperf_lite import cache, checkpoints, clock, executors, hardware, submission, trial_logs
 from algoperf_lite.output_directory import Directory, Settings
 from algoperf_lite.trial_spec import Entry, TrialSpec, blank_record
 
+POPULATION_TRIAL = "algoperf_lite.population_trial"
 _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
 _SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
 
@@ -39,6 +41,7 @@ class Experiment:
             for trial in range(1, ruleset.num_trials + 1)
             for workload in self.workloads
             for entry in self.entries
+            if trial == 1 or not entry.is_tuned
         ]
 
     def _trial(
@@ -53,9 +56,12 @@ class Experiment:
         horizon = (entry.budget or 1.0) * calibration.step_hint
         steps = settings.ruleset.slack * horizon
         by_time = settings.budget_by == "time"
+        rules = entry.population
+        # Every member is to see the whole budget, and nobody more; the clock counts all of them.
+        num_members = 1 if rules is None else rules.size
         limits = [
             settings.max_global_steps,
-            None if by_time else round(steps),
+            None if by_time and rules is None else round(steps),
             # A schedule that was promised a budget has nothing to say beyond it.
             None if entry.budget is None else max(1, round(horizon)),
         ]
@@ -74,9 +80,11 @@ class Experiment:
             experiment_seed=settings.rng_seed,
             ruleset=settings.ruleset,
             directory=str(directory / f"trial_{trial}"),
+            course=entry.course,
+            population=rules and rules.for_horizon(max(1, round(horizon))),
             target=self.targets.get(workload),
             num_evals=settings.num_evals,
-            max_seconds=steps * calibration.seconds_per_step if by_time else None,
+            max_seconds=num_members * steps * calibration.seconds_per_step if by_time else None,
             max_global_steps=min(limits, default=None),
             stop_at_target=settings.stop_at_target,
             count_compile=settings.count_compile,
@@ -161,7 +169,8 @@ def calibrate(
 def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
     """The trials without a result.
 
-    Raises ValueError where a finished one ran another text of its submission's file.
+    Raises ValueError where a finished one ran another text of its submission's file, or other
+    rules of a population or another course under the same name.
     """
     left = []
     for trial in trials:
@@ -175,6 +184,13 @@ def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
                 f"submission {trial.submission_name!r} has changed since "
                 f"{trial.directory} was run with it; choose another --output_dir or rename the file"
             )
+        wanted = json.loads(json.dumps(blank_record(trial)))
+        for name, what in (("pbt", "rules"), ("course", "hyperparameters over time")):
+            if record.get(name) != wanted[name]:
+                raise ValueError(
+                    f"{trial.directory} was run with other {what}; choose another --output_dir or "
+                    "repeat that run's flags"
+                )
     return left
 
 
@@ -186,7 +202,8 @@ def run_trials(
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     """Runs each trial in a process of its own and yields its record, which is then on disk.
 
-    What an interrupted attempt left in a trial's directory is set aside first.
+    What an interrupted attempt left in a trial's directory is set aside first, unless it left
+    checkpoints: whether they can be used the trial itself finds out.
     """
     # A name is for people, and several trials may share one; a directory is one trial's alone.
     by_directory = {trial.directory: trial for trial in trials}
@@ -202,13 +219,14 @@ def run_trials(
 
 def _job(trial: TrialSpec, silence_limit: float) -> executors.Job:
     directory = Path(trial.directory)
-    trial_logs.set_aside(directory)
+    if trial.population is None or not any(checkpoints.found(directory)):
+        trial_logs.set_aside(directory)
     limit = None
     if trial.max_seconds is not None:
         limit = _PARTS_OF_SECONDS * trial.max_seconds + _SPARE_SECONDS
     return executors.Job(
         name=trial.name,
-        module="algoperf_lite.trial",
+        module="algoperf_lite.trial" if trial.population is None else POPULATION_TRIAL,
         payload={"spec": dataclasses.asdict(trial)},
         log=directory / "output.txt",
         silence_limit=silence_limit,
@@ -225,7 +243,7 @@ def _settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
     if record is None:
         record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
         record["ledger"] = {"wall": outcome.wall}
-    elif not clock.adds_up(record["ledger"], outcome.wall):
+    elif not clock.adds_up(record["ledger"], record.get("earlier_wall", 0.0) + outcome.wall):
         record["status"] = "invalid"
         record["error"] = (
             f"the ledger accounts for {record['ledger']['wall']:.2f} s, "

@@ -50,6 +50,18 @@ def initial(space: Mapping[str, Any], rules: PopulationRules, seed: int) -> Gene
     return Generation(0, 0, (None,) * rules.size, tuple(members), points)
 
 
+def leader(generation: Generation) -> int:
+    """The member that goes on from the best fitness, if there is one without changed values; 0
+    where nobody was measured."""
+
+    def rank(member: int) -> tuple[float, bool, int]:
+        parent = generation.parents[member]
+        fitness = generation.fitness[parent]
+        return (math.inf if fitness is None else fitness, parent != member, member)
+
+    return min(range(len(generation.parents)), key=rank)
+
+
 def unchanged(
     lineage: Sequence[Generation], step: int, fitness: Sequence[float | None]
 ) -> Generation:
