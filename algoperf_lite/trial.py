@@ -11,7 +11,14 @@ import jax
 from algoperf_lite import hardware, stepping, trial_logs, trial_stage
 from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import PyTree
-from algoperf_lite.trial_books import Books, Report, evaluation_steps, failure, throttled
+from algoperf_lite.trial_books import (
+    Books,
+    Report,
+    evaluation_steps,
+    failure,
+    off_clock,
+    throttled,
+)
 from algoperf_lite.trial_spec import TrialSpec, blank_record
 from algoperf_lite.trial_stage import Stage
 
@@ -136,12 +143,3 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
         )
         if books.is_over:
             break
-
-
-def off_clock(ledger: Ledger) -> dict[str, float]:
-    """A log row's columns of what is not on the submission's clock."""
-    return {
-        "accumulated_eval_time": ledger.seconds("eval"),
-        "accumulated_logging_time": ledger.seconds("log"),
-        "total_duration": ledger.seconds(),
-    }

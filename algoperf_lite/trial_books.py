@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from algoperf_lite import trial_logs
+from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission import Submission
 from algoperf_lite.trial_spec import TrialSpec
@@ -122,6 +123,16 @@ class Books:
         is_better = best is None or (value < best if lower_is_better else value > best)
         if np.isfinite(value) and is_better:
             self.record["best"] = value
+
+
+def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
+    """A log row's columns of what is not on the submission's clock; of several trials that share
+    a ledger, each has an equal part."""
+    return {
+        "accumulated_eval_time": ledger.seconds("eval") / num_trials,
+        "accumulated_logging_time": ledger.seconds("log") / num_trials,
+        "total_duration": ledger.seconds() / num_trials,
+    }
 
 
 def failure(error: Exception) -> dict[str, Any]:
