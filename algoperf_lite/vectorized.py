@@ -1,0 +1,270 @@
+"""Many trials in one process: those of one entry on one workload, trained as a population.
+
+Their curves are their own; their times are replayed. A step on a submission's clock takes what it
+takes a trial alone, measured here before the population trains (`replay.Alone`); target, budget and
+divergence end each member on that clock as they end a trial on its own.
+
+The process has one ledger. Its accounts cannot be told apart by member, so each member's record
+gets an equal share: the ledgers of an experiment then still add up to the time that was spent. The
+whole ledger is beside it under "population", and is what `experiment` checks against its own clock.
+Seconds on the submission's clock are no part of it; what they are made of is under "replay".
+"""
+
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from algoperf_lite import (
+    chunking,
+    hardware,
+    population_stepping,
+    replay,
+    stepping,
+    trial_logs,
+    trial_stage,
+)
+from algoperf_lite.clock import Ledger
+from algoperf_lite.population_layout import Layout
+from algoperf_lite.population_stepping import Population, PopulationStepper
+from algoperf_lite.spec import PyTree
+from algoperf_lite.submission import Submission
+from algoperf_lite.trial_books import (
+    Books,
+    Report,
+    evaluation_steps,
+    failure,
+    off_clock,
+    throttled,
+)
+from algoperf_lite.trial_spec import TrialSpec, blank_record
+from algoperf_lite.trial_stage import Stage
+
+Beat = Callable[[], None]
+Record = dict[str, Any]
+
+
+def work(payload: Mapping[str, Any], report: Report) -> Record:
+    """Trials as one job of `executors`: {"specs", "num_processes"} -> {"records"}, one for each,
+    which are also written to their directories."""
+    report(event="beat")
+    specs = [TrialSpec.from_json(content) for content in payload["specs"]]
+    records = run(specs, report, payload["started"], memory_share=1 / payload["num_processes"])
+    report(event="closed")
+    for spec, record in zip(specs, records, strict=True):
+        trial_logs.write_json(Path(spec.directory) / "trial.json", record)
+    return {"records": records}
+
+
+def run(
+    specs: Sequence[TrialSpec],
+    report: Report = lambda **event: None,
+    started: float | None = None,
+    now: Callable[[], float] = time.monotonic,
+    memory_share: float = 1.0,
+) -> list[Record]:
+    """Trains, evaluates and logs all trials; returns their records, whatever happens to them.
+
+    The trials must differ in study, trial and hyperparameters only. `report` and `started` are
+    those of `trial.run`; `memory_share` is the part of the machine that this process may have.
+    """
+    ledger = Ledger(now, started)
+    records = [blank_record(spec) | {"timing": "replayed"} for spec in specs]
+    try:
+        _train(specs, records, ledger, report, memory_share)
+    except Exception as error:  # what has not ended before ends so; the experiment goes on
+        for record in records:
+            if record["status"] == "crashed":
+                record |= failure(error)
+    whole = ledger.close()
+    for record in records:
+        record["peak_memory_bytes"] = hardware.peak_memory()
+        record["ledger"] = {account: value / len(specs) for account, value in whole.items()}
+        record["population"] = {"ledger": whole, **record.get("population", {})}
+    return records
+
+
+def _train(
+    specs: Sequence[TrialSpec],
+    records: Sequence[Record],
+    ledger: Ledger,
+    report: Report,
+    memory_share: float,
+) -> None:
+    """All trials under the ledger's accounts; fills `records`."""
+    stage, beat = trial_stage.set_up(specs[0]), throttled(report)
+    books = [Books(spec, stage, record) for spec, record in zip(specs, records, strict=True)]
+    beat()
+    ledger.switch("init", stage.data)
+    entry = trial_stage.load_submission(specs[0])
+    points = [trial_stage.point(spec, entry) for spec in specs]
+    ledger.switch("log")
+    import_seconds = ledger.seconds("init")
+    for book, point in zip(books, points, strict=True):
+        book.write_submission(entry, point, entry.batch_size(stage.workload))
+    for group in _groups(stage, entry, books, points):
+        ready = _start(group, ledger, import_seconds, beat, memory_share)
+        _loop(group, ready, ledger, functools.partial(_tell, report, stage, books), beat)
+
+
+def _tell(report: Report, stage: Stage, books: Sequence[Books], step: int, value: float) -> None:
+    report(
+        event="progress",
+        step=step,
+        horizon=stage.workload.step_hint,
+        metric=stage.workload.target_metric_name,
+        value=value,
+        members=len(books),
+        ended=sum(book.is_over for book in books),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Group:
+    """Members whose hyperparameters differ in numbers only, so that one program serves them."""
+
+    stage: Stage
+    training: stepping.Training
+    books: Sequence[Books]
+    batches: Sequence[stepping.Batches]
+    traced: Mapping[str, np.ndarray]  # (members,) each
+
+    def point(self, member: int) -> dict[str, Any]:
+        """The numbers of a member's point."""
+        return {name: values[member] for name, values in self.traced.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ready:
+    """What a group needs to train, compiled and measured."""
+
+    stepper: PopulationStepper
+    population: Population
+    alone: replay.Alone
+    learning_rate: Callable[[Mapping[str, Any], int], float] | None
+    is_finite: Callable[[PyTree], bool]
+
+
+def _groups(
+    stage: Stage, entry: Submission, books: Sequence[Books], points: Sequence[Any]
+) -> Iterator[_Group]:
+    """The members in groups that one program can serve."""
+    kinds: dict[str, list[int]] = {}
+    for i, point in enumerate(points):
+        traced, static = stepping.split_point(point)
+        types = {name: str(value.dtype) for name, value in traced.items()}
+        kinds.setdefault(json.dumps([types, static], sort_keys=True, default=repr), []).append(i)
+    workload = stage.workload
+    sizes = workload.num_train_examples, entry.batch_size(workload)
+    for members in kinds.values():
+        _, static = stepping.split_point(points[members[0]])
+        yield _Group(
+            stage,
+            stepping.Training(workload, entry, static),
+            [books[i] for i in members],
+            [stepping.Batches(*sizes, books[i].spec.seed) for i in members],
+            population_stepping.stacked_points([points[i] for i in members]),
+        )
+
+
+def _start(
+    group: _Group, ledger: Ledger, import_seconds: float, beat: Beat, memory_share: float
+) -> _Ready:
+    """Measures one member alone, and chooses how all train together."""
+    spec, stage, training, first = group.books[0].spec, group.stage, group.training, group.point(0)
+    models = [stage.initial(book.spec.seed) for book in group.books]
+    ledger.switch("compile", models)
+    compiling, beginning = ledger.seconds("compile"), ledger.seconds("init")
+    init = jax.jit(training.init).lower(first, *models[0]).compile()
+    ledger.switch("init")
+    states = [init(first, *models[0])]
+    ledger.switch("compile", states)
+    init_seconds = import_seconds + ledger.seconds("init") - beginning
+    way = spec.stepping_mode, trial_stage.steps_per_dispatch(spec, stage.workload)
+    native = stepping.NativeStepper(training, first, stage.data, group.batches[0], *way)
+    native.compile(states[0])
+    rate = trial_stage.learning_rate(training, first)
+    is_finite = trial_stage.finiteness(models[0][0])
+    beat()
+    ledger.switch("setup")
+    compile_seconds = ledger.seconds("compile") - compiling
+    period = max(1, round(stage.workload.step_hint / spec.num_evals))
+    alone = replay.measure(native, states[0], period, init_seconds, compile_seconds)
+    beat()
+    ledger.switch("init")
+    states += [init(group.point(i), *models[i]) for i in range(1, len(models))]
+    ledger.switch("compile", states)
+    one_by_one = PopulationStepper(native.programs, group.batches, Layout(len(states)))
+    candidates = chunking.Candidates(
+        one_by_one,
+        lambda layout: population_stepping.stepper(
+            training, stage.data, group.batches, *way, layout
+        ),
+        lambda stepper: stepper.population(states, group.traced),
+        tuple(jax.local_devices()),
+    )
+    num_steps = min(stage.workload.step_hint, spec.max_global_steps or stage.workload.step_hint)
+    choice = chunking.choose(
+        candidates, alone.seconds_per_step, num_steps, compile_seconds, memory_share
+    )
+    population = candidates.population(choice.stepper)
+    ledger.switch("log", population)
+    for book in group.books:
+        book.record |= {"compile_seconds": compile_seconds, "replay": dataclasses.asdict(alone)}
+        book.record["stepping"] |= choice.to_json()
+    return _Ready(choice.stepper, population, alone, rate, is_finite)
+
+
+def _loop(
+    group: _Group, ready: _Ready, ledger: Ledger, tell: Callable[[int, float], None], beat: Beat
+) -> None:
+    """Trains from evaluation to evaluation until all members have ended."""
+    spec, books, stepper = group.books[0].spec, group.books, ready.stepper
+    best = min if group.stage.workload.lower_is_better else max
+    population, step, member_steps = ready.population, 0, 0
+    before = ledger.seconds("update_params")
+    grid = enumerate(evaluation_steps(group.stage.workload.step_hint, spec.num_evals), 1)
+    while any(active := [not book.is_over for book in books]):
+        num_evals, next_step = next(grid)
+        next_step = min(next_step, spec.max_global_steps or next_step)
+        num_steps = next_step - step
+        ledger.switch("update_params")
+        population = stepper.advance(population, step, num_steps, beat, active)
+        ledger.switch("prepare_for_eval", population)
+        prepared = stepper.prepare_for_eval(population, next_step, active)
+        step, member_steps = next_step, member_steps + num_steps * sum(active)
+        seconds = ready.alone.seconds(step, num_evals, spec.count_compile)
+        values = []
+        for i in np.flatnonzero(active):
+            ledger.switch("eval", prepared)
+            state = stepper.member(population, i).state
+            if books[i].is_over_budget(seconds, step):
+                books[i].close()
+                continue
+            row = books[i].evaluate(
+                *stepper.member(prepared, i), is_healthy=ready.is_finite(state.params)
+            )
+            ledger.switch("log")
+            if ready.learning_rate is not None:
+                row["learning_rate"] = ready.learning_rate(group.point(i), step - 1)
+            loss = float(state.loss_sum) / num_steps
+            values.append(books[i].enter(row, loss, off_clock(ledger, len(books))))
+            if books[i].is_over:
+                books[i].close()
+            beat()
+        ledger.switch("log")
+        if values:
+            tell(step, best(values))
+    spent = ledger.seconds("update_params") - before
+    for book in books:
+        book.record["population"] = {
+            "members": len(books),
+            "member_steps": member_steps,
+            "seconds_per_member_step": spent / max(1, member_steps),
+        }
