@@ -6,14 +6,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from algoperf_lite import cache, schedule_names
+from algoperf_lite import cache, population_flags, schedule_names
 from algoperf_lite import names as naming
 
 COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate", "plot_schedules")
@@ -204,6 +204,7 @@ def _add_run(commands: Any) -> None:
         default="none",
         help="'trials': those of an entry on a workload train together, their times are replayed",
     )
+    population_flags.add(parser)
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
     add("--no_cache", action="store_true", help="generate data afresh, and keep none")
@@ -322,14 +323,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs what is not finished of an experiment."""
     from rich.console import Console
 
-    from algoperf_lite import executors, experiment, submission, tuning
+    from algoperf_lite import (
+        executors,
+        experiment,
+        population_check,
+        submission,
+        tuning,
+    )
     from algoperf_lite.progress import ExperimentProgress
     from scoring import benchmark
 
     console = Console()
     if arguments.no_cache:
         os.environ[cache.NO_CACHE] = "1"  # trials inherit it
-    entries = _entries(arguments.submissions, arguments.schedules, arguments.budgets)
+    parts = population_flags.parts_of_entries(arguments)
+    entries = _entries(arguments.submissions, arguments.schedules, arguments.budgets, parts)
     if arguments.vectorize == "trials":
         for entry in entries:
             submission.check_can_be_vectorized(Path(entry.submission))
@@ -362,6 +370,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
+    population_check.check(entries, workload_names, settings, worker_slots)
     with ExperimentProgress(console) as progress:
         experiment.conduct(
             planned.directory,
@@ -458,9 +467,12 @@ def _workload_names(
 
 
 def _entries(
-    submissions: Sequence[str], schedules: Sequence[str | None], budgets: Sequence[float | None]
+    submissions: Sequence[str],
+    schedules: Sequence[str | None],
+    budgets: Sequence[float | None],
+    parts: Mapping[str, Any],
 ) -> tuple[Any, ...]:
-    """Every submission on every schedule on every budget.
+    """Every submission on every schedule on every budget; `parts` are what all have in common.
 
     What does not depend on its horizon runs once, on the largest budget: at a smaller one it would
     do the same, so its value there is read off the one log.
@@ -471,6 +483,8 @@ def _entries(
 
     paths = [submission.locate(entry) for entry in submissions]
     _check_distinct(paths)
+    if "population" in parts:
+        population_flags.check_form(paths)
     found = []
     for path, schedule in itertools.product(paths, schedules):
         runs = budgets
@@ -478,7 +492,7 @@ def _entries(
             submission.check_schedule_can_be_replaced(path)
             if not schedule_names.parse(schedule).is_horizon_aware:
                 runs = budgets[-1:]
-        found += [Entry(str(path), schedule, budget) for budget in runs]
+        found += [Entry(str(path), schedule, budget, **parts) for budget in runs]
     return tuple(found)
 
 

@@ -52,19 +52,13 @@ class Experiment:
         calibration: hardware.Calibration,
     ) -> TrialSpec:
         settings = self.settings
-        horizon = (entry.budget or 1.0) * calibration.step_hint
-        steps = settings.ruleset.slack * horizon
+        slack, step_hint = settings.ruleset.slack, calibration.step_hint
         by_time = settings.budget_by == "time"
-        rules = entry.population
-        # Every member is to see the whole budget, and nobody more; the clock counts all of them.
-        num_members = 1 if rules is None else rules.size
-        limits = [
-            settings.max_global_steps,
-            None if by_time and rules is None else round(steps),
-            # A schedule that was promised a budget has nothing to say beyond it.
-            None if entry.budget is None else max(1, round(horizon)),
-        ]
-        limits = [limit for limit in limits if limit is not None]
+        rules, seconds = entry.population, None
+        if by_time:
+            seconds = slack * (entry.budget or 1.0) * step_hint * calibration.seconds_per_step
+            # Every member is to see the whole budget; the clock counts all of them.
+            seconds *= 1 if rules is None else rules.size
         directory = self.directory / entry.name / f"study_{study}" / f"{workload}_jax"
         return TrialSpec(
             submission=entry.submission,
@@ -80,11 +74,11 @@ class Experiment:
             ruleset=settings.ruleset,
             directory=str(directory / f"trial_{trial}"),
             course=entry.course,
-            population=rules and rules.for_horizon(max(1, round(horizon))),
+            population=rules and rules.for_horizon(entry.horizon(step_hint)),
             target=self.targets.get(workload),
             num_evals=settings.num_evals,
-            max_seconds=num_members * steps * calibration.seconds_per_step if by_time else None,
-            max_global_steps=min(limits, default=None),
+            max_seconds=seconds,
+            max_global_steps=entry.last_step(slack, step_hint, settings.max_global_steps, by_time),
             stop_at_target=settings.stop_at_target,
             count_compile=settings.count_compile,
             stepping_mode=calibration.mode,

@@ -59,7 +59,7 @@ def start(population: Population, first: Generation) -> Progress:
     return Progress(0, population, (first,), nothing, nothing)
 
 
-def save(progress: Progress, books: Books, layout: Layout, ledger: Ledger) -> None:
+def save(progress: Progress, books: Books, ledger: Ledger) -> None:
     """Keeps a population right after a generation."""
     assert progress.measured.since == progress.step, progress
     facts = {
@@ -67,7 +67,7 @@ def save(progress: Progress, books: Books, layout: Layout, ledger: Ledger) -> No
         "ledger": ledger.close(),
         "books": books.so_far(),
         "num_generations": len(progress.generations),
-        "chunk_size": layout.chunk_size,
+        "stepping": books.record["stepping"],
         "evaluated_since": progress.evaluated.since,
     }
     states = [jax.tree.leaves(chunk.state) for chunk in progress.population]

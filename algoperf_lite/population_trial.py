@@ -6,7 +6,7 @@ to measure, so a population gets no more bites at the target than a single trial
 whole population's: every member's steps, and measuring their fitness.
 """
 
-import dataclasses
+import functools
 import heapq
 import itertools
 import time
@@ -14,26 +14,23 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from algoperf_lite import (
     checkpoints,
     lineage,
     population,
+    population_actor,
     population_progress,
     population_stepping,
-    stepping,
     trial,
     trial_logs,
     trial_stage,
-    tuning,
 )
 from algoperf_lite.clock import Ledger
-from algoperf_lite.population_layout import Layout
-from algoperf_lite.population_progress import Losses, Progress, Saved
+from algoperf_lite.population_actor import Actor
+from algoperf_lite.population_progress import Losses, Progress
 from algoperf_lite.population_stepping import PopulationStepper
-from algoperf_lite.spec import PyTree
 from algoperf_lite.trial_books import Books, Report, evaluation_steps, off_clock, throttled
 from algoperf_lite.trial_spec import TrialSpec
 from algoperf_lite.trial_stage import Stage
@@ -45,7 +42,8 @@ def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """A trial as a job of `executors`: its record is written to its directory and returned."""
     report(event="beat")
     trial_spec = TrialSpec.from_json(payload["spec"])
-    record = run(trial_spec, report, started=payload["started"])
+    memory_share = 1 / payload["num_processes"]
+    record = run(trial_spec, report, payload["started"], memory_share=memory_share)
     report(event="closed")
     directory = Path(trial_spec.directory)
     trial_logs.write_json(directory / "trial.json", record)
@@ -58,28 +56,23 @@ def run(
     report: Report = lambda **event: None,
     started: float | None = None,
     now: Callable[[], float] = time.monotonic,
+    memory_share: float = 1.0,
 ) -> dict[str, Any]:
-    """`trial.run` for a population; goes on from the last checkpoint that is in its directory."""
-    return trial.run(trial_spec, report, started, now, train=_train)
+    """`trial.run` for a population; goes on from the last checkpoint that is in its directory.
 
-
-@dataclasses.dataclass(frozen=True)
-class _Actor:
-    """A submission as a population, compiled and warmed up.
-
-    Attributes:
-      space: of its hyperparameters.
-      learning_rate: of one member's hyperparameters and a step counted from 0.
-      is_finite: of one member's parameters.
+    `memory_share` is the part of the machine that this process may have.
     """
-
-    stepper: PopulationStepper
-    space: Mapping[str, Any]
-    learning_rate: Callable[[Mapping[str, Any], int], float] | None
-    is_finite: Callable[[PyTree], bool]
+    train = functools.partial(_train, memory_share)
+    return trial.run(trial_spec, report, started, now, train)
 
 
-def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
+def _train(
+    memory_share: float,
+    trial_spec: TrialSpec,
+    ledger: Ledger,
+    record: dict[str, Any],
+    report: Report,
+) -> None:
     """The whole trial under the ledger's accounts; fills `record`."""
     stage = trial_stage.set_up(trial_spec)
     saved = population_progress.find(trial_spec)
@@ -88,64 +81,16 @@ def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report
     books = Books(trial_spec, stage, record, saved and saved.facts["books"])
     beat = throttled(report)
     beat()
-    actor, progress = _start(books, stage, ledger, beat, saved)
+    actor, progress = population_actor.start(books, stage, ledger, beat, saved, memory_share)
+    lineage.write(_lineage_path(trial_spec), progress.generations)
     progress = _loop(books, stage, actor, progress, ledger, report)
     ledger.switch("eval")
     _finish(books, actor, progress, _fitness(books, stage, actor, progress, beat))
     books.close()
 
 
-def _start(
-    books: Books, stage: Stage, ledger: Ledger, beat: Callable[[], None], saved: Saved | None
-) -> tuple[_Actor, Progress]:
-    """Imports the submission and makes all first states on its clock, and compiles off it."""
-    spec, workload = books.spec, stage.workload
-    seeds = [tuning.member_seed(spec.seed, member) for member in range(spec.population.size)]
-    models = [stage.initial(seed) for seed in seeds]
-    ledger.switch("init", models, stage.data)
-    entry = trial_stage.load_submission(spec)
-    space = trial_stage.space(spec, entry)
-    first = population.initial(space, spec.population, spec.seed)
-    traced = population_stepping.stacked_points(first.points)
-    training = stepping.Training(workload, entry)
-    sizes = workload.num_train_examples, entry.batch_size(workload)
-    batches = [stepping.Batches(*sizes, seed) for seed in seeds]
-    ledger.switch("log")
-    books.write_submission(entry, None, batches[0].batch_size)
-    ledger.switch("compile")
-    init = jax.jit(training.init).lower(_of(traced, 0), *models[0]).compile()
-    beat()
-    ledger.switch("init")
-    states = [init(_of(traced, member), *model) for member, model in enumerate(models)]
-    ledger.switch("compile", states)
-    layout = _layout(len(seeds), saved)
-    way = spec.stepping_mode, trial_stage.steps_per_dispatch(spec, workload)
-    stepper = population_stepping.stepper(training, stage.data, batches, *way, layout)
-    members = stepper.population(states, traced)
-    stepper.compile(members)
-    beat()
-    rate = trial_stage.learning_rate(training, _of(traced, 0))
-    actor = _Actor(stepper, space, rate, trial_stage.finiteness(models[0][0]))
-    ledger.switch("log")
-    books.record["stepping"] |= {
-        "chunk_size": layout.chunk_size,
-        "num_devices": layout.num_devices,
-    }
-    progress = population_progress.start(members, first)
-    if saved is not None:
-        values = population_stepping.stacked_points(saved.generations[-1].points)
-        progress = population_progress.restored(
-            saved, stepper.with_hyperparameters(members, values), layout
-        )
-        ledger.go_on_from(saved.facts["ledger"])
-        books.record["earlier_wall"] = saved.facts["ledger"]["wall"]
-    lineage.write(_lineage_path(spec), progress.generations)
-    books.record["compile_seconds"] = ledger.seconds("compile")
-    return actor, progress
-
-
 def _loop(
-    books: Books, stage: Stage, actor: _Actor, progress: Progress, ledger: Ledger, report: Report
+    books: Books, stage: Stage, actor: Actor, progress: Progress, ledger: Ledger, report: Report
 ) -> Progress:
     """Trains from evaluation to generation until target, budget or the divergence of all."""
     beat = throttled(report)
@@ -160,7 +105,7 @@ def _loop(
         if stop.is_generation:
             progress = _evolve(books, stage, actor, progress, ledger, beat)
             ledger.switch("checkpoint")
-            population_progress.save(progress, books, actor.stepper.layout, ledger)
+            population_progress.save(progress, books, ledger)
             beat()
     return progress
 
@@ -202,7 +147,7 @@ def _advance(
 
 
 def _evaluate(
-    books: Books, stage: Stage, actor: _Actor, progress: Progress, ledger: Ledger, report: Report
+    books: Books, stage: Stage, actor: Actor, progress: Progress, ledger: Ledger, report: Report
 ) -> Progress:
     """Evaluates and logs the leader; continues "prepare_for_eval"."""
     spec, stepper, step = books.spec, actor.stepper, progress.step
@@ -214,12 +159,12 @@ def _evaluate(
     if books.is_over_budget(seconds, step):
         return progress
     others = range(spec.population.size)  # one that is well will be copied: the trial goes on
-    is_healthy = any(_is_well(actor, progress, member) for member in (leader, *others))
+    is_healthy = any(actor.is_well(progress, member) for member in (leader, *others))
     row = books.evaluate(*stepper.member(prepared, leader), is_healthy)
     ledger.switch("log")
-    if actor.learning_rate is not None:
-        point = population_stepping.stacked_points(progress.generations[-1].points)
-        row["learning_rate"] = actor.learning_rate(_of(point, leader), step - 1)
+    rate = actor.learning_rate(progress, leader)
+    if rate is not None:
+        row["learning_rate"] = rate
     loss = float(progress.evaluated.mean_until(step)[leader])
     report(
         event="progress",
@@ -235,7 +180,7 @@ def _evaluate(
 def _evolve(
     books: Books,
     stage: Stage,
-    actor: _Actor,
+    actor: Actor,
     progress: Progress,
     ledger: Ledger,
     beat: Callable[[], None],
@@ -264,12 +209,12 @@ def _evolve(
 
 
 def _fitness(
-    books: Books, stage: Stage, actor: _Actor, progress: Progress, beat: Callable[[], None]
+    books: Books, stage: Stage, actor: Actor, progress: Progress, beat: Callable[[], None]
 ) -> list[float | None]:
     """Each member's loss by the rules' measure, lower being better; None where it diverged."""
     stepper, workload = actor.stepper, stage.workload
     members = range(stepper.layout.num_members)
-    well = [_is_well(actor, progress, member) for member in members]
+    well = [actor.is_well(progress, member) for member in members]
     if books.spec.population.fitness == "training_loss":
         losses_M = progress.measured.mean_until(progress.step)
         return [float(losses_M[m]) if well[m] else None for m in members]
@@ -286,7 +231,7 @@ def _fitness(
     return found
 
 
-def _finish(books: Books, actor: _Actor, progress: Progress, fitness: list[float | None]) -> None:
+def _finish(books: Books, actor: Actor, progress: Progress, fitness: list[float | None]) -> None:
     """The last generation, which nobody goes on from, and its winner."""
     last = population.unchanged(progress.generations, progress.step, fitness)
     lineage.append(_lineage_path(books.spec), last)
@@ -297,25 +242,5 @@ def _finish(books: Books, actor: _Actor, progress: Progress, fitness: list[float
         books.record["winner"] = {"member": member, "fitness": last.fitness[member]}
 
 
-def _is_well(actor: _Actor, progress: Progress, member: int) -> bool:
-    return actor.is_finite(actor.stepper.member(progress.population, member).state.params)
-
-
-def _layout(num_members: int, saved: Saved | None) -> Layout:
-    """As before, where the trial goes on: chunks change how numbers are rounded. Otherwise one
-    member per processor, and all together on an accelerator."""
-    devices = tuple(jax.local_devices())
-    devices = devices if len(devices) > 1 else ()
-    if saved is not None:
-        return Layout(num_members, saved.facts["chunk_size"], devices)
-    most = 1 if jax.default_backend() == "cpu" else num_members
-    return Layout.even(num_members, most, devices)
-
-
 def _lineage_path(spec: TrialSpec) -> Path:
     return Path(spec.directory) / lineage.FILE
-
-
-def _of(traced: Mapping[str, np.ndarray], member: int) -> dict[str, np.ndarray]:
-    """One member's part of values by hyperparameter."""
-    return {name: values[member] for name, values in traced.items()}

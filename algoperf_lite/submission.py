@@ -138,15 +138,20 @@ def check_schedule_can_be_replaced(path: Path) -> None:
 
 def check_can_be_vectorized(path: Path) -> None:
     """Raises ValueError for a file that steps in Python; reads it and does not run it."""
-    defined = {
-        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
-    }
-    if "update_params" in defined and "optimizer" not in defined:
+    if steps_in_python(path):
         raise ValueError(
             f"submission {path.stem!r} is in AlgoPerf's form (update_params), which is called step "
             "by step from Python, so its trials cannot share a program; leave it out or leave "
             "--vectorize=trials out"
         )
+
+
+def steps_in_python(path: Path) -> bool:
+    """Whether a file is in AlgoPerf's form; reads it and does not run it."""
+    defined = {
+        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+    }
+    return "update_params" in defined and "optimizer" not in defined
 
 
 def source_sha256(path: Path) -> str:

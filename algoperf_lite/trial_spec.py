@@ -32,6 +32,30 @@ class Entry:
     population: PopulationRules | None = None
     course: Course | None = None
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Entry":
+        return cls(**{**content, **_course_and_population(content)})
+
+    def horizon(self, step_hint: int) -> int:
+        """Steps of its schedule."""
+        return max(1, round((self.budget or 1.0) * step_hint))
+
+    def last_step(
+        self, slack: float, step_hint: int, max_global_steps: int | None, by_time: bool = False
+    ) -> int | None:
+        """Where training ends at the latest; None where only the clock ends it.
+
+        A population also ends after a trial's steps: what devices in parallel save is saved time.
+        """
+        steps = slack * (self.budget or 1.0) * step_hint
+        limits = [
+            max_global_steps,
+            None if by_time and self.population is None else max(1, round(steps)),
+            # A schedule that was promised a budget has nothing to say beyond it.
+            None if self.budget is None else self.horizon(step_hint),
+        ]
+        return min((limit for limit in limits if limit is not None), default=None)
+
     @property
     def is_tuned(self) -> bool:
         """Whether a study of it needs no trials at several points."""
@@ -118,13 +142,16 @@ class TrialSpec:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrialSpec":
-        course, rules = content["course"], content["population"]
-        read = {
-            "ruleset": tuning.Ruleset(**content["ruleset"]),
-            "course": course and tuple((step, point) for step, point in course),
-            "population": rules and PopulationRules.from_json(rules),
-        }
-        return cls(**{**content, **read})
+        ruleset = tuning.Ruleset(**content["ruleset"])
+        return cls(**{**content, "ruleset": ruleset, **_course_and_population(content)})
+
+
+def _course_and_population(content: Mapping[str, Any]) -> dict[str, Any]:
+    course, rules = content["course"], content["population"]
+    return {
+        "course": course and tuple((step, point) for step, point in course),
+        "population": rules and PopulationRules.from_json(rules),
+    }
 
 
 def blank_record(spec: TrialSpec) -> dict[str, Any]:
