@@ -91,7 +91,9 @@ class Layout:
     def _mesh(self) -> Mesh:
         return Mesh(np.asarray(self.devices), (_AXIS,))
 
-    def _sharding(self, spec: PartitionSpec) -> NamedSharding | jax.Device | None:
+    def _sharding(self, spec: PartitionSpec) -> NamedSharding | jax.Device:
         if self.num_devices == 1:
-            return self.devices[0] if self.devices else None
+            # Said even where it is the default: what a compiled step returns is bound to its
+            # device, and jit compiles once more for arguments that are not.
+            return (self.devices or jax.local_devices())[0]
         return NamedSharding(self._mesh, spec)
