@@ -1,4 +1,4 @@
-"""Populations from the command line: what is refused, and a run that is killed, goes on and is shown."""
+"""Populations from the command line: what is refused; one that is killed, goes on and is shown."""
 
 import json
 import os
@@ -24,10 +24,11 @@ search_space = {
     "lr": {"min": 0.01, "max": 0.1, "scaling": "log"}, "width": {"feasible_points": [2, 4]}
 }
 def optimizer(workload, hyperparameters):
-    remember = lambda params: jnp.zeros(hyperparameters.width)
+    init = lambda params: jnp.zeros(hyperparameters.width)
+    update = lambda updates, state, params=None: (updates, state)
     return optax.chain(
         optax.sgd(hyperparameters.lr),
-        optax.GradientTransformation(remember, lambda updates, state, params=None: (updates, state)),
+        optax.GradientTransformation(init, update),
     )
 """
 FILES = {
