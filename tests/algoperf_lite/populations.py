@@ -12,7 +12,7 @@ POINTS = [
     {"learning_rate": rate, "one_minus_beta1": 0.1, "weight_decay": 0.1, "horizon": 1.0}
     for rate in (1e-3, 3e-3, 2e-3)
 ]
-BATCH = 8
+BATCH = 4
 
 
 @functools.cache
