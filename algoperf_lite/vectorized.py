@@ -10,31 +10,17 @@ whole ledger is beside it under "population", and is what `experiment` checks ag
 Seconds on the submission's clock are no part of it; what they are made of is under "replay".
 """
 
-import dataclasses
 import functools
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from algoperf_lite import (
-    chunking,
-    hardware,
-    population_stepping,
-    replay,
-    stepping,
-    trial_logs,
-    trial_stage,
-)
+from algoperf_lite import hardware, population_groups, trial_logs, trial_stage
 from algoperf_lite.clock import Ledger
-from algoperf_lite.population_layout import Layout
-from algoperf_lite.population_stepping import Population, PopulationStepper
-from algoperf_lite.spec import PyTree
-from algoperf_lite.submission import Submission
+from algoperf_lite.population_groups import Beat, Group, Ready
 from algoperf_lite.trial_books import (
     Books,
     Report,
@@ -46,7 +32,6 @@ from algoperf_lite.trial_books import (
 from algoperf_lite.trial_spec import TrialSpec, blank_record
 from algoperf_lite.trial_stage import Stage
 
-Beat = Callable[[], None]
 Record = dict[str, Any]
 
 
@@ -78,10 +63,8 @@ def run(
     records = [blank_record(spec) | {"timing": "replayed"} for spec in specs]
     try:
         _train(specs, records, ledger, report, memory_share)
-    except Exception as error:  # what has not ended before ends so; the experiment goes on
-        for record in records:
-            if record["status"] == "crashed":
-                record |= failure(error)
+    except Exception as error:  # the trials end with a status; the experiment goes on
+        _fail(records, error)
     whole = ledger.close()
     for record in records:
         record["peak_memory_bytes"] = hardware.peak_memory()
@@ -108,9 +91,19 @@ def _train(
     import_seconds = ledger.seconds("init")
     for book, point in zip(books, points, strict=True):
         book.write_submission(entry, point, entry.batch_size(stage.workload))
-    for group in _groups(stage, entry, books, points):
-        ready = _start(group, ledger, import_seconds, beat, memory_share)
-        _loop(group, ready, ledger, functools.partial(_tell, report, stage, books), beat)
+    for group in population_groups.groups(stage, entry, books, points):
+        try:
+            ready = population_groups.start(group, ledger, import_seconds, beat, memory_share)
+            _loop(group, ready, ledger, functools.partial(_tell, report, stage, books), beat)
+        except Exception as error:  # trials of another group may do better
+            _fail([book.record for book in group.books], error)
+
+
+def _fail(records: Sequence[Record], error: Exception) -> None:
+    """Ends those of the trials so that have not ended before."""
+    for record in records:
+        if record["status"] == "crashed":
+            record |= failure(error)
 
 
 def _tell(report: Report, stage: Stage, books: Sequence[Books], step: int, value: float) -> None:
@@ -125,104 +118,8 @@ def _tell(report: Report, stage: Stage, books: Sequence[Books], step: int, value
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Group:
-    """Members whose hyperparameters differ in numbers only, so that one program serves them."""
-
-    stage: Stage
-    training: stepping.Training
-    books: Sequence[Books]
-    batches: Sequence[stepping.Batches]
-    traced: Mapping[str, np.ndarray]  # (members,) each
-
-    def point(self, member: int) -> dict[str, Any]:
-        """The numbers of a member's point."""
-        return {name: values[member] for name, values in self.traced.items()}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Ready:
-    """What a group needs to train, compiled and measured."""
-
-    stepper: PopulationStepper
-    population: Population
-    alone: replay.Alone
-    learning_rate: Callable[[Mapping[str, Any], int], float] | None
-    is_finite: Callable[[PyTree], bool]
-
-
-def _groups(
-    stage: Stage, entry: Submission, books: Sequence[Books], points: Sequence[Any]
-) -> Iterator[_Group]:
-    """The members in groups that one program can serve."""
-    kinds: dict[str, list[int]] = {}
-    for i, point in enumerate(points):
-        traced, static = stepping.split_point(point)
-        types = {name: str(value.dtype) for name, value in traced.items()}
-        kinds.setdefault(json.dumps([types, static], sort_keys=True, default=repr), []).append(i)
-    workload = stage.workload
-    sizes = workload.num_train_examples, entry.batch_size(workload)
-    for members in kinds.values():
-        _, static = stepping.split_point(points[members[0]])
-        yield _Group(
-            stage,
-            stepping.Training(workload, entry, static),
-            [books[i] for i in members],
-            [stepping.Batches(*sizes, books[i].spec.seed) for i in members],
-            population_stepping.stacked_points([points[i] for i in members]),
-        )
-
-
-def _start(
-    group: _Group, ledger: Ledger, import_seconds: float, beat: Beat, memory_share: float
-) -> _Ready:
-    """Measures one member alone, and chooses how all train together."""
-    spec, stage, training, first = group.books[0].spec, group.stage, group.training, group.point(0)
-    models = [stage.initial(book.spec.seed) for book in group.books]
-    ledger.switch("compile", models)
-    compiling, beginning = ledger.seconds("compile"), ledger.seconds("init")
-    init = jax.jit(training.init).lower(first, *models[0]).compile()
-    ledger.switch("init")
-    states = [init(first, *models[0])]
-    ledger.switch("compile", states)
-    init_seconds = import_seconds + ledger.seconds("init") - beginning
-    way = spec.stepping_mode, trial_stage.steps_per_dispatch(spec, stage.workload)
-    native = stepping.NativeStepper(training, first, stage.data, group.batches[0], *way)
-    native.compile(states[0])
-    rate = trial_stage.learning_rate(training, first)
-    is_finite = trial_stage.finiteness(models[0][0])
-    beat()
-    ledger.switch("setup")
-    compile_seconds = ledger.seconds("compile") - compiling
-    period = max(1, round(stage.workload.step_hint / spec.num_evals))
-    alone = replay.measure(native, states[0], period, init_seconds, compile_seconds)
-    beat()
-    ledger.switch("init")
-    states += [init(group.point(i), *models[i]) for i in range(1, len(models))]
-    ledger.switch("compile", states)
-    one_by_one = PopulationStepper(native.programs, group.batches, Layout(len(states)))
-    candidates = chunking.Candidates(
-        one_by_one,
-        lambda layout: population_stepping.stepper(
-            training, stage.data, group.batches, *way, layout
-        ),
-        lambda stepper: stepper.population(states, group.traced),
-        tuple(jax.local_devices()),
-    )
-    num_steps = min(stage.workload.step_hint, spec.max_global_steps or stage.workload.step_hint)
-    choice = chunking.choose(
-        candidates, alone.seconds_per_step, num_steps, compile_seconds, memory_share
-    )
-    population = candidates.population(choice.stepper)
-    ledger.switch("log", population)
-    for book in group.books:
-        book.record |= {"compile_seconds": compile_seconds, "replay": dataclasses.asdict(alone)}
-        book.record["stepping"] |= choice.to_json()
-    return _Ready(choice.stepper, population, alone, rate, is_finite)
-
-
 def _loop(
-    group: _Group, ready: _Ready, ledger: Ledger, tell: Callable[[int, float], None], beat: Beat
+    group: Group, ready: Ready, ledger: Ledger, tell: Callable[[int, float], None], beat: Beat
 ) -> None:
     """Trains from evaluation to evaluation until all members have ended."""
     spec, books, stepper = group.books[0].spec, group.books, ready.stepper

@@ -44,11 +44,18 @@ def test_nothing_is_compiled_for_a_gain_that_does_not_pay_for_it(candidates):
 
 def test_memory_bounds_the_chunks(candidates, monkeypatch):
     member = candidates.alone.member(_population(candidates.alone), 0)
-    needs = {size: _stepper(Layout(3, size)).compile_for(member) for size in (2, 3)}
-    assert needs[2] < needs[3]
-    for needed, size in [(needs[3], 3), (needs[3] - 1, 2), (1, 1)]:
-        free = needed / chunking._MEMORY_SHARE + 1e-3
-        monkeypatch.setattr(chunking, "free_bytes", lambda device, free=free: free)
+    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(member))
+    assert _stepper(Layout(3, 2)).compile_for(member) > 4 * state_bytes  # with one that pads
+    needs = 100.0
+    monkeypatch.setattr(
+        population_stepping.PopulationStepper,
+        "compile_for",
+        lambda self, member: needs * self.layout.chunk_size,
+    )
+    for free, size in [(300.0, 3), (299.0, 2), (150.0, 1), (1.0, 1)]:
+        monkeypatch.setattr(
+            chunking, "free_bytes", lambda device, free=free: free / chunking._MEMORY_SHARE
+        )
         stepper = chunking._largest_that_fits(candidates, (), memory_share=1.0)
         assert stepper.layout.chunk_size == size
     choice = chunking.choose(candidates, 10.0, 1000, compile_seconds=1.0)

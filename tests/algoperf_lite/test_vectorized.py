@@ -13,6 +13,7 @@ import pytest
 
 from algoperf_lite import experiment, replay, trial, trial_logs, tuning, vectorized
 from algoperf_lite.clock import adds_up
+from algoperf_lite.output_directory import Directory, Settings
 from algoperf_lite.trial_spec import TrialSpec
 
 CLI = [sys.executable, "-m", "algoperf_lite.cli"]
@@ -20,7 +21,8 @@ SGD = """
 import optax
 search_space = [{points}]
 def optimizer(workload, hyperparameters):
-    assert isinstance(hyperparameters.kind, str)
+    if hyperparameters.kind == "wrong":
+        raise ValueError("no such kind")
     return optax.sgd(hyperparameters.learning_rate, nesterov=hyperparameters.kind == "nesterov")
 """
 
@@ -49,8 +51,7 @@ def _rows(directory):
         return list(csv.DictReader(file))
 
 
-def _curves(directory):
-    names = ("/", "learning_rate", "global_step")
+def _curves(directory, names=("/", "learning_rate", "global_step")):
     return [
         {name: float(x or "nan") for name, x in row.items() if any(n in name for n in names)}
         for row in _rows(directory)
@@ -66,14 +67,14 @@ def _check_same_curves(found, expected, rtol):
 
 
 def test_trials_together_are_the_trials_alone(tmp_path):
-    # One of them diverges, and one has a value that no program can share with the others'.
-    points = (0.1, "plain"), (1e30, "plain"), (0.05, "plain"), (0.1, "nesterov")
-    path = _sgd(tmp_path, *points)
-    specs = _specs(tmp_path / "together", path, 4)
+    # One of them diverges, and two have values that no program can share with the others'.
+    kinds = "plain", "plain", "wrong", "plain", "nesterov"
+    path = _sgd(tmp_path, *zip((0.1, 1e30, 0.1, 0.05, 0.1), kinds, strict=True))
+    specs = _specs(tmp_path / "together", path, 5)
     began = time.monotonic()
     records = vectorized.run(specs)
     wall = time.monotonic() - began
-    alone = _specs(tmp_path / "alone", path, 4)
+    alone = _specs(tmp_path / "alone", path, 5)
     for spec, single, record in zip(specs, alone, records, strict=True):
         expected = trial.run(single)
         assert record["error"] == expected["error"]
@@ -83,8 +84,10 @@ def test_trials_together_are_the_trials_alone(tmp_path):
         assert (record["timing"], expected["timing"]) == ("replayed", "measured")
         files = {path.name for path in Path(single.directory).iterdir()}
         assert {path.name for path in Path(spec.directory).iterdir()} == files
-    assert [record["status"] for record in records].count("diverged") == 1
-    assert [record["population"]["members"] for record in records] == [3, 3, 3, 1]
+    ended = ["not_reached", "diverged", "crashed", "not_reached", "not_reached"]
+    assert [record["status"] for record in records] == ended
+    members = [record["population"].get("members") for record in records]
+    assert members == [3, 3, None, 3, 1]
     # Shares add up to the process's ledger, and that to the time that went by.
     for record in records:
         assert adds_up(record["population"]["ledger"], wall)
@@ -118,7 +121,11 @@ def test_budget_and_target_hold_on_the_replayed_clock(tmp_path, monkeypatch):
             assert record["steps"] == 35  # after 41 s, so that it was not evaluated any more
             assert rows[-1]["global_step"] == "30"
         _check_same_curves(
-            _curves(spec.directory), _curves(single.directory)[: len(rows)], rtol=1e-4
+            *(
+                _curves(directory, ["validation/"])
+                for directory in (spec.directory, single.directory)
+            ),
+            rtol=1e-4,
         )
     assert {record["status"] for record in records} == {"reached", "not_reached"}
 
@@ -163,7 +170,7 @@ def _run(output, *flags):
     return subprocess.run(
         [
             *(*CLI, "run", "--submissions=nadamw", "--workloads=digits", "--num_studies=1"),
-            *("--num_tuning_trials=3", "--max_global_steps=40", f"--output_dir={output}", *flags),
+            *("--num_tuning_trials=2", "--max_global_steps=20", f"--output_dir={output}", *flags),
         ],
         capture_output=True,
         text=True,
@@ -171,15 +178,15 @@ def _run(output, *flags):
     )
 
 
-def test_a_run_of_populations_goes_on_and_mixes_with_nothing(tmp_path):
+def test_a_run_of_populations_equals_a_plain_one_and_goes_on(tmp_path):
     together, alone = tmp_path / "together", tmp_path / "alone"
     flags = ("--vectorize=trials", "--budget_by=steps")
     done = _run(together, *flags, "--num_workers=1")
     assert done.returncode == 0, done.stderr
-    assert "start  nadamw on digits (3 trials together)" in done.stdout
-    assert "3/3  nadamw on digits" in done.stdout
+    assert "start  nadamw on digits (2 trials together)" in done.stdout
+    assert "2/2  nadamw on digits" in done.stdout
     assert _run(alone, "--budget_by=steps").returncode == 0
-    folders = [f"nadamw/study_0/digits_jax/trial_{number}" for number in (1, 2, 3)]
+    folders = [f"nadamw/study_0/digits_jax/trial_{number}" for number in (1, 2)]
     for folder in folders:
         ours, theirs = (trial_logs.read_record(base / folder) for base in (together, alone))
         assert ours["status"] == theirs["status"]
@@ -187,17 +194,25 @@ def test_a_run_of_populations_goes_on_and_mixes_with_nothing(tmp_path):
         _check_same_curves(_curves(together / folder), _curves(alone / folder), rtol=1e-5)
     # What is not finished runs again, and only that.
     kept = (together / folders[0] / "trial.json").read_bytes()
-    for folder in folders[1:]:
-        (together / folder / "trial.json").unlink()
+    (together / folders[1] / "trial.json").unlink()
     again = _run(together, *flags)
-    assert "3 trials, of which 1 are finished already" in again.stdout
+    assert "2 trials, of which 1 are finished already" in again.stdout
     assert (together / folders[0] / "trial.json").read_bytes() == kept
-    assert (together / folders[2] / "interrupted_0" / "eval_measurements.csv").exists()
-    assert trial_logs.read_record(together / folders[2])["timing"] == "replayed"
-    # Neither a directory nor a leaderboard mixes measured and replayed times.
-    refused = _run(together, "--budget_by=steps")
-    assert "vectorize is 'trials' there and 'none' here" in refused.stderr
-    settings = json.loads((alone / "experiment.json").read_text())
-    del settings["settings"]["vectorize"]  # as written before there was the setting
-    (alone / "experiment.json").write_text(json.dumps(settings))
-    assert "3 trials, of which 3 are finished already" in _run(alone, "--budget_by=steps").stdout
+    assert (together / folders[1] / "interrupted_0" / "eval_measurements.csv").exists()
+    record = trial_logs.read_record(together / folders[1])
+    assert (record["timing"], record["population"]["members"]) == ("replayed", 1)
+
+
+def test_a_directory_mixes_no_measured_and_replayed_times(tmp_path):
+    settings = Settings("lite", "lite", tuning.Ruleset("external", 3, 5, 1.0))
+    replayed = dataclasses.replace(settings, vectorize="trials")
+    with Directory(tmp_path, settings):
+        pass
+    with pytest.raises(ValueError, match="vectorize is 'none' there and 'trials' here"):
+        Directory(tmp_path, replayed)
+    file = tmp_path / "experiment.json"
+    content = json.loads(file.read_text())
+    del content["settings"]["vectorize"]  # as written before there was the setting
+    file.write_text(json.dumps(content))
+    with Directory(tmp_path, settings):
+        pass
