@@ -92,6 +92,7 @@ class PopulationStepper:
         constants = (population[0].traced, self._seeds[0])
         self._programs.warm_up(population[0].state, constants, self._rows[0])
         jax.block_until_ready(self.member(population, 0))
+        jax.block_until_ready(self.member(self.prepare_for_eval(population, 0), 0))
         if self.layout.chunk_size > 1:
             jax.block_until_ready(self.select(population, range(self.layout.num_members)))
         else:
