@@ -35,6 +35,7 @@ from algoperf_lite import (
     population_stepping,
     stepping,
     submission,
+    trial_jobs,
     tuning,
 )
 from algoperf_lite.output_directory import Settings
@@ -107,7 +108,7 @@ def _timed(
         cache.folder().mkdir(parents=True)
         (cache.folder() / "data").symlink_to(data)  # data are kept, only programs are not
         began = time.monotonic()
-        ended = list(experiment.run_trials(moved, slots, SILENCE_SECONDS, vectorize=vectorize))
+        ended = list(trial_jobs.run(moved, slots, SILENCE_SECONDS, vectorize=vectorize))
         wall = time.monotonic() - began
     del os.environ["XDG_CACHE_HOME"]
     if users is not None:

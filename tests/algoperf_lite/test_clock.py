@@ -77,3 +77,24 @@ def test_switch_waits_for_pending_work_before_it_reads_the_clock():
 def test_a_gap_between_accounts_and_wall_is_noticed():
     assert not adds_up({"update_params": 10.0, "wall": 12.0}, 12.0)
     assert adds_up({"update_params": 10.0, "wall": 10.05}, 10.05)
+
+
+def test_a_ledger_goes_on_from_another_and_getting_there_is_free():
+    clock = FakeClock()
+    first = Ledger(clock, account="update_params")
+    clock.reading += 7.0
+    earlier = first.close()
+    clock.reading += 1000.0  # nobody ran
+    second = Ledger(clock)
+    for account in ("init", "compile", "log"):
+        second.switch(account)
+        clock.reading += 2.0
+    second.go_on_from(earlier)
+    assert second.submission_seconds() == pytest.approx(7.0)
+    second.switch("fitness")
+    clock.reading += 1.0
+    closed = second.close()
+    assert second.submission_seconds() == pytest.approx(8.0)
+    assert closed["checkpoint"] == pytest.approx(6.0)
+    assert closed["wall"] == pytest.approx(14.0)
+    assert adds_up(closed, 14.0)

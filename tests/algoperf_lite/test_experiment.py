@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from algoperf_lite import executors, experiment, trial_logs, tuning
+from algoperf_lite import executors, experiment, trial_jobs, trial_logs, tuning
 from algoperf_lite.hardware import Calibration
 from algoperf_lite.output_directory import Directory, Settings
 from algoperf_lite.trial_spec import Entry
@@ -207,9 +207,9 @@ def test_a_ledger_that_disagrees_with_the_parents_clock_makes_a_trial_invalid(tm
     )
     ledger = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
     result = {"status": "reached", "ledger": ledger}
-    honest = experiment._settle(spec, executors.Outcome(dict(result), wall=5.01))
+    honest = trial_jobs.settle(spec, executors.Outcome(dict(result), wall=5.01))
     assert honest["status"] == "reached"
-    caught = experiment._settle(spec, executors.Outcome(dict(result), wall=9.0))
+    caught = trial_jobs.settle(spec, executors.Outcome(dict(result), wall=9.0))
     assert caught["status"] == "invalid"
     assert json.loads((Path(tmp_path) / "trial.json").read_text())["status"] == "invalid"
 
@@ -225,7 +225,7 @@ def test_trials_of_one_name_are_told_apart(tmp_path):
     first = _planned(tmp_path, Entry("nowhere.py"))[0]
     trials = [first, dataclasses.replace(first, directory=str(tmp_path / "elsewhere"))]
     told = []
-    ended = experiment.run_trials(
+    ended = trial_jobs.run(
         trials, executors.slots(1, None), 60.0, lambda trial, event: told.append(trial.directory)
     )
     assert {trial.directory for trial, _ in ended} == {trial.directory for trial in trials}

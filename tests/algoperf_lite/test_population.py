@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algoperf_lite import population
+from algoperf_lite import population, population_rules
 from algoperf_lite.population import Generation
 from algoperf_lite.population_rules import (
     EXPLOITS,
@@ -337,3 +337,30 @@ def test_spaces_that_cannot_evolve_are_refused(space, message):
         check_space(space, "mine", shaping=("batch_size", "width"))
     assert "\n" not in str(error.value)
     check_space(SPACE, "mine", shaping=("batch_size",))
+
+
+def test_feasible_points_of_a_dimension_get_one_type():
+    space = {"a": {"feasible_points": [0, 0.5]}, "b": {"feasible_points": [1, 2]}, **SPACE}
+    found = population_rules.uniform(space)
+    assert [type(value) for value in found["a"]["feasible_points"]] == [float, float]
+    assert {**space, "a": found["a"]} == found
+
+
+def test_the_leader_goes_on_from_the_best_that_is_left():
+    points = ({"x": 1.0},) * 4
+
+    def leader(fitness, parents):
+        return population.leader(Generation(1, 10, fitness, parents, points))
+
+    assert leader((None,) * 4, (0, 1, 2, 3)) == 0  # nobody was measured
+    assert leader((0.3, 0.2, None, 0.4), (0, 1, 1, 3)) == 1
+    assert leader((0.3, 0.2, None, 0.4), (1, 1, 1, 1)) == 1
+    # The best was itself replaced, as a t-test may decide; a copy of it is left, or not.
+    assert leader((0.3, 0.2, None, 0.4), (0, 0, 1, 3)) == 2
+    assert leader((0.3, 0.2, None, 0.4), (0, 0, 0, 3)) == 0
+
+
+def test_the_ready_interval_is_a_part_of_the_step_hint_unless_it_is_given():
+    assert PopulationRules(4).for_horizon(100).ready_interval == 5
+    assert PopulationRules(4).for_horizon(7).ready_interval == 1
+    assert PopulationRules(4, 30).for_horizon(100) == PopulationRules(4, 30)

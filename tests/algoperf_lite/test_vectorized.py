@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from algoperf_lite import experiment, replay, trial, trial_logs, tuning, vectorized
+from algoperf_lite import replay, trial, trial_jobs, trial_logs, tuning, vectorized
 from algoperf_lite.clock import adds_up
 from algoperf_lite.output_directory import Directory, Settings
 from algoperf_lite.trial_spec import TrialSpec
@@ -153,7 +153,7 @@ def test_groups_are_split_only_to_keep_all_workers_busy(tmp_path):
     ]
 
     def sizes(trials, num_slots):
-        groups = experiment.populations(trials, num_slots)
+        groups = trial_jobs.populations(trials, num_slots)
         assert sorted(t.directory for g in groups for t in g) == sorted(t.directory for t in trials)
         assert all(len({trial.submission for trial in group}) == 1 for group in groups)
         return [len(group) for group in groups]

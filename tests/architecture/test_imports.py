@@ -50,9 +50,10 @@ LEVELS = {
     "vectorized": 8,
     "testing": 7,
     "catalog": 6,
-    "experiment": 6,
+    "trial_jobs": 6,
+    "experiment": 7,
     "progress": 5,
-    "cli": 7,
+    "cli": 8,
 }
 
 

@@ -1,0 +1,115 @@
+"""Trials as jobs of `executors`: what each process is given, and what is made of its end."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite import cache, checkpoints, clock, executors, trial_logs
+from algoperf_lite.trial_spec import TrialSpec, blank_record
+
+_PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
+_SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
+
+
+def run(
+    trials: list[TrialSpec],
+    worker_slots: list[tuple[int, ...]],
+    silence_limit: float,
+    on_event: Callable[[TrialSpec, executors.Event], None] = lambda trial, event: None,
+    vectorize: bool = False,
+) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
+    """Runs each trial in a process of its own, or `populations` of them in one process each, and
+    yields every trial's record, which is then on disk.
+
+    An event of a population is told of its first trial, with the number of its "members". What an
+    interrupted attempt left in a trial's directory is set aside first, unless it left checkpoints:
+    whether they can be used the trial itself finds out.
+    """
+    num_slots = len(worker_slots)
+    groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
+    # A name is for people, and several trials may share one; a directory is one trial's alone.
+    by_log = {_log(group): group for group in groups}
+    jobs = (_job(group, silence_limit, num_slots, vectorize) for group in groups)
+
+    def tell(job: executors.Job, event: executors.Event) -> None:
+        group = by_log[job.log]
+        on_event(group[0], {"members": len(group), **event})
+
+    for job, outcome in executors.run_local(jobs, worker_slots, tell):
+        group = by_log[job.log]
+        for i, trial in enumerate(group):
+            result = outcome.result
+            if result is not None and vectorize:
+                result = result["records"][i]
+            yield trial, settle(trial, dataclasses.replace(outcome, result=result))
+
+
+def populations(trials: list[TrialSpec], num_slots: int) -> list[list[TrialSpec]]:
+    """The trials in groups that one process can train together: of one entry on one workload.
+
+    Groups are split only where there would otherwise be fewer than workers to run them.
+    """
+    cells: dict[TrialSpec, list[TrialSpec]] = {}
+    for trial in trials:
+        cell = dataclasses.replace(trial, study=0, trial=0, directory="", hyperparameters=None)
+        cells.setdefault(cell, []).append(trial)
+    groups = list(cells.values())
+    last = len(groups) % num_slots  # these would leave workers idle
+    found = groups[: len(groups) - last]
+    for group in groups[len(groups) - last :]:
+        size = -(-len(group) // -(-num_slots // last))
+        found += [group[start : start + size] for start in range(0, len(group), size)]
+    return found
+
+
+def _log(group: list[TrialSpec]) -> Path:
+    return Path(group[0].directory) / "output.txt"
+
+
+def _job(
+    group: list[TrialSpec], silence_limit: float, num_slots: int, vectorize: bool
+) -> executors.Job:
+    first, limit = group[0], None
+    for trial in group:
+        directory = Path(trial.directory)
+        if trial.population is None or not any(checkpoints.found(directory)):
+            trial_logs.set_aside(directory)
+    if first.max_seconds is not None:
+        limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
+    module, payload = "algoperf_lite.trial", {"spec": dataclasses.asdict(first)}
+    if first.population is not None:
+        module, payload = "algoperf_lite.population_trial", {**payload, "num_processes": num_slots}
+    elif vectorize:
+        specs = [dataclasses.asdict(trial) for trial in group]
+        module, payload = "algoperf_lite.vectorized", {"specs": specs, "num_processes": num_slots}
+    return executors.Job(
+        name=first.name,
+        module=module,
+        payload=payload,
+        log=_log(group),
+        silence_limit=silence_limit,
+        time_limit=limit,
+        # Where compilation counts, a program kept from an earlier trial would be a gift.
+        cache=None if first.count_compile else cache.folder() / "compiled",
+    )
+
+
+def settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
+    """The trial's final record; written here where the trial's process could not, or where its
+    ledger and this process's clock disagree."""
+    record = outcome.result
+    if record is None:
+        record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
+        record["ledger"] = {"wall": outcome.wall}
+    else:
+        # A trial of a population has a share of its process's ledger, which is beside it.
+        ledger = record.get("population", record)["ledger"]
+        if clock.adds_up(ledger, record.get("earlier_wall", 0.0) + outcome.wall):
+            return record
+        record["status"] = "invalid"
+        record["error"] = (
+            f"the ledger accounts for {ledger['wall']:.2f} s, but {outcome.wall:.2f} s went by"
+        )
+    trial_logs.write_json(Path(trial.directory) / "trial.json", record)
+    return record
