@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from algoperf_lite import executors, experiment, lineage, population, trial_logs, tuning
+from algoperf_lite import cli, executors, experiment, lineage, population, trial_logs, tuning
 from algoperf_lite.hardware import Calibration
 from algoperf_lite.output_directory import Settings
 from algoperf_lite.population_rules import PopulationRules
@@ -79,17 +79,19 @@ def files(tmp_path_factory):
         ("nadamw --replay={}/lineage.jsonl", "but the lineage to replay has learning_rate; give"),
     ],
 )
-def test_bad_input_is_one_sentence_before_anything_is_compiled(files, tmp_path, flags, sentence):
+def test_bad_input_is_one_sentence_before_anything_is_compiled(
+    files, tmp_path, capsys, flags, sentence
+):
     arguments = f"--submissions={flags.format(files)} --workloads=digits".split()
-    answer = subprocess.run(
-        [*CLI, "run", *arguments, f"--output_dir={tmp_path / 'out'}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert answer.returncode == 2, answer.stderr
-    assert sentence in answer.stderr
-    assert answer.stderr.count("\n") == 1
+    line = ["algoperf-lite", "run", *arguments, f"--output_dir={tmp_path / 'out'}"]
+    try:
+        code = cli._dispatch(cli._parse(line))
+    except SystemExit as refused:
+        code = refused.code
+    said = capsys.readouterr().err
+    assert code == 2, said
+    assert sentence in said
+    assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
