@@ -200,10 +200,10 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
                 raise RuntimeError(f"{job.name} failed: {outcome.error}; see {job.log}")
             trial_logs.write_json(Path(job.name), {**job.payload, **outcome.result})
             progress.advance(task)
-    return [_recalled(path, payload) for path, payload in payloads.items()]
+    return [recalled(path, payload) for path, payload in payloads.items()]
 
 
-def _recalled(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
+def recalled(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
     content = json.loads(path.read_text())
     wanted = json.loads(json.dumps(dict(payload)))
     for name in wanted:
