@@ -29,6 +29,7 @@ _SETTINGS = (  # flags of `run` that are fields of `output_directory.Settings`
     "count_compile",
     "num_evals",
     "cores_per_trial",
+    "vectorize",
 )
 
 
@@ -197,6 +198,12 @@ def _add_run(commands: Any) -> None:
         help="default: yes, but not with --budgets, where the end of a run is what is compared",
     )
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
+    add(
+        "--vectorize",
+        type=_one_of("way to vectorize", "none", "trials"),
+        default="none",
+        help="'trials': those of an entry on a workload train together, their times are replayed",
+    )
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
     add("--no_cache", action="store_true", help="generate data afresh, and keep none")
@@ -315,7 +322,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs what is not finished of an experiment."""
     from rich.console import Console
 
-    from algoperf_lite import executors, experiment, tuning
+    from algoperf_lite import executors, experiment, submission, tuning
     from algoperf_lite.progress import ExperimentProgress
     from scoring import benchmark
 
@@ -323,6 +330,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.no_cache:
         os.environ[cache.NO_CACHE] = "1"  # trials inherit it
     entries = _entries(arguments.submissions, arguments.schedules, arguments.budgets)
+    if arguments.vectorize == "trials":
+        for entry in entries:
+            submission.check_can_be_vectorized(Path(entry.submission))
     if arguments.stop_at_target is None:
         arguments.stop_at_target = arguments.budgets == [None]
     goal = benchmark.load(arguments.benchmark)

@@ -125,7 +125,13 @@ def conduct(
         trials = plan(directory.calibrations())
         left = unfinished(trials)
         reporter.on_plan(trials, left)
-        for trial, record in run_trials(left, worker_slots, silence_limit, reporter.on_event):
+        for trial, record in run_trials(
+            left,
+            worker_slots,
+            silence_limit,
+            reporter.on_event,
+            vectorize=settings.vectorize == "trials",
+        ):
             reporter.on_end(trial, record)
     return trials
 
@@ -183,38 +189,76 @@ def run_trials(
     worker_slots: list[tuple[int, ...]],
     silence_limit: float,
     on_event: Callable[[TrialSpec, executors.Event], None] = lambda trial, event: None,
+    vectorize: bool = False,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
-    """Runs each trial in a process of its own and yields its record, which is then on disk.
+    """Runs each trial in a process of its own, or `populations` of them in one process each, and
+    yields every trial's record, which is then on disk.
 
-    What an interrupted attempt left in a trial's directory is set aside first.
+    An event of a population is told of its first trial, with the number of its "members". What an
+    interrupted attempt left in a trial's directory is set aside first.
     """
+    num_slots = len(worker_slots)
+    groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # A name is for people, and several trials may share one; a directory is one trial's alone.
-    by_directory = {trial.directory: trial for trial in trials}
-    jobs = (_job(trial, silence_limit) for trial in trials)
+    by_log = {_log(group): group for group in groups}
+    jobs = (_job(group, silence_limit, num_slots, vectorize) for group in groups)
 
     def tell(job: executors.Job, event: executors.Event) -> None:
-        on_event(by_directory[job.payload["spec"]["directory"]], event)
+        group = by_log[job.log]
+        on_event(group[0], {"members": len(group), **event})
 
     for job, outcome in executors.run_local(jobs, worker_slots, tell):
-        trial = by_directory[job.payload["spec"]["directory"]]
-        yield trial, _settle(trial, outcome)
+        group = by_log[job.log]
+        for i, trial in enumerate(group):
+            result = outcome.result
+            if result is not None and vectorize:
+                result = result["records"][i]
+            yield trial, _settle(trial, dataclasses.replace(outcome, result=result))
 
 
-def _job(trial: TrialSpec, silence_limit: float) -> executors.Job:
-    directory = Path(trial.directory)
-    trial_logs.set_aside(directory)
-    limit = None
-    if trial.max_seconds is not None:
-        limit = _PARTS_OF_SECONDS * trial.max_seconds + _SPARE_SECONDS
+def populations(trials: list[TrialSpec], num_slots: int) -> list[list[TrialSpec]]:
+    """The trials in groups that one process can train together: of one entry on one workload.
+
+    Groups are split only where there would otherwise be fewer than workers to run them.
+    """
+    cells: dict[TrialSpec, list[TrialSpec]] = {}
+    for trial in trials:
+        cell = dataclasses.replace(trial, study=0, trial=0, directory="", hyperparameters=None)
+        cells.setdefault(cell, []).append(trial)
+    groups = list(cells.values())
+    last = len(groups) % num_slots  # these would leave workers idle
+    found = groups[: len(groups) - last]
+    for group in groups[len(groups) - last :]:
+        size = -(-len(group) // -(-num_slots // last))
+        found += [group[start : start + size] for start in range(0, len(group), size)]
+    return found
+
+
+def _log(group: list[TrialSpec]) -> Path:
+    return Path(group[0].directory) / "output.txt"
+
+
+def _job(
+    group: list[TrialSpec], silence_limit: float, num_slots: int, vectorize: bool
+) -> executors.Job:
+    first, limit = group[0], None
+    for trial in group:
+        trial_logs.set_aside(Path(trial.directory))
+    if first.max_seconds is not None:
+        limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
+    payload = {"spec": dataclasses.asdict(first)}
+    if vectorize:
+        specs = [dataclasses.asdict(trial) for trial in group]
+        payload = {"specs": specs, "num_processes": num_slots}
     return executors.Job(
-        name=trial.name,
-        module="algoperf_lite.trial",
-        payload={"spec": dataclasses.asdict(trial)},
-        log=directory / "output.txt",
+        name=first.name,
+        module="algoperf_lite.vectorized" if vectorize else "algoperf_lite.trial",
+        payload=payload,
+        log=_log(group),
         silence_limit=silence_limit,
         time_limit=limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
-        cache=None if trial.count_compile else cache.folder() / "compiled",
+        cache=None if first.count_compile else cache.folder() / "compiled",
     )
 
 
@@ -225,13 +269,14 @@ def _settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
     if record is None:
         record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
         record["ledger"] = {"wall": outcome.wall}
-    elif not clock.adds_up(record["ledger"], outcome.wall):
+    else:
+        # A trial of a population has a share of its process's ledger, which is beside it.
+        ledger = record.get("population", record)["ledger"]
+        if clock.adds_up(ledger, outcome.wall):
+            return record
         record["status"] = "invalid"
         record["error"] = (
-            f"the ledger accounts for {record['ledger']['wall']:.2f} s, "
-            f"but {outcome.wall:.2f} s went by"
+            f"the ledger accounts for {ledger['wall']:.2f} s, but {outcome.wall:.2f} s went by"
         )
-    else:
-        return record
     trial_logs.write_json(Path(trial.directory) / "trial.json", record)
     return record

@@ -23,6 +23,8 @@ class Settings:
       max_global_steps: a further limit in steps; None for none.
       stop_at_target, count_compile, num_evals: see `trial_spec.TrialSpec`.
       cores_per_trial: cores each trial is pinned to on a machine without accelerator.
+      vectorize: "trials" if trials of one entry and workload train together and their times are
+        replayed, see `vectorized`; "none" if each is a process and its times are measured.
     """
 
     benchmark: str
@@ -35,6 +37,7 @@ class Settings:
     count_compile: bool = False
     num_evals: int = 40
     cores_per_trial: int = 1
+    vectorize: str = "none"
 
 
 class Directory:
@@ -118,6 +121,11 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if k != "ruleset"} | ruleset
 
 
+def _defaults() -> dict[str, Any]:
+    fields = dataclasses.fields(Settings)
+    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     """Content of a JSON file; None where there is none.
 
@@ -126,6 +134,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
         content["settings"]["ruleset"], content["calibration"]  # KeyError if it is no such file
+        # A file from before a setting was added is of an experiment on its default.
+        content["settings"] = {**_defaults(), **content["settings"]}
         return content
     except FileNotFoundError:
         return None

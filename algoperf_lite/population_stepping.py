@@ -67,8 +67,29 @@ class PopulationStepper:
 
         Raises ValueError, one sentence, where a step would change the state's structure or types.
         """
+        self.compile_for(self.member(population, 0))
+        self.warm_up(population)
+
+    def compile_for(self, member: Chunk) -> int:
+        """Compiles for a population of such members, of which only shapes and types are looked at.
+
+        Returns the bytes that a device needs while it advances them all, data included.
+        """
+        size = self.layout.chunk_size
+        lead = (size,) if size > 1 else ()
+        sharding = self._seeds[0].sharding
+        state, traced = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((*lead, *leaf.shape), leaf.dtype, sharding=sharding),
+            member,
+        )
+        self._programs.compile(state, (traced, self._seeds[0]), self._rows[0])
+        held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((state, traced)))
+        waiting = (len(self.layout.chunks) - 1) * held // self.layout.num_devices
+        return self._programs.needed_bytes() + waiting
+
+    def warm_up(self, population: Population) -> None:
+        """Executes everything once on copies; see `programs.Programs.warm_up`."""
         constants = (population[0].traced, self._seeds[0])
-        self._programs.compile(population[0].state, constants, self._rows[0])
         self._programs.warm_up(population[0].state, constants, self._rows[0])
         jax.block_until_ready(self.member(population, 0))
         if self.layout.chunk_size > 1:

@@ -50,14 +50,17 @@ class ExperimentProgress:
     def on_event(self, trial: TrialSpec, event: Mapping[str, Any]) -> None:
         """Takes in one event of a running trial."""
         if event["event"] == "start":
+            name = _name(trial, event.get("members", 1))
             self._bars[trial.directory] = self._progress.add_task(
-                escape(trial.name), total=None, note="starting"
+                escape(name), total=None, note="starting"
             )
             if not self._console.is_terminal:
-                self._print(f"start  {trial.name}")
+                self._print(f"start  {name}")
         elif event["event"] == "progress":
             target = "" if trial.target is None else f" (target {trial.target:.4g})"
             note = f"step {event['step']}, {event['metric']} {event['value']:.4g}"
+            if "ended" in event:
+                note += f" at best, {event['ended']}/{event['members']} ended"
             self._progress.update(
                 self._bars[trial.directory],
                 completed=event["step"],
@@ -68,7 +71,9 @@ class ExperimentProgress:
     def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None:
         """Prints how a trial ended and moves the experiment's bar."""
         self._done += 1
-        self._progress.remove_task(self._bars.pop(trial.directory))
+        bar = self._bars.pop(trial.directory, None)  # trials that train together have one bar
+        if bar is not None:
+            self._progress.remove_task(bar)
         self._move_experiment()
         self._print(f"{self._done:>3}/{self._total}  {trial.name}: {summary(record)}")
 
@@ -81,6 +86,12 @@ class ExperimentProgress:
         self._progress.console.print(
             f"[dim]{stamp}[/dim] {escape(line)}", highlight=False, soft_wrap=True
         )
+
+
+def _name(trial: TrialSpec, num_members: int) -> str:
+    if num_members == 1:
+        return trial.name
+    return f"{trial.submission_name} on {trial.workload} ({num_members} trials together)"
 
 
 def summary(record: Mapping[str, Any]) -> str:

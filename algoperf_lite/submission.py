@@ -136,6 +136,19 @@ def check_schedule_can_be_replaced(path: Path) -> None:
         )
 
 
+def check_can_be_vectorized(path: Path) -> None:
+    """Raises ValueError for a file that steps in Python; reads it and does not run it."""
+    defined = {
+        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+    }
+    if "update_params" in defined and "optimizer" not in defined:
+        raise ValueError(
+            f"submission {path.stem!r} is in AlgoPerf's form (update_params), which is called step "
+            "by step from Python, so its trials cannot share a program; leave it out or leave "
+            "--vectorize=trials out"
+        )
+
+
 def source_sha256(path: Path) -> str:
     """Hash of a submission's file, by which a changed one is told from the one that was run."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -22,7 +22,7 @@ from algoperf_lite.spec import (
     num_examples,
 )
 from algoperf_lite.submission import Submission
-from algoperf_lite.trial import data_sha256
+from algoperf_lite.trial_stage import data_sha256
 
 _BATCH = 8
 

@@ -1,26 +1,26 @@
 """One trial, start to finish: one submission, workload, hyperparameter point and seed."""
 
 import dataclasses
-import hashlib
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-import workloads
-from algoperf_lite import hardware, schedule_names, spec, stepping, submission, trial_logs
+from algoperf_lite import hardware, stepping, trial_logs, trial_stage
 from algoperf_lite.clock import Ledger
-from algoperf_lite.evaluation import Evaluator
-from algoperf_lite.spec import PyTree, Workload
+from algoperf_lite.spec import PyTree
+from algoperf_lite.trial_books import (
+    Books,
+    Report,
+    evaluation_steps,
+    failure,
+    off_clock,
+    throttled,
+)
 from algoperf_lite.trial_spec import TrialSpec, blank_record
-
-Report = Callable[..., None]
-_BEAT_SECONDS = 1.0
+from algoperf_lite.trial_stage import Stage
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -48,39 +48,12 @@ def run(
     ledger = Ledger(now, started)
     record = blank_record(trial_spec)
     try:
-        record["status"] = _train(trial_spec, ledger, record, report)
+        _train(trial_spec, ledger, record, report)
     except Exception as error:  # the trial ends with a status; the experiment goes on
-        is_memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-        record["status"] = "out_of_memory" if is_memory else "crashed"
-        record["error"] = f"{type(error).__name__}: {error}"
-        record["traceback"] = traceback.format_exc()
+        record |= failure(error)
     record["peak_memory_bytes"] = hardware.peak_memory()
     record["ledger"] = ledger.close()  # checked by `experiment`, against a clock of its own
     return record
-
-
-def evaluation_steps(horizon: int, num_evals: int) -> Iterator[int]:
-    """1, then every `horizon / num_evals` steps, past the horizon too; strictly increasing."""
-    yield 1
-    last, index = 1, 0
-    while True:
-        index += 1
-        step = round(index * horizon / num_evals)
-        if step > last:
-            last = step
-            yield step
-
-
-@dataclasses.dataclass(frozen=True)
-class _Stage:
-    """What a trial needs before any submission comes into play."""
-
-    workload: Workload
-    data: dict[str, jax.Array]
-    params: PyTree
-    model_state: PyTree
-    evaluate: Evaluator
-    logs: trial_logs.TrialLogs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,77 +63,38 @@ class _Actor:
     state: stepping.TrainState
     stepper: stepping.NativeStepper
     learning_rate: Callable[[int], float] | None  # of a step counted from 0
-    is_finite: Callable[[PyTree], jax.Array]
+    is_finite: Callable[[PyTree], bool]
 
 
-def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> str:
-    """The whole trial under the ledger's accounts; fills `record` and returns the status."""
-    stage = _set_up(trial_spec, record)
+def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
+    """The whole trial under the ledger's accounts; fills `record`."""
+    stage = trial_stage.set_up(trial_spec)
+    books = Books(trial_spec, stage, record)
     report(event="beat")
-    actor = _start(trial_spec, stage, ledger, record, report)
-    return _loop(trial_spec, stage, actor, ledger, record, report)
+    actor = _start(books, stage, ledger, report)
+    _loop(books, stage, actor, ledger, report)
+    books.close()
 
 
-def _set_up(trial_spec: TrialSpec, record: dict[str, Any]) -> _Stage:
-    workload = workloads.load(trial_spec.workload, trial_spec.scale)
-    workload = dataclasses.replace(
-        workload,
-        validation_target_value=trial_spec.target,
-        step_hint=max(1, round(trial_spec.budget * workload.step_hint)),
-    )
-    data = jax.device_put(workload.dataset("train"))
-    params, model_state = stepping.init_model(workload, trial_spec.seed)
-    evaluate = Evaluator(workload)
-    evaluate.compile(params, model_state)
-    metrics = evaluate(params, model_state, "validation")
-    names = [name.removeprefix("validation/") for name in metrics if "num_examples" not in name]
-    logs = trial_logs.TrialLogs(Path(trial_spec.directory), names)
-    record |= {
-        "metric": workload.target_metric_name,
-        "step_hint": workload.step_hint,
-        "num_params": workload.num_params,
-        "data_sha256": data_sha256(workload),
-        "fingerprint": hardware.fingerprint(),
-        "versions": hardware.versions(),
-    }
-    trial_logs.write_json(logs.directory / "meta_data_0.json", _meta_data(workload, record))
-    trial_logs.write_json(logs.directory / "flags_0.json", dataclasses.asdict(trial_spec))
-    return _Stage(workload, data, params, model_state, evaluate, logs)
-
-
-def _start(
-    trial_spec: TrialSpec, stage: _Stage, ledger: Ledger, record: dict[str, Any], report: Report
-) -> _Actor:
+def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor:
     """Imports the submission and makes its first state on its clock, and compiles off it."""
-    workload = stage.workload
-    ledger.switch("init", stage.params, stage.model_state, stage.data)
-    entry = submission.load(trial_spec.submission)
-    point = trial_spec.hyperparameters
-    if point is None:
-        position = (trial_spec.experiment_seed, trial_spec.study, trial_spec.trial)
-        point = entry.point(trial_spec.ruleset, *position)
-    if trial_spec.schedule is not None:
-        entry = entry.on_schedule(schedule_names.parse(trial_spec.schedule))
-    if trial_spec.whole_horizon and "horizon" in (point or {}):
-        point = {**point, "horizon": 1.0}
+    trial_spec, workload = books.spec, stage.workload
+    params, model_state = stage.initial(trial_spec.seed)
+    ledger.switch("init", params, model_state, stage.data)
+    entry = trial_stage.load_submission(trial_spec)
+    point = trial_stage.point(trial_spec, entry)
     traced, static = stepping.split_point(point)
     training = stepping.Training(workload, entry, static)
     batches = stepping.Batches(
         workload.num_train_examples, entry.batch_size(workload), trial_spec.seed
     )
     ledger.switch("log")
-    trial_logs.write_json(stage.logs.directory / "hparams.json", point)
-    record |= {
-        "submission_sha256": entry.sha256,
-        "submission_source": entry.source,
-        "hyperparameters": point,
-        "batch_size": batches.batch_size,
-    }
+    books.write_submission(entry, point, batches.batch_size)
     ledger.switch("compile")
-    init = jax.jit(training.init).lower(traced, stage.params, stage.model_state).compile()
+    init = jax.jit(training.init).lower(traced, params, model_state).compile()
     report(event="beat")
     ledger.switch("init")
-    state = init(traced, stage.params, stage.model_state)
+    state = init(traced, params, model_state)
     ledger.switch("compile", state)
     stepper = stepping.NativeStepper(
         training,
@@ -168,39 +102,21 @@ def _start(
         stage.data,
         batches,
         trial_spec.stepping_mode,
-        # No dispatch reaches beyond an evaluation, so more rows would only be padding.
-        min(trial_spec.steps_per_dispatch, -(-workload.step_hint // trial_spec.num_evals)),
+        trial_stage.steps_per_dispatch(trial_spec, workload),
     )
     stepper.compile(state)
     report(event="beat")
-    learning_rate = _learning_rate(training, traced)
-    is_finite = jax.jit(_all_finite).lower(stage.params).compile()
-    ledger.switch("log", is_finite(stage.params))
-    record["compile_seconds"] = ledger.seconds("compile")
-    return _Actor(state, stepper, learning_rate, is_finite)
+    rate = trial_stage.learning_rate(training, traced)
+    is_finite = trial_stage.finiteness(params)
+    ledger.switch("log")
+    books.record["compile_seconds"] = ledger.seconds("compile")
+    return _Actor(state, stepper, rate and (lambda step: rate(traced, step)), is_finite)
 
 
-def _learning_rate(
-    training: stepping.Training, traced: Mapping[str, Any]
-) -> Callable[[int], float] | None:
-    """The submission's schedule as a compiled function of the step; None if it has none."""
-    if training.submission.schedule is None:
-        return None
-    compiled = jax.jit(training.learning_rate).lower(traced, np.int32(0)).compile()
-    return lambda step: float(compiled(traced, np.int32(step)))
-
-
-def _loop(
-    trial_spec: TrialSpec,
-    stage: _Stage,
-    actor: _Actor,
-    ledger: Ledger,
-    record: dict[str, Any],
-    report: Report,
-) -> str:
+def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Report) -> None:
     """Trains from evaluation to evaluation until target, budget or divergence."""
-    workload, state, beat = stage.workload, actor.state, _throttled(report)
-    step = 0
+    trial_spec, workload, state = books.spec, stage.workload, actor.state
+    beat, step = throttled(report), 0
     for next_step in evaluation_steps(workload.step_hint, trial_spec.num_evals):
         next_step = min(next_step, trial_spec.max_global_steps or next_step)
         ledger.switch("update_params")
@@ -210,109 +126,20 @@ def _loop(
         ledger.switch("eval", params, model_state)
         seconds = ledger.submission_seconds(trial_spec.count_compile)
         training_loss = float(state.loss_sum) / (next_step - step)
-        step = record["steps"] = next_step
-        if trial_spec.max_seconds is not None and seconds > trial_spec.max_seconds:
-            break  # no evaluation beyond the budget, as in AlgoPerf v0.6
-
-        row = stage.evaluate(params, model_state, "validation")
-        is_healthy = bool(actor.is_finite(state.params))
-        reached = workload.has_reached_validation_target(row)
-        is_last = not is_healthy or step == trial_spec.max_global_steps
-        is_last |= reached and trial_spec.stop_at_target
-        if is_last or _is_quarter(step, workload.step_hint):
-            row |= stage.evaluate(params, model_state, "train")
-            row |= stage.evaluate(params, model_state, "test")
+        step = next_step
+        if books.is_over_budget(seconds, step):
+            break
+        row = books.evaluate(params, model_state, actor.is_finite(state.params))
         ledger.switch("log")
         if actor.learning_rate is not None:
             row["learning_rate"] = actor.learning_rate(step - 1)
-        stage.logs.write_eval({**row, **_times(ledger, seconds, step)}, training_loss)
-        metric = workload.target_metric_name
-        value = row[f"validation/{metric}"]
-        _note(record, workload, value, reached, seconds, step)
-        report(event="progress", step=step, horizon=workload.step_hint, metric=metric, value=value)
-        if not is_healthy:
-            record["error"] = f"parameters are not finite after step {step}"
-            return "diverged"
-        if is_last:
+        value = books.enter(row, training_loss, off_clock(ledger))
+        report(
+            event="progress",
+            step=step,
+            horizon=workload.step_hint,
+            metric=workload.target_metric_name,
+            value=value,
+        )
+        if books.is_over:
             break
-    stage.logs.write_score(seconds, step)
-    return "not_reached" if record["time_to_target"] is None else "reached"
-
-
-def data_sha256(workload: Workload) -> str:
-    """Hash of every byte of every split."""
-    digest = hashlib.sha256()
-    for split in spec.SPLITS:
-        for name, values in sorted(workload.dataset(split).items()):
-            digest.update(f"{split}/{name}/{values.dtype}/{values.shape}".encode())
-            digest.update(np.ascontiguousarray(values))
-    return digest.hexdigest()
-
-
-def _note(
-    record: dict[str, Any],
-    workload: Workload,
-    value: float,
-    reached: bool,
-    seconds: float,
-    step: int,
-) -> None:
-    """Books one evaluation into the record."""
-    record["final"] = value
-    best = record["best"]
-    is_better = best is None or (value < best if workload.lower_is_better else value > best)
-    if np.isfinite(value) and is_better:
-        record["best"] = value
-    if reached and record["time_to_target"] is None:
-        record |= {"time_to_target": seconds, "steps_to_target": step}
-
-
-def _times(ledger: Ledger, seconds: float, step: int) -> dict[str, float]:
-    return {
-        "accumulated_submission_time": seconds,
-        "accumulated_eval_time": ledger.seconds("eval"),
-        "accumulated_logging_time": ledger.seconds("log"),
-        "global_step": step,
-        "preemption_count": 0,
-        "score": seconds,
-        "total_duration": ledger.seconds(),
-    }
-
-
-def _is_quarter(step: int, horizon: int) -> bool:
-    """Whether `step` is the first or ends a quarter of the horizon: train and test are measured."""
-    return step == 1 or step == round(round(4 * step / horizon) * horizon / 4)
-
-
-def _meta_data(workload: Workload, record: Mapping[str, Any]) -> dict[str, Any]:
-    """AlgoPerf's flat `meta_data` keys."""
-    fields = (
-        "name",
-        "scale",
-        "batch_size",
-        "eval_batch_size",
-        "step_hint",
-        "num_train_examples",
-        "num_validation_examples",
-        "num_test_examples",
-        "target_metric_name",
-    )
-    facts = {f"workload.{field}": getattr(workload, field) for field in fields}
-    return {**facts, **record["fingerprint"], "rng_seed": record["seed"]}
-
-
-def _all_finite(params: PyTree) -> jax.Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
-
-
-def _throttled(report: Report) -> Callable[[], None]:
-    """A `beat` for the training loop that reports at most once a second."""
-    last = time.monotonic()
-
-    def beat() -> None:
-        nonlocal last
-        if time.monotonic() - last >= _BEAT_SECONDS:
-            last = time.monotonic()
-            report(event="beat")
-
-    return beat

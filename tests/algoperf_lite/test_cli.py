@@ -48,6 +48,10 @@ def _call(*arguments):
         (["run", "--submissions=nadamw", "--schedules=uba:phi=0"], "expected a number above 0"),
         (["run", "--submissions=nadamw", "--budgets=0.5,2"], "got '2'; expected parts of the step"),
         (["run", "--submissions=nadamw", "--numstudies=1"], "unrecognized arguments"),
+        (
+            ["run", "--submissions=nadamw", "--vectorize=trial"],
+            "unknown way to vectorize 'trial'; did you mean 'trials'?",
+        ),
         (["plot_schedules", "--schedules=cosine,uba:ph=2"], "parameter of uba 'ph'; did you mean"),
     ],
 )
@@ -74,6 +78,14 @@ def test_a_schedule_cannot_replace_what_a_file_does_not_define(tmp_path):
     answer = _call("run", f"--submissions={tmp_path}/x.py", "--schedules=cosine")
     assert answer.returncode == 2
     assert "'x' defines no schedule(workload, hyperparameters)" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_what_steps_in_python_cannot_be_vectorized(tmp_path):
+    (tmp_path / "x.py").write_text("def update_params(workload): pass\n")
+    answer = _call("run", f"--submissions={tmp_path}/x.py", "--vectorize=trials")
+    assert answer.returncode == 2
+    assert "'x' is in AlgoPerf's form (update_params)" in answer.stderr
     assert answer.stderr.count("\n") == 1
 
 

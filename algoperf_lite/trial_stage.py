@@ -1,0 +1,120 @@
+"""What trials need before they train: workload and data on the device, submission and point."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import workloads
+from algoperf_lite import hardware, schedule_names, spec, stepping, submission
+from algoperf_lite.evaluation import Evaluator
+from algoperf_lite.spec import Array, PyTree, Workload
+from algoperf_lite.submission import Submission
+from algoperf_lite.trial_spec import TrialSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What a trial needs before any submission comes into play.
+
+    Attributes:
+      data: the training split on the device.
+      initial: from a seed to (params, model_state).
+      evaluate: compiled.
+      metric_names: without the split in front.
+      facts: for the record of any trial on this stage.
+    """
+
+    workload: Workload
+    data: Mapping[str, Array]
+    initial: Callable[[int], tuple[PyTree, PyTree]]
+    evaluate: Evaluator
+    metric_names: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+
+def set_up(trial_spec: TrialSpec) -> Stage:
+    """The stage of a trial, and of all that differ from it in seed and hyperparameters."""
+    workload = workloads.load(trial_spec.workload, trial_spec.scale)
+    workload = dataclasses.replace(
+        workload,
+        validation_target_value=trial_spec.target,
+        step_hint=max(1, round(trial_spec.budget * workload.step_hint)),
+    )
+    data = jax.device_put(workload.dataset("train"))
+    initial = stepping.model_initializer(workload)
+    params, model_state = initial(trial_spec.seed)
+    evaluate = Evaluator(workload)
+    evaluate.compile(params, model_state)
+    metrics = evaluate(params, model_state, "validation")
+    names = [name.removeprefix("validation/") for name in metrics if "num_examples" not in name]
+    facts = {
+        "metric": workload.target_metric_name,
+        "step_hint": workload.step_hint,
+        "num_params": workload.num_params,
+        "data_sha256": data_sha256(workload),
+        "fingerprint": hardware.fingerprint(),
+        "versions": hardware.versions(),
+    }
+    return Stage(workload, data, initial, evaluate, tuple(names), facts)
+
+
+def load_submission(trial_spec: TrialSpec) -> Submission:
+    """The trial's submission, on its schedule."""
+    entry = submission.load(trial_spec.submission)
+    if trial_spec.schedule is not None:
+        entry = entry.on_schedule(schedule_names.parse(trial_spec.schedule))
+    return entry
+
+
+def point(trial_spec: TrialSpec, entry: Submission) -> Mapping[str, Any] | None:
+    """The trial's hyperparameters."""
+    found = trial_spec.hyperparameters
+    if found is None:
+        position = (trial_spec.experiment_seed, trial_spec.study, trial_spec.trial)
+        found = entry.point(trial_spec.ruleset, *position)
+    if trial_spec.whole_horizon and "horizon" in (found or {}):
+        found = {**found, "horizon": 1.0}
+    return found
+
+
+def steps_per_dispatch(trial_spec: TrialSpec, workload: Workload) -> int:
+    """No dispatch reaches beyond an evaluation, so more rows would only be padding."""
+    return min(trial_spec.steps_per_dispatch, -(-workload.step_hint // trial_spec.num_evals))
+
+
+def learning_rate(
+    training: stepping.Training, traced: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any], int], float] | None:
+    """The submission's schedule, compiled: of a point like `traced` and a step counted from 0.
+
+    None where there is no schedule."""
+    if training.submission.schedule is None:
+        return None
+    compiled = jax.jit(training.learning_rate).lower(traced, np.int32(0)).compile()
+    return lambda traced, step: float(compiled(traced, np.int32(step)))
+
+
+def finiteness(params: PyTree) -> Callable[[PyTree], bool]:
+    """Whether all of such parameters are finite, compiled and warmed up."""
+    compiled = jax.jit(_all_finite).lower(params).compile()
+    jax.block_until_ready(compiled(params))
+    return lambda params: bool(compiled(params))
+
+
+def data_sha256(workload: Workload) -> str:
+    """Hash of every byte of every split."""
+    digest = hashlib.sha256()
+    for split in spec.SPLITS:
+        for name, values in sorted(workload.dataset(split).items()):
+            digest.update(f"{split}/{name}/{values.dtype}/{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values))
+    return digest.hexdigest()
+
+
+def _all_finite(params: PyTree) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
