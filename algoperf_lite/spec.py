@@ -193,12 +193,12 @@ class Workload(abc.ABC):
     @property
     def param_shapes(self) -> PyTree:
         """Tree of `ShapeTuple`, one per parameter; nothing is computed."""
-        return jax.tree.map(lambda leaf: ShapeTuple(leaf.shape), self._abstract_params())
+        return jax.tree.map(lambda leaf: ShapeTuple(leaf.shape), _abstract_params(self))
 
     @property
     def model_params_types(self) -> PyTree:
         """Tree of `ParameterType` with the parameters' own tree structure."""
-        return jax.tree_util.tree_map_with_path(_param_type, self._abstract_params())
+        return jax.tree_util.tree_map_with_path(_param_type, _abstract_params(self))
 
     @property
     def learning_rate_multipliers(self) -> PyTree:
@@ -206,11 +206,11 @@ class Workload(abc.ABC):
 
         They belong to how the model is parametrised, not to the submission.
         """
-        return jax.tree.map(lambda leaf: 1.0, self._abstract_params())
+        return jax.tree.map(lambda leaf: 1.0, _abstract_params(self))
 
     @property
     def num_params(self) -> int:
-        return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self._abstract_params()))
+        return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(_abstract_params(self)))
 
     @property
     def targets_per_example(self) -> int:
@@ -238,13 +238,16 @@ class Workload(abc.ABC):
             return bool(value <= self.validation_target_value)
         return bool(value >= self.validation_target_value)
 
-    def _abstract_params(self) -> PyTree:
-        return jax.eval_shape(self.init_model_fn, jax.random.key(0))[0]
-
 
 def num_examples(data: Batch) -> int:
     """Length of the leading axis that all arrays of a split share."""
     return len(next(iter(data.values())))
+
+
+@functools.cache
+def _abstract_params(workload: Workload) -> PyTree:
+    """Shapes and types of the parameters; kept, as each property above would trace the model."""
+    return jax.eval_shape(workload.init_model_fn, jax.random.key(0))[0]
 
 
 _ATTENTION_TYPES = {

@@ -5,11 +5,10 @@ Call them from a test; each raises AssertionError with a sentence on what does n
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite import stepping
@@ -32,61 +31,35 @@ def check_workload(workload: Workload) -> None:
     """Everything the harness relies on in a workload; a few seconds at lite scale."""
     _check_identity(workload)
     _check_data(workload)
-    params, model_state = stepping.init_model(workload, seed=0)
+    params, model_state = _check_init(workload)
     _check_params(workload, params)
     _check_steps(workload, params, model_state)
-    batch = _small_batch(workload)
-    _check_padding(workload, params, model_state, batch)
+    _check_padding(workload, params, model_state)
     _check_evaluation(workload, params, model_state)
-    _check_vmap(workload, params, model_state, batch)
 
 
 def check_submission(submission: Submission, workload: Workload, num_steps: int = 3) -> None:
     """Everything the harness relies on in a native submission, tried on `workload`."""
-    point = submission.self_tuning_point
-    traced, static = stepping.split_point(point)
-    optimizer_calls = 0
-
-    def counted(*arguments: Any) -> Any:
-        nonlocal optimizer_calls
-        optimizer_calls += 1
-        return submission.optimizer(*arguments)
-
-    training = stepping.Training(
-        workload, dataclasses.replace(submission, optimizer=counted), static
-    )
-    first, second = _trajectories(training, traced, num_steps, repeats=2)
+    traced, static = stepping.split_point(submission.self_tuning_point)
+    training = stepping.Training(workload, submission, static)
+    starts = [_start(training, traced) for _ in range(2)]
+    # Copies, as an advance consumes its state.
+    params, model_state = jax.tree.map(np.array, (starts[0].params, starts[0].model_state))
+    first, second = _trajectories(training, traced, starts, num_steps)
     assert _same_bits(first, second), f"{submission.name}: equal seeds give different parameters"
     for name, leaf in _named_leaves(first.params):
         assert np.all(np.isfinite(leaf)), f"{submission.name}: {name} is not finite"
-    assert any(
-        not np.array_equal(old, new)
-        for old, new in zip(
-            jax.tree.leaves(stepping.init_model(workload, 0)[0]),
-            jax.tree.leaves(first.params),
-            strict=True,
-        )
-    ), f"{submission.name}: {num_steps} steps leave every parameter as it was"
-
-    step = jax.jit(training.step)
-    state = training.init(traced, *stepping.init_model(workload, 0))
-    optimizer_calls = 0
-    for factor in (1.0, 0.5):
-        scaled = {name: (value * factor).astype(value.dtype) for name, value in traced.items()}
-        for number in range(2):
-            state = step(state, scaled, _small_batch(workload), jax.random.key(number))
-    assert optimizer_calls == 1, (
-        f"{submission.name}: the step was traced {optimizer_calls} times for two points and two "
-        "steps; it must compile once"
+    assert not _same_bits(params, first.params), (
+        f"{submission.name}: {num_steps} steps leave every parameter as it was"
     )
-    _check_vmapped_step(submission, training, traced)
+    _check_points(training, traced, params, model_state)
 
 
 def digest(workload: Workload, submission: Submission, num_steps: int = 3) -> str:
     """Hash of data and of all parameters after `num_steps`; equal in any two processes here."""
     traced, static = stepping.split_point(submission.self_tuning_point)
     training = stepping.Training(workload, submission, static)
-    (state,) = _trajectories(training, traced, num_steps, repeats=1)
+    (state,) = _trajectories(training, traced, [_start(training, traced)], num_steps)
     found = hashlib.sha256(data_sha256(workload).encode())
     for name, leaf in _named_leaves(state.params):
         found.update(name.encode() + np.ascontiguousarray(leaf).tobytes())
@@ -121,11 +94,18 @@ def _check_data(workload: Workload) -> None:
     assert workload.batch_size <= workload.num_train_examples
 
 
+def _check_init(workload: Workload) -> tuple[PyTree, PyTree]:
+    """(params, model_state) of a seed, after two tracings and another seed."""
+    # New functions, as what draws from a hidden generator differs from one tracing to the next.
+    init, again = (jax.jit(lambda key: workload.init_model_fn(key)) for _ in range(2))
+    fresh = init(jax.random.key(0))
+    same, other = again(jax.random.key(0)), init(jax.random.key(1))
+    assert _same_bits(fresh, same), f"{workload.name}: one seed initialises two ways"
+    assert not _same_bits(fresh[0], other[0]), f"{workload.name}: the seed changes nothing"
+    return fresh
+
+
 def _check_params(workload: Workload, params: PyTree) -> None:
-    again, _ = stepping.init_model(workload, seed=0)
-    assert _same_bits(params, again), f"{workload.name}: one seed initialises two ways"
-    other, _ = stepping.init_model(workload, seed=1)
-    assert not _same_bits(params, other), f"{workload.name}: the seed changes nothing"
     types = workload.model_params_types
     assert jax.tree.structure(types) == jax.tree.structure(params)
     assert all(isinstance(leaf, ParameterType) for leaf in jax.tree.leaves(types))
@@ -138,7 +118,8 @@ def _check_params(workload: Workload, params: PyTree) -> None:
 
 
 def _check_steps(workload: Workload, params: PyTree, model_state: PyTree) -> None:
-    """Two batches, two rates of dropout and smoothing: one compilation, finite gradients."""
+    """Two batches, two rates of dropout and smoothing: one compilation, finite gradients; and the
+    losses of two members are the same in one program and alone."""
     loss = _loss_of(workload)
     traces = 0
 
@@ -147,33 +128,53 @@ def _check_steps(workload: Workload, params: PyTree, model_state: PyTree) -> Non
         traces += 1
         return loss(*arguments)
 
-    step = jax.jit(jax.grad(counted, has_aux=True))
+    step = jax.jit(jax.value_and_grad(counted, has_aux=True))
+    new_state = model_state
     for number in range(2):
         batch = _small_batch(workload, first=number * _BATCH)
         rate, key = np.float32(0.1 * number), jax.random.key(number)
-        grads, model_state = step(params, model_state, batch, key, rate)
-        for name, leaf in _named_leaves((grads, model_state)):
+        (_, new_state), grads = step(params, new_state, batch, key, rate)
+        for name, leaf in _named_leaves((grads, new_state)):
             assert np.all(np.isfinite(leaf)), f"{workload.name}: {name} of a step is not finite"
         assert any(np.any(leaf) for _, leaf in _named_leaves(grads)), (
             f"{workload.name}: no gradient"
         )
+    members = [params, jax.tree.map(lambda leaf: 0.5 * np.asarray(leaf), params)]
+    arguments = model_state, batch, key, rate
+    alone = [step(member, *arguments)[0][0] for member in members]
     assert traces == 1, (
         f"{workload.name}: the step was traced {traces} times for two batches; keep shapes, types "
         "and the structure of the model state, and take rates as arrays"
     )
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    in_axes = (0, None, None, None, None)
+    together, _ = jax.jit(jax.vmap(loss, in_axes))(stacked, *arguments)
+    np.testing.assert_allclose(together, alone, rtol=1e-4, err_msg=workload.name)
 
 
-def _check_padding(
-    workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
-) -> None:
+def _check_padding(workload: Workload, params: PyTree, model_state: PyTree) -> None:
     """Rows of weight 0 weigh nothing, whatever their labels; the two halves make the whole."""
-    logits = _logits(workload, params, model_state, batch)
-    loss = jax.jit(workload.loss_fn)
-    targets, half = batch["targets"], _BATCH // 2
+    batch, half = _small_batch(workload), _BATCH // 2
+
+    @jax.jit
+    def loss(params: PyTree, model_state: PyTree, labels: Any, weights: Any) -> dict[str, Any]:
+        mode, key = ForwardPassMode.EVAL, jax.random.key(0)
+        arguments = params, batch, model_state, mode, key
+        logits, _ = workload.model_fn(*arguments, update_batch_norm=False)
+        return workload.loss_fn(labels, logits, weights)
+
     first = (np.arange(_BATCH) < half).astype(np.float32)
+    targets = batch["targets"]
     other_labels = np.concatenate([targets[:half], targets[half:][::-1]])
-    found, relabelled = (loss(labels, logits, first) for labels in (targets, other_labels))
-    rest, whole = loss(targets, logits, 1 - first), loss(targets, logits, np.ones_like(first))
+    found, relabelled, rest, whole = (
+        loss(params, model_state, labels, weights)
+        for labels, weights in (
+            (targets, first),
+            (other_labels, first),
+            (targets, 1 - first),
+            (targets, np.ones_like(first)),
+        )
+    )
     assert found["summed"] == relabelled["summed"], f"{workload.name}: padded rows weigh"
     for key in ("summed", "n_valid_examples"):
         halves = float(found[key] + rest[key])
@@ -184,9 +185,10 @@ def _check_padding(
 
 
 def _check_evaluation(workload: Workload, params: PyTree, model_state: PyTree) -> None:
-    metrics = []
-    # A batch size that leaves the last batch nearly all padding must change nothing.
-    for size in (workload.eval_batch_size, workload.num_validation_examples - 1):
+    metrics, rows, usual = [], workload.num_validation_examples, workload.eval_batch_size
+    # Another batch size, that leaves the last batch nearly all padding, must change nothing.
+    others = [n for n in ((rows - 1) // 4, rows - 1, rows) if n not in (0, usual)]
+    for size in (usual, others[0]):
         evaluate = Evaluator(dataclasses.replace(workload, eval_batch_size=size))
         evaluate.compile(params, model_state)
         metrics.append(evaluate(params, model_state, "validation"))
@@ -195,20 +197,6 @@ def _check_evaluation(workload: Workload, params: PyTree, model_state: PyTree) -
         assert np.isclose(value, metrics[1][name], rtol=1e-5), (
             f"{workload.name}: {name} is {value} or {metrics[1][name]}, depending on padding"
         )
-
-
-def _check_vmap(
-    workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
-) -> None:
-    loss = _loss_of(workload)
-
-    def value(params: PyTree) -> jax.Array:
-        return loss(params, model_state, batch, jax.random.key(0), np.float32(0.1))[0]
-
-    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf]), params)
-    together, single = jax.jit(jax.vmap(value))(stacked), jax.jit(value)
-    alone = [single(jax.tree.map(lambda leaf, i=i: leaf[i], stacked)) for i in range(2)]
-    np.testing.assert_allclose(together, alone, rtol=1e-4, err_msg=workload.name)
 
 
 def _loss_of(workload: Workload) -> Any:
@@ -228,72 +216,73 @@ def _loss_of(workload: Workload) -> Any:
     return loss
 
 
-def _logits(
-    workload: Workload, params: PyTree, model_state: PyTree, batch: Mapping[str, Any]
-) -> jax.Array:
-    def logits(params: PyTree) -> Any:
-        mode, key = ForwardPassMode.EVAL, jax.random.key(0)
-        return workload.model_fn(params, batch, model_state, mode, key, update_batch_norm=False)[0]
-
-    return jax.jit(logits)(params)
-
-
 # --- submissions --------------------------------------------------------------------------
 
 
+def _start(training: stepping.Training, traced: Mapping[str, Any]) -> stepping.TrainState:
+    return jax.jit(training.init)(traced, *stepping.init_model(training.workload, 0))
+
+
 def _trajectories(
-    training: stepping.Training, traced: Mapping[str, Any], num_steps: int, repeats: int
+    training: stepping.Training,
+    traced: Mapping[str, Any],
+    starts: Sequence[stepping.TrainState],
+    num_steps: int,
 ) -> list[stepping.TrainState]:
-    """The same steps, `repeats` times from the start, by one compiled program."""
+    """What the same steps by one compiled program make of each start, which they consume."""
     workload = training.workload
     batches = stepping.Batches(
         workload.num_train_examples, training.submission.batch_size(workload), seed=0
     )
     data = jax.device_put(workload.dataset("train"))
-    init = jax.jit(training.init)
     stepper = stepping.NativeStepper(training, traced, data, batches, "single", num_steps)
-    stepper.compile(init(traced, *stepping.init_model(workload, 0)))
-    states = []
-    for _ in range(repeats):
-        state = init(traced, *stepping.init_model(workload, 0))
-        states.append(jax.block_until_ready(stepper.advance(state, 0, num_steps)))
-    return states
+    stepper.compile(starts[0])
+    return [jax.block_until_ready(stepper.advance(start, 0, num_steps)) for start in starts]
 
 
-def _check_vmapped_step(
-    submission: Submission, training: stepping.Training, traced: Mapping[str, Any]
+def _check_points(
+    training: stepping.Training, traced: Mapping[str, Any], params: PyTree, model_state: PyTree
 ) -> None:
-    """Two members with different hyperparameters, stepped as one program and alone."""
-    batch = _small_batch(training.workload)
-    params, model_state = stepping.init_model(training.workload, 0)
+    """Two points, two steps each: one compilation; and the same as one program and alone."""
+    name, batch = training.submission.name, _small_batch(training.workload)
+    traces = 0
 
-    def two_steps(traced: Mapping[str, Any]) -> PyTree:
-        state = training.init(traced, params, model_state)
+    def counted(*arguments: Any) -> stepping.TrainState:
+        nonlocal traces
+        traces += 1
+        return training.step(*arguments)
+
+    def two_steps(init: Any, step: Any, point: Mapping[str, Any]) -> PyTree:
+        state = init(point, params, model_state)
         for number in range(2):
-            state = training.step(state, traced, batch, jax.random.key(number))
+            state = step(state, point, batch, jax.random.key(number))
         return state.params
 
-    members = [
-        {name: (value * factor).astype(value.dtype) for name, value in traced.items()}
+    points = [
+        {key: (value * factor).astype(value.dtype) for key, value in traced.items()}
         for factor in (1.0, 0.5)
     ]
+    init, step = jax.jit(training.init), jax.jit(counted)
+    alone = [two_steps(init, step, point) for point in points]
+    assert traces == 1, (
+        f"{name}: the step was traced {traces} times for two points and two steps; it must compile "
+        "once"
+    )
     if not traced:
-        jax.eval_shape(two_steps, traced)
-        return
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    together = jax.jit(jax.vmap(two_steps))(stacked)
-    single = jax.jit(two_steps)
-    for index, member in enumerate(members):
-        alone = single(member)
-        for (name, expected), got in zip(
-            _named_leaves(alone), jax.tree.leaves(together), strict=True
+        return  # two members would have nothing to differ in
+    init = jax.jit(jax.vmap(training.init, in_axes=(0, None, None)))
+    step = jax.jit(jax.vmap(training.step, in_axes=(0, 0, None, None)))
+    together = two_steps(init, step, jax.tree.map(lambda *leaves: np.stack(leaves), *points))
+    for index, member in enumerate(alone):
+        for (leaf, expected), got in zip(
+            _named_leaves(member), jax.tree.leaves(together), strict=True
         ):
             np.testing.assert_allclose(
-                got[index],
+                np.asarray(got)[index],
                 expected,
                 rtol=1e-3,
                 atol=1e-5,
-                err_msg=f"{submission.name}: {name} differs between vmapped and single steps",
+                err_msg=f"{name}: {leaf} differs between vmapped and single steps",
             )
 
 

@@ -6,6 +6,7 @@ One study for all, then `--num_studies` for the leaders; the same command contin
 """
 
 import argparse
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import workloads
-from algoperf_lite import executors, experiment, submission, trial_logs, tuning
+from algoperf_lite import executors, experiment, hardware, submission, trial_logs, tuning
+from algoperf_lite.clock import ON_CLOCK
 from algoperf_lite.output_directory import Settings
 from algoperf_lite.progress import ExperimentProgress
 from algoperf_lite.trial_spec import Entry
 from scoring import benchmark, leaderboard, table
 
+SLACK = 1.5  # of the self-tuning ruleset
 Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission][workload][study]
 
 
@@ -90,16 +93,28 @@ def records(folder: Path, names: Sequence[str], on: Sequence[str]) -> Records:
 
 
 def steps_table(found: Records, on: Sequence[str]) -> Iterator[str]:
-    """Lines of a markdown table: steps to target in step hints, or how near the best came."""
+    """Lines of a markdown table: steps to target in step hints, or how near the best came.
+
+    "in time" counts the workloads whose target is reached within the self-tuning budget of seconds,
+    "seconds per step" is the median over workloads; both are against the reference's seconds per
+    step in the same study, so that a busy machine slows both sides.
+    """
     one = next(iter(found.values()))
     targets = [f"{one[w][0]['metric']} {one[w][0]['target']:.4g}" for w in on]
-    yield f"| submission | reached | {' | '.join(on)} |"
-    yield "|---|---|" + "---|" * len(on)
-    yield f"| *target* | | {' | '.join(targets)} |"
+    yield f"| submission | reached | in time | seconds per step | {' | '.join(on)} |"
+    yield "|---|---|---|---|" + "---|" * len(on)
+    yield f"| *target* | | | | {' | '.join(targets)} |"
     for name, by_workload in found.items():
         cells = [cell(by_workload[workload]) for workload in on]
         count = sum(has_reached(by_workload[workload]) for workload in on)
-        yield f"| {name} | {count}/{len(on)} | {' | '.join(cells)} |"
+        costs = [cost(by_workload[w], found[hardware.REFERENCE][w]) for w in on]
+        known = [c for c in costs if not math.isnan(c)]
+        middle = f"{statistics.median(known):.2f}" if known else "?"
+        in_time = sum(
+            has_reached(by_workload[w], limit=SLACK / c) for w, c in zip(on, costs, strict=True)
+        )
+        head = f"| {name} | {count}/{len(on)} | {in_time}/{len(on)} | {middle} |"
+        yield f"{head} {' | '.join(cells)} |"
 
 
 def seconds_table(found: Records, on: Sequence[str]) -> Iterator[str]:
@@ -131,9 +146,19 @@ def cell(group: Sequence[Mapping[str, Any]]) -> str:
     return f"{text}, {near}" if text else near
 
 
-def has_reached(group: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether more than half of the studies did."""
-    return sum(r["steps_to_target"] is not None for r in group) > len(group) / 2
+def has_reached(group: Sequence[Mapping[str, Any]], limit: float = math.inf) -> bool:
+    """Whether more than half of the studies did, within a limit in step hints."""
+    arrived = [r for r in group if r["steps_to_target"] is not None]
+    return sum(r["steps_to_target"] <= limit * r["step_hint"] for r in arrived) > len(group) / 2
+
+
+def cost(group: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds per step against the reference's, medians over studies; NaN where none was made."""
+    one, other = (
+        [sum(r["ledger"][a] for a in ON_CLOCK) / r["steps"] for r in records if r["steps"]]
+        for records in (group, reference)
+    )
+    return statistics.median(one) / statistics.median(other) if one and other else math.nan
 
 
 def plot(found: Records, on: Sequence[str]) -> Figure:

@@ -1,21 +1,42 @@
-"""Runs a grid of trials, keeps them, and compares what they end with across seeds."""
+"""Runs grids of settings and compares what training ends with across seeds.
+
+What shares one program, all peaks and seeds of a setting, trains as one population in one process;
+only the metric at the end is measured and kept.
+"""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 import scipy.stats
 from rich.console import Console
+from rich.progress import Progress
 
-from algoperf_lite import executors, experiment, hardware, submission, trial_logs, tuning
-from algoperf_lite.output_directory import Settings
-from algoperf_lite.progress import ExperimentProgress
-from algoperf_lite.spec import LOWER_IS_BETTER
-from algoperf_lite.trial_spec import Entry, TrialSpec
+import workloads
+from algoperf_lite import (
+    cache,
+    executors,
+    experiment,
+    population_stepping,
+    schedule_names,
+    stepping,
+    submission,
+    trial_logs,
+    tuning,
+)
+from algoperf_lite.batches import Batches
+from algoperf_lite.evaluation import Evaluator
+from algoperf_lite.population_layout import Layout
+from algoperf_lite.spec import LOWER_IS_BETTER, PyTree, Workload
+from algoperf_lite.submission import Submission
 
 CONFIDENCE = 0.95
-RULESET = tuning.Ruleset("self", 1, 1, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,21 +70,149 @@ class Result:
 
 
 def run(cells: Sequence[Cell], num_seeds: int, folder: Path) -> dict[Cell, Result]:
-    """Runs what is not finished; the same call continues and recalls."""
-    settings = Settings("lite", "lite", RULESET, budget_by="steps", stop_at_target=False)
-    names = list(dict.fromkeys(cell.workload for cell in cells))
-    trials: dict[Cell, list[TrialSpec]] = {}
+    """Trains what is not finished; the same call continues and recalls."""
+    groups: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(dataclasses.astuple(cell)[:-1], []).append(cell)
+    jobs = {}
+    for (entry, schedule, budget, workload), group in groups.items():
+        label = schedule_names.parse(schedule).label
+        jobs[folder / workload / entry / f"{label}@{budget:g}.json"] = {
+            "submission": str(submission.locate(entry)),
+            "schedule": schedule,
+            "budget": budget,
+            "workload": workload,
+            "peaks": [cell.peak for cell in group],
+            "seeds": seeds(num_seeds),
+        }
+    kept = conduct("studies.grid", jobs)
+    return {
+        cell: Result(content["metric"], np.array(values, float))  # null is NaN
+        for group, content in zip(groups.values(), kept, strict=True)
+        for cell, values in zip(group, content["values"], strict=True)
+    }
 
-    def plan(calibrations: Mapping[str, hardware.Calibration]) -> list[TrialSpec]:
-        for cell in cells:
-            found = calibrations[cell.workload]
-            trials[cell] = [_trial(folder, cell, found, seed) for seed in range(num_seeds)]
-        return [trials[cell][seed] for seed in range(num_seeds) for cell in cells]
 
-    with ExperimentProgress(Console(stderr=True)) as progress:
-        slots = executors.slots(1, None)
-        experiment.conduct(folder, settings, names, plan, slots, 300.0, progress)
-    return {cell: _result(trials[cell]) for cell in cells}
+def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
+    """A job: {"metric", "values": [peak][seed]}, the metric at the end of training."""
+    workload = workloads.load(payload["workload"], "lite")
+    workload = dataclasses.replace(
+        workload, step_hint=max(1, round(payload["budget"] * workload.step_hint))
+    )
+    entry = submission.load(payload["submission"])
+    own = entry.self_tuning_point | {"horizon": 1.0}  # the budget is all there is
+    entry = entry.on_schedule(schedule_names.parse(payload["schedule"]))
+    points = [{**own, "learning_rate": peak} for peak in payload["peaks"]]
+    return train(workload, entry, points, payload, report)
+
+
+def train(
+    workload: Workload,
+    entry: Submission,
+    points: Sequence[Mapping[str, Any]],
+    payload: Mapping[str, Any],
+    report: Callable[..., None],
+) -> dict[str, Any]:
+    """Trains a population of every point with each of the payload's seeds for the step hint.
+
+    Returns {"metric", "values": [point][seed] with null where training diverged, "steps",
+    "num_params", "data_sha256"}.
+    """
+    members = list(itertools.product(points, payload["seeds"]))
+    evaluate, initial = Evaluator(workload), {}
+    for seed in payload["seeds"]:
+        initial[seed] = stepping.init_model(workload, seed)
+    evaluate.compile(*next(iter(initial.values())))
+    traced = population_stepping.stacked_points([point for point, _ in members])
+    training = stepping.Training(workload, entry)
+    num_examples, batch_size = workload.num_train_examples, entry.batch_size(workload)
+    # One by one on a CPU, which gains nothing from batching; all at once elsewhere.
+    together = 1 if jax.default_backend() == "cpu" else len(members)
+    stepper = population_stepping.stepper(
+        training,
+        workload.dataset("train"),
+        [Batches(num_examples, batch_size, seed) for _, seed in members],
+        payload["mode"],
+        payload["steps_per_dispatch"],
+        Layout(len(members), together),
+    )
+    init = jax.jit(training.init)
+    states = [
+        init({name: values[i] for name, values in traced.items()}, *initial[seed])
+        for i, (_, seed) in enumerate(members)
+    ]
+    population = stepper.population(states, traced)
+    stepper.compile(population)
+    report(event="beat")
+    steps = workload.step_hint
+    population = stepper.advance(population, 0, steps, lambda: report(event="beat"))
+    evaluated = stepper.prepare_for_eval(population, steps)
+    metric = workload.target_metric_name
+    values = []
+    for i in range(len(members)):
+        value = evaluate(*stepper.member(evaluated, i), "validation")[f"validation/{metric}"]
+        sound = math.isfinite(value) and _all_finite(stepper.member(population, i).state.params)
+        values.append(float(value) if sound else None)
+        report(event="beat")
+    return {
+        "metric": metric,
+        "values": np.array(values, object).reshape(len(points), -1).tolist(),
+        "steps": steps,
+        "num_params": workload.num_params,
+    }
+
+
+def _all_finite(params: PyTree) -> bool:
+    return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def seeds(count: int) -> list[int]:
+    """The seeds of all studies."""
+    return [tuning.trial_seed(0, study, 1) for study in range(count)]
+
+
+def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What each file holds, in order; what is not there yet is made by `module`'s `work`.
+
+    A payload names its "workload"; how to step is added to it, and it is kept with the results.
+    Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
+    """
+    slots = executors.slots(1, None)
+    names = list(dict.fromkeys(payload["workload"] for payload in payloads.values()))
+    stepped = {}
+    for name, found in experiment.calibrate(names, "lite", slots):
+        stepped[name] = {"mode": found.mode, "steps_per_dispatch": found.steps_per_dispatch}
+    missing = [path for path in payloads if not path.exists()]
+    jobs = [
+        executors.Job(
+            name=str(path),
+            module=module,
+            payload={**payloads[path], **stepped[payloads[path]["workload"]]},
+            log=path.with_suffix(".txt"),
+            cache=cache.folder() / "compiled",
+        )
+        for path in missing
+    ]
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(module, total=len(jobs))
+        for job, outcome in executors.run_local(jobs, slots):
+            if outcome.result is None:
+                raise RuntimeError(f"{job.name} failed: {outcome.error}; see {job.log}")
+            trial_logs.write_json(Path(job.name), {**job.payload, **outcome.result})
+            progress.advance(task)
+    return [recalled(path, payload) for path, payload in payloads.items()]
+
+
+def recalled(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
+    content = json.loads(path.read_text())
+    wanted = json.loads(json.dumps(dict(payload)))
+    for name in wanted:
+        if content[name] != wanted[name]:
+            raise ValueError(
+                f"{path} was made with {name} {content[name]!r}, expected {wanted[name]!r}; give "
+                "another --output_dir"
+            )
+    return content
 
 
 def difference(one: Result, other: Result) -> tuple[float, float, float]:
@@ -80,35 +229,3 @@ def difference(one: Result, other: Result) -> tuple[float, float, float]:
         return float(mean), float(mean), float(mean)
     low, high = scipy.stats.t.interval(CONFIDENCE, len(gaps_S) - 1, mean, error)
     return float(mean), float(low), float(high)
-
-
-def _trial(folder: Path, cell: Cell, calibration: hardware.Calibration, seed: int) -> TrialSpec:
-    path = submission.locate(cell.submission)
-    entry = Entry(str(path), cell.schedule, cell.budget)
-    point = {**submission.load(cell.submission).self_tuning_point, "learning_rate": cell.peak}
-    place = folder / f"peak_{cell.peak:g}" / entry.name / f"study_{seed}"
-    return TrialSpec(
-        submission=str(path),
-        entry=f"{entry.name}, peak {cell.peak:g}",
-        schedule=cell.schedule,
-        whole_horizon=True,
-        workload=cell.workload,
-        scale="lite",
-        study=seed,
-        trial=1,
-        experiment_seed=0,
-        ruleset=RULESET,
-        directory=str(place / f"{cell.workload}_jax" / "trial_1"),
-        hyperparameters=point,
-        budget=cell.budget,
-        max_global_steps=max(1, round(cell.budget * calibration.step_hint)),
-        stepping_mode=calibration.mode,
-        steps_per_dispatch=calibration.steps_per_dispatch,
-    )
-
-
-def _result(trials: Sequence[TrialSpec]) -> Result:
-    records = [trial_logs.read_record(Path(trial.directory)) for trial in trials]
-    ends = [r["final"] if r["status"] in ("reached", "not_reached") else None for r in records]
-    metric = next((r["metric"] for r in records if "metric" in r), "")
-    return Result(metric, np.array([np.nan if value is None else value for value in ends]))

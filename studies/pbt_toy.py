@@ -5,7 +5,7 @@ surrogate, 1.2 - h0 theta0^2 - h1 theta1^2, whose hyperparameters start at h = (
 with h fixed, one parameter never moves and Q stays below 1.2 - 0.9^2 = 0.39 (Jaderberg et al. 2017,
 arXiv:1711.09846, figure 2). A few seconds, no accelerator:
 
-    python -m studies.pbt_toy --output=studies/pbt_toy.png
+    python -m studies.pbt_toy --plot=studies/pbt_toy.png
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from algoperf_lite import population
 from algoperf_lite.population_rules import PopulationRules, ready_steps
 
-_OUTPUT = flags.DEFINE_string("output", "studies/pbt_toy.png", "Path of the plot.")
+_PLOT = flags.DEFINE_string("plot", "studies/pbt_toy.png", "Path of the plot.")
 
 START = (0.9, 0.9)
 POINTS = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> None:
         print(
             f"{way.name:20}  Q {middle:.4f} ({low:.4f} to {high:.4f}), {NEAR} at step {steps:.0f}"
         )
-    plot(seed=0).savefig(_OUTPUT.value, dpi=120)
+    plot(seed=0).savefig(_PLOT.value, dpi=120)
 
 
 def plot(seed: int) -> Figure:

@@ -29,10 +29,10 @@ FAULTS = {
 }
 
 
-@pytest.fixture
-def goal(tmp_path):
+@pytest.fixture(scope="module")
+def goal(tmp_path_factory):
     """A benchmark of one workload whose target nobody meets."""
-    path = tmp_path / "goal.json"
+    path = tmp_path_factory.mktemp("benchmark") / "goal.json"
     ruleset = {"num_studies": 1, "num_trials": 1, "slack": 1.0}
     entry = {
         "target_metric_name": "accuracy",
@@ -52,6 +52,16 @@ def goal(tmp_path):
 def calibrated():
     """Calibrates once for all tests here."""
     list(experiment.calibrate(["digits"], "lite", executors.slots(1, 1)))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, goal):
+    """The directory of an experiment that ended, for tests that change nothing in it."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "mine.py").write_text(SGD.format(0.1))
+    done = _run(goal, folder / "out", ["nadamw", folder / "mine.py"])
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
 
 
 def _command(goal, output, submissions, *flags):
@@ -114,10 +124,11 @@ def test_one_failing_trial_never_stops_the_others(tmp_path, goal):
 
 
 def test_a_workload_without_a_target_runs_its_full_budget(tmp_path, goal):
-    goal.write_text(goal.read_text().replace('"digits"', '"criteo1tb"'))
+    other = tmp_path / "goal.json"
+    other.write_text(goal.read_text().replace('"digits"', '"criteo1tb"'))
     path = tmp_path / "honest.py"
     path.write_text(FAULTS["honest"])
-    done = _run(goal, tmp_path / "out", [path])
+    done = _run(other, tmp_path / "out", [path])
     assert done.returncode == 0, done.stderr
     assert "digits has no target in benchmark goal" in done.stdout
     assert _record(tmp_path / "out", "honest")["status"] == "not_reached"
@@ -151,23 +162,21 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, goal):
     assert len(steps) == 9  # steps 1, 8, 15, ..., 60: none twice
 
 
-def test_two_runs_give_the_same_metrics_bit_for_bit(tmp_path, goal):
-    for name in "ab":
-        assert _run(goal, tmp_path / name, ["nadamw"]).returncode == 0
-    rows = [_metric_columns(tmp_path / name, "nadamw") for name in "ab"]
+def test_two_runs_give_the_same_metrics_bit_for_bit(tmp_path, goal, finished):
+    again = tmp_path / "again"
+    assert _run(goal, again, ["nadamw"]).returncode == 0
+    rows = [_metric_columns(output, "nadamw") for output in (finished, again)]
     assert len(rows[0]) == 9
     assert rows[0] == rows[1]
-    assert _record(tmp_path / "a", "nadamw")["ledger"]["eval"] > 0
+    assert _record(again, "nadamw")["ledger"]["eval"] > 0
 
 
-def test_directories_of_others_are_refused_with_the_difference_named(tmp_path, goal):
-    output = tmp_path / "out"
-    assert _run(goal, output, ["nadamw"]).returncode == 0
+def test_directories_of_others_are_refused_with_the_difference_named(tmp_path, goal, finished):
     for flag, message in [
         ("--rng_seed=5", "rng_seed is 0 there and 5 here"),
         ("--num_tuning_trials=2", "ruleset.num_trials is 1 there and 2 here"),
     ]:
-        refused = _run(goal, output, ["nadamw"], flag)
+        refused = _run(goal, finished, ["nadamw"], flag)
         assert refused.returncode == 2
         assert message in refused.stderr
         assert refused.stderr.count("\n") == 1
@@ -180,12 +189,9 @@ def test_directories_of_others_are_refused_with_the_difference_named(tmp_path, g
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 
 
-def test_a_changed_submission_is_not_mixed_with_its_old_results(tmp_path, goal):
-    file, output = tmp_path / "mine.py", tmp_path / "out"
-    file.write_text(SGD.format(0.1))
-    assert _run(goal, output, [file]).returncode == 0
-    file.write_text(SGD.format(0.2))
-    refused = _run(goal, output, [file])
+def test_a_changed_submission_is_not_mixed_with_its_old_results(tmp_path, goal, finished):
+    (tmp_path / "mine.py").write_text(SGD.format(0.2))
+    refused = _run(goal, finished, [tmp_path / "mine.py"])
     assert refused.returncode == 2
     assert "submission 'mine' has changed since" in refused.stderr
 

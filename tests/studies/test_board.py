@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from algoperf_lite.clock import ON_CLOCK
 from studies import board
 
 
@@ -16,6 +17,7 @@ def _record(status="reached", steps=90, best=0.4, seconds=1.5):
         "best": best,
         "steps_to_target": steps if arrived else None,
         "time_to_target": seconds if arrived else None,
+        "ledger": {**dict.fromkeys(ON_CLOCK, 0.0), "update_params": seconds},
     }
 
 
@@ -36,18 +38,29 @@ def test_half_of_the_studies_are_not_enough():
     missed = _record("not_reached")
     assert board.has_reached([_record(), _record(), missed])
     assert not board.has_reached([_record(), missed])
+    assert not board.has_reached([_record(steps=90)], limit=0.8)
+
+
+def test_costs_are_seconds_per_step_against_the_references():
+    assert board.cost([_record(seconds=3.0)], [_record(seconds=1.5), _record(seconds=1.5)]) == 2
+    assert np.isnan(board.cost([{**_record(), "steps": 0}], [_record()]))
 
 
 def test_tables_and_plot_have_a_row_per_submission():
     crashed = {"status": "crashed", "best": None, "steps_to_target": None, "time_to_target": None}
-    found = {"one": {"w": [_record()]}, "two": {"w": [crashed]}}
-    steps = list(board.steps_table(found, ["w"]))
-    assert steps[2:] == [
-        "| *target* | | loss 0.45 |",
-        "| one | 1/1 | 0.90 |",
-        "| two | 0/1 | crashed |",
+    found = {
+        "nadamw": {"w": [_record()]},
+        "slow": {"w": [_record(seconds=4.5)]},  # three times the seconds: 2.7 step hints
+        "broken": {"w": [{**crashed, "steps": 0}]},
+    }
+    assert list(board.steps_table(found, ["w"]))[2:] == [
+        "| *target* | | | | loss 0.45 |",
+        "| nadamw | 1/1 | 1/1 | 1.00 | 0.90 |",
+        "| slow | 1/1 | 0/1 | 3.00 | 0.90 |",
+        "| broken | 0/1 | 0/1 | ? | crashed |",
     ]
-    assert list(board.seconds_table(found, ["w"]))[2:] == ["| one | 1.5 |", "| two |  |"]
+    seconds = list(board.seconds_table(found, ["w"]))
+    assert seconds[2:] == ["| nadamw | 1.5 |", "| slow | 4.5 |", "| broken |  |"]
     (image,) = board.plot(found, ["w"]).axes[0].images
-    assert image.get_array().mask.tolist() == [[False], [True]]
+    assert image.get_array().mask.tolist() == [[False], [False], [True]]
     assert np.allclose(image.get_array()[0, 0], 0.9)

@@ -70,3 +70,30 @@ def test_a_cell_of_the_families_table():
     both = [record(2.0, 90), record(4.0, 110), record(None, None, "not_reached")]
     assert families.cell(both) == "2/3: 3.0 s (2.0-4.0), 100 steps, CV 14%"
     assert families.cell(both[2:]) == "0/1: best 0.5"
+
+
+def test_members_of_a_grid_train_as_they_would_alone():
+    payload = {
+        **{"workload": "digits", "submission": "nadamw", "schedule": "cosine", "budget": 0.02},
+        **{"peaks": [0.001, 0.01], "seeds": [3, 4], "mode": "single", "steps_per_dispatch": 3},
+    }
+    found = grid.work(payload, lambda **event: None)
+    assert (found["metric"], found["steps"]) == ("accuracy", 6)
+
+    def alone(peak, seed):
+        one = {**payload, "peaks": [peak], "seeds": [seed]}
+        return grid.work(one, lambda **event: None)["values"][0][0]
+
+    assert found["values"] == [[alone(peak, seed) for seed in (3, 4)] for peak in (0.001, 0.01)]
+    assert len(set(sum(found["values"], []))) > 1
+
+
+def test_kept_results_of_another_grid_are_refused(tmp_path):
+    kept = tmp_path / "cosine.json"
+    kept.write_text('{"workload": "digits", "peaks": [0.1], "metric": "accuracy"}')
+    same = {"workload": "digits", "peaks": [0.1]}
+    assert grid.recalled(kept, same)["metric"] == "accuracy"
+    with pytest.raises(
+        ValueError, match=r"made with peaks \[0.1\], expected \[0.2\]; give another"
+    ):
+        grid.recalled(kept, {**same, "peaks": [0.2]})

@@ -7,11 +7,11 @@ import pytest
 
 import workloads
 from algoperf_lite import spec
-from studies import power
+from studies import power, regret
 
 
 def _summary(*losses_CKS):
-    return power.Summary((1.0, 2.0), np.array(losses_CKS, float))
+    return regret.Summary((1.0, 2.0), np.array(losses_CKS, float))
 
 
 def test_regret_is_against_the_best_choice_of_the_cell_and_the_fixed_choice_has_the_least():
@@ -29,22 +29,21 @@ def test_a_choice_that_diverges_anywhere_is_not_the_fixed_one():
 
 def test_intervals_are_students_over_seeds():
     half = 4.302653 * 0.1 / np.sqrt(3)
-    assert (
-        power.interval(np.array([0.1, 0.2, 0.3])) == f"0.200 ({0.2 - half:.3f} to {0.2 + half:.3f})"
-    )
-    assert power.interval(np.array([0.1, np.inf])) == "diverged"
+    expected = f"0.200 ({0.2 - half:.3f} to {0.2 + half:.3f})"
+    assert regret.interval(np.array([0.1, 0.2, 0.3])) == expected
+    assert regret.interval(np.array([0.1, np.inf])) == "diverged"
 
 
 def test_the_table_names_choices_and_compares_schedules_by_seed():
-    cells = [power.Cell(32, 8, 0.5), power.Cell(64, 8, 0.5)]
+    cells = [regret.Cell(32, 8, 0.5), regret.Cell(64, 8, 0.5)]
     cosine = _summary([[1.0, 1.2], [1.1, 1.3]], [[2.3, 2.5], [2.0, 2.2]])
     rule = _summary([[1.1, 1.3], [1.1, 1.3]], [[2.1, 2.3], [2.1, 2.3]])
-    text = "\n".join(power.table({"cosine": cosine, "power": rule}, cells))
+    text = "\n".join(regret.table({"cosine": cosine, "power": rule}, cells))
     assert "| cosine | peak = 2 | 0.050 (0.050 to 0.050) | 0.100 | 1, 2 |" in text
     assert "| power | a = 1 | 0.000 (0.000 to 0.000) |" in text
     assert "regret 0.050 (0.050 to 0.050), loss at the fixed choices -0.050" in text
     assert "| 32 | 8 | 50% | 1.200 (best 1.100 at 1) | 1.200 (best 1.200 at 1) |" in text
-    assert len(power.plot({"cosine": cosine, "power": rule}, cells).axes) == 2
+    assert len(regret.plot({"cosine": cosine, "power": rule}, cells).axes) == 2
 
 
 @pytest.mark.parametrize(("batch_size", "width"), [(8, 32), (32, 64)])

@@ -1,0 +1,126 @@
+"""Regret of one fixed setting over many cells, each of which has a best one: tables, a plot."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import scipy.stats
+from matplotlib.figure import Figure
+
+from studies.grid import CONFIDENCE
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What is given: the model's width, sequences per step, and tokens to train on."""
+
+    width: int
+    batch_size: int
+    budget: float
+
+    @property
+    def label(self) -> str:
+        return f"width_{self.width}_batch_{self.batch_size}_budget_{self.budget:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """One schedule, over cells C, choices K and seeds S.
+
+    Attributes:
+      choices: what was tried for its one number, (K,).
+      losses_CKS: at the end of training; infinite where it diverged.
+    """
+
+    choices: tuple[float, ...]
+    losses_CKS: np.ndarray
+
+    @property
+    def regrets_CKS(self) -> np.ndarray:
+        """Loss above that of the cell's best choice, which is chosen by the mean over seeds."""
+        best_C = self.losses_CKS.mean(2).argmin(1)
+        best_CS = np.take_along_axis(self.losses_CKS, best_C[:, None, None], 1)
+        return self.losses_CKS - best_CS
+
+    @property
+    def fixed(self) -> int:
+        """The choice with the lowest mean regret."""
+        return int(self.regrets_CKS.mean((0, 2)).argmin())
+
+
+def table(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Iterator[str]:
+    """Lines of two markdown tables: regret of the fixed choice over all cells, and every cell."""
+    yield "| schedule | fixed choice | its regret | worst cell | best choices | loss, own best |"
+    yield "|---|---|---|---|---|---|"
+    for name, one in found.items():
+        regrets_CS = one.regrets_CKS[:, one.fixed]
+        best_C = one.losses_CKS.mean(2).argmin(1)
+        best_CS = np.take_along_axis(one.losses_CKS, best_C[:, None, None], 1)[:, 0]
+        chosen = [one.choices[k] for k in sorted(set(best_C))]
+        yield (
+            f"| {name} | {_symbol(name)} = {one.choices[one.fixed]:g} "
+            f"| {interval(regrets_CS.mean(0))} | {regrets_CS.mean(1).max():.3f} "
+            f"| {', '.join(f'{choice:g}' for choice in chosen)} | {interval(best_CS.mean(0))} |"
+        )
+    yield ""
+    names = list(found)
+    for one, other in itertools.combinations(names, 2):
+        fixed = [found[name].regrets_CKS[:, found[name].fixed].mean(0) for name in (one, other)]
+        losses = [found[name].losses_CKS[:, found[name].fixed].mean(0) for name in (one, other)]
+        yield (
+            f"{one} minus {other}, paired by seed: regret {interval(fixed[0] - fixed[1])}, "
+            f"loss at the fixed choices {interval(losses[0] - losses[1])}."
+        )
+        yield ""
+    yield f"| width | batch | tokens | {' | '.join(names)} |"
+    yield "|---|---|---|" + "---|" * len(names)
+    for row, cell in enumerate(cells):
+        texts = []
+        for one in found.values():
+            mean_K = one.losses_CKS[row].mean(1)
+            texts.append(
+                f"{mean_K[one.fixed]:.3f} (best {mean_K.min():.3f} at "
+                f"{one.choices[int(mean_K.argmin())]:g})"
+            )
+        yield f"| {cell.width} | {cell.batch_size} | {cell.budget:.0%} | {' | '.join(texts)} |"
+
+
+def interval(values_S: np.ndarray) -> str:
+    """'0.012 (0.008 to 0.016)': the mean over seeds with Student's interval."""
+    if not np.isfinite(values_S).all():
+        return "diverged"
+    mean, error = values_S.mean(), scipy.stats.sem(values_S)
+    half = error * scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values_S) - 1)
+    return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
+
+
+def plot(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Figure:
+    """Regret against the choice, a line per cell; a panel per schedule."""
+    figure = Figure(figsize=(3.4 * len(found), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(found), sharey=True)
+    widths = sorted({cell.width for cell in cells})
+    budgets = sorted({cell.budget for cell in cells})
+    for axis, (name, one) in zip(axes, found.items(), strict=True):
+        for cell, regrets_K in zip(cells, one.regrets_CKS.mean(2), strict=True):
+            color = f"C{budgets.index(cell.budget)}"
+            dash = ("-", "--", ":")[widths.index(cell.width) % 3]
+            axis.plot(one.choices, regrets_K, dash, color=color, linewidth=1, alpha=0.8)
+        axis.axvline(one.choices[one.fixed], color="0.7", linewidth=0.8, zorder=0)
+        axis.set_xscale("log")
+        axis.set_xticks(one.choices, [f"{choice:g}" for choice in one.choices])
+        axis.minorticks_off()
+        axis.set_xlabel(f"{_symbol(name)} of {name}")
+        axis.tick_params(labelsize=8)
+    axes[0].set_ylabel("loss above the cell's best")
+    axes[0].set_yscale("symlog", linthresh=0.1)
+    for place, budget in enumerate(budgets):
+        axes[-1].plot([], [], color=f"C{place}", label=f"{budget:.0%} of the tokens")
+    for place, width in enumerate(widths):
+        axes[-1].plot([], [], ("-", "--", ":")[place % 3], color="0.4", label=f"width {width}")
+    axes[-1].legend(fontsize=7, frameon=False)
+    return figure
+
+
+def _symbol(name: str) -> str:
+    return "a" if name == "power" else "peak"
