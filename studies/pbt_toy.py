@@ -5,20 +5,19 @@ surrogate, 1.2 - h0 theta0^2 - h1 theta1^2, whose hyperparameters start at h = (
 with h fixed, one parameter never moves and Q stays below 1.2 - 0.9^2 = 0.39 (Jaderberg et al. 2017,
 arXiv:1711.09846, figure 2). A few seconds, no accelerator:
 
-    python -m studies.pbt_toy --plot=studies/pbt_toy.png
+    python -m studies.pbt_toy --output=studies/pbt_toy
 """
 
+import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from absl import app, flags
 from matplotlib.figure import Figure
 
 from algoperf_lite import population
 from algoperf_lite.population_rules import PopulationRules, ready_steps
-
-_PLOT = flags.DEFINE_string("plot", "studies/pbt_toy.png", "Path of the plot.")
 
 START = (0.9, 0.9)
 POINTS = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
@@ -98,8 +97,10 @@ def steps_to(goal: float, best_R: np.ndarray) -> float:
     return float(there[0]) if there.size else np.inf
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("studies/pbt_toy"), help="of the plot")
+    arguments = parser.parse_args()
     for way in WAYS:
         best_SxR = np.array([best_so_far(trajectories(way, seed)) for seed in range(NUM_SEEDS)])
         low, middle, high = np.quantile(best_SxR[:, -1], [0.05, 0.5, 0.95])
@@ -107,7 +108,7 @@ def main(argv: Sequence[str]) -> None:
         print(
             f"{way.name:20}  Q {middle:.4f} ({low:.4f} to {high:.4f}), {NEAR} at step {steps:.0f}"
         )
-    plot(seed=0).savefig(_PLOT.value, dpi=120)
+    plot(seed=0).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
 def plot(seed: int) -> Figure:
@@ -142,4 +143,4 @@ def plot(seed: int) -> Figure:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()
