@@ -17,14 +17,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import workloads
-from algoperf_lite import executors, experiment, hardware, submission, trial_logs, tuning
+from algoperf_lite import executors, experiment, hardware, submission, tuning
 from algoperf_lite.clock import ON_CLOCK
 from algoperf_lite.output_directory import Settings
 from algoperf_lite.progress import ExperimentProgress
 from algoperf_lite.trial_spec import Entry
 from scoring import benchmark, leaderboard, table
+from studies import families
 
-SLACK = 1.5  # of the self-tuning ruleset
 Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission][workload][study]
 
 
@@ -42,11 +42,19 @@ def main() -> None:
     folder, on, by = arguments.output_dir, arguments.workloads, arguments.budget_by
     goal = benchmark.load("lite")
     run(folder, goal, arguments.submissions, on, by, num_studies=1)
-    leaders = [entry.submission for entry in _score(folder, goal, by).entries[: arguments.leaders]]
-    run(folder, goal, leaders, on, by, arguments.num_studies)
+    if arguments.leaders:
+        entries = _score(folder, goal, by).entries[: arguments.leaders]
+        leaders = [entry.submission for entry in entries]
+        run(folder, goal, leaders, on, by, arguments.num_studies)
     board = _score(folder, goal, by)
     found = records(folder, [entry.submission for entry in board.entries], on)
-    text = [table.markdown(board), "", *steps_table(found, on), "", *seconds_table(found, on)]
+    text = [
+        table.markdown(board),
+        "",
+        *steps_table(found, on, goal.ruleset("self").slack),
+        "",
+        *seconds_table(found, on),
+    ]
     arguments.output.with_suffix(".md").write_text("\n".join(text) + "\n")
     plot(found, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
@@ -80,22 +88,14 @@ def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Lead
 
 def records(folder: Path, names: Sequence[str], on: Sequence[str]) -> Records:
     """The records of all finished trials."""
-    return {
-        name: {
-            workload: [
-                trial_logs.read_record(path)
-                for path in sorted((folder / name).glob(f"study_*/{workload}_jax/trial_1"))
-            ]
-            for workload in on
-        }
-        for name in names
-    }
+    found = {name: families.records(folder / name) for name in names}
+    return {name: {workload: found[name][workload] for workload in on} for name in names}
 
 
-def steps_table(found: Records, on: Sequence[str]) -> Iterator[str]:
+def steps_table(found: Records, on: Sequence[str], slack: float) -> Iterator[str]:
     """Lines of a markdown table: steps to target in step hints, or how near the best came.
 
-    "in time" counts the workloads whose target is reached within the self-tuning budget of seconds,
+    "in time" counts the workloads whose target is reached in the seconds of `slack` step hints,
     "seconds per step" is the median over workloads; both are against the reference's seconds per
     step in the same study, so that a busy machine slows both sides.
     """
@@ -111,7 +111,7 @@ def steps_table(found: Records, on: Sequence[str]) -> Iterator[str]:
         known = [c for c in costs if not math.isnan(c)]
         middle = f"{statistics.median(known):.2f}" if known else "?"
         in_time = sum(
-            has_reached(by_workload[w], limit=SLACK / c) for w, c in zip(on, costs, strict=True)
+            has_reached(by_workload[w], limit=slack / c) for w, c in zip(on, costs, strict=True)
         )
         head = f"| {name} | {count}/{len(on)} | {in_time}/{len(on)} | {middle} |"
         yield f"{head} {' | '.join(cells)} |"
@@ -155,7 +155,7 @@ def has_reached(group: Sequence[Mapping[str, Any]], limit: float = math.inf) -> 
 def cost(group: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]) -> float:
     """Seconds per step against the reference's, medians over studies; NaN where none was made."""
     one, other = (
-        [sum(r["ledger"][a] for a in ON_CLOCK) / r["steps"] for r in records if r["steps"]]
+        [sum(r["ledger"].get(a, 0.0) for a in ON_CLOCK) / r["steps"] for r in records if r["steps"]]
         for records in (group, reference)
     )
     return statistics.median(one) / statistics.median(other) if one and other else math.nan

@@ -27,7 +27,7 @@ def table(directory: Path, submissions: Sequence[str]) -> Iterator[str]:
 
     Raises ValueError where the directory holds no finished trial of a submission.
     """
-    found = {name: _records(directory / name) for name in submissions}
+    found = {name: records(directory / name) for name in submissions}
     yield f"| workload | target | {' | '.join(submissions)} |"
     yield "|---|---|" + "---|" * len(submissions)
     for workload, records in found[submissions[0]].items():
@@ -51,7 +51,7 @@ def cell(records: Sequence[dict[str, Any]]) -> str:
     return f"{share}: {middle[0]:.1f} s ({spread}), {middle[1]:.0f} steps{variation}"
 
 
-def _records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Finished trials of one submission by workload."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.glob("study_*/*_jax/trial_*")):

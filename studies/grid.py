@@ -28,12 +28,13 @@ from algoperf_lite import (
     stepping,
     submission,
     trial_logs,
+    trial_stage,
     tuning,
 )
 from algoperf_lite.batches import Batches
 from algoperf_lite.evaluation import Evaluator
 from algoperf_lite.population_layout import Layout
-from algoperf_lite.spec import LOWER_IS_BETTER, PyTree, Workload
+from algoperf_lite.spec import LOWER_IS_BETTER, Workload
 from algoperf_lite.submission import Submission
 
 CONFIDENCE = 0.95
@@ -116,13 +117,14 @@ def train(
     """Trains a population of every point with each of the payload's seeds for the step hint.
 
     Returns {"metric", "values": [point][seed] with null where training diverged, "steps",
-    "num_params", "data_sha256"}.
+    "num_params"}.
     """
     members = list(itertools.product(points, payload["seeds"]))
-    evaluate, initial = Evaluator(workload), {}
-    for seed in payload["seeds"]:
-        initial[seed] = stepping.init_model(workload, seed)
-    evaluate.compile(*next(iter(initial.values())))
+    model = stepping.model_initializer(workload)
+    initial = {seed: model(seed) for seed in payload["seeds"]}
+    evaluate, first = Evaluator(workload), next(iter(initial.values()))
+    evaluate.compile(*first)
+    is_finite = trial_stage.finiteness(first[0])
     traced = population_stepping.stacked_points([point for point, _ in members])
     training = stepping.Training(workload, entry)
     num_examples, batch_size = workload.num_train_examples, entry.batch_size(workload)
@@ -151,7 +153,7 @@ def train(
     values = []
     for i in range(len(members)):
         value = evaluate(*stepper.member(evaluated, i), "validation")[f"validation/{metric}"]
-        sound = math.isfinite(value) and _all_finite(stepper.member(population, i).state.params)
+        sound = math.isfinite(value) and is_finite(stepper.member(population, i).state.params)
         values.append(float(value) if sound else None)
         report(event="beat")
     return {
@@ -160,10 +162,6 @@ def train(
         "steps": steps,
         "num_params": workload.num_params,
     }
-
-
-def _all_finite(params: PyTree) -> bool:
-    return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
 def seeds(count: int) -> list[int]:
@@ -178,11 +176,11 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
     Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
     """
     slots = executors.slots(1, None)
-    names = list(dict.fromkeys(payload["workload"] for payload in payloads.values()))
+    missing = [path for path in payloads if not path.exists()]
+    names = list(dict.fromkeys(payloads[path]["workload"] for path in missing))
     stepped = {}
     for name, found in experiment.calibrate(names, "lite", slots):
         stepped[name] = {"mode": found.mode, "steps_per_dispatch": found.steps_per_dispatch}
-    missing = [path for path in payloads if not path.exists()]
     jobs = [
         executors.Job(
             name=str(path),

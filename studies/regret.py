@@ -37,11 +37,19 @@ class Summary:
     losses_CKS: np.ndarray
 
     @property
+    def best_C(self) -> np.ndarray:
+        """Each cell's best choice, by the mean over seeds."""
+        return self.losses_CKS.mean(2).argmin(1)
+
+    @property
+    def best_losses_CS(self) -> np.ndarray:
+        """What the cell's best choice reaches."""
+        return np.take_along_axis(self.losses_CKS, self.best_C[:, None, None], 1)[:, 0]
+
+    @property
     def regrets_CKS(self) -> np.ndarray:
-        """Loss above that of the cell's best choice, which is chosen by the mean over seeds."""
-        best_C = self.losses_CKS.mean(2).argmin(1)
-        best_CS = np.take_along_axis(self.losses_CKS, best_C[:, None, None], 1)
-        return self.losses_CKS - best_CS
+        """Loss above that of the cell's best choice."""
+        return self.losses_CKS - self.best_losses_CS[:, None]
 
     @property
     def fixed(self) -> int:
@@ -55,13 +63,12 @@ def table(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for name, one in found.items():
         regrets_CS = one.regrets_CKS[:, one.fixed]
-        best_C = one.losses_CKS.mean(2).argmin(1)
-        best_CS = np.take_along_axis(one.losses_CKS, best_C[:, None, None], 1)[:, 0]
-        chosen = [one.choices[k] for k in sorted(set(best_C))]
+        chosen = [one.choices[k] for k in sorted(set(one.best_C))]
+        own_best = interval(one.best_losses_CS.mean(0))
         yield (
             f"| {name} | {_symbol(name)} = {one.choices[one.fixed]:g} "
             f"| {interval(regrets_CS.mean(0))} | {regrets_CS.mean(1).max():.3f} "
-            f"| {', '.join(f'{choice:g}' for choice in chosen)} | {interval(best_CS.mean(0))} |"
+            f"| {', '.join(f'{choice:g}' for choice in chosen)} | {own_best} |"
         )
     yield ""
     names = list(found)

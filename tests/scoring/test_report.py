@@ -1,7 +1,7 @@
 """The report in a real browser: what is on the page, and what a press does."""
 
 import pytest
-from report_pages import BENCHMARK, TIMES, chromium, opened, requests, write_tree
+from report_pages import BENCHMARK, TIMES, assert_fits, chromium, opened, requests, write_tree
 
 import scoring
 from scoring import report
@@ -174,16 +174,7 @@ def test_both_themes_have_their_own_paper(browser, logs, tmp_path):
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_only_boxes_scroll_sideways(browser, logs, tmp_path, width):
     page = report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK)
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        opened(browser, page)
-        wide, room = browser.execute_script(
-            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        )
-        assert wide == room <= width
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_fits(browser, page, width)
 
 
 def test_logs_of_others_say_what_they_lack(browser, tmp_path):

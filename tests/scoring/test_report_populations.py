@@ -2,7 +2,7 @@
 
 import pytest
 from population_trees import BAD, GOOD, SPACE, evolved, write_population
-from report_pages import BENCHMARK, INFO, chromium, opened, requests, write_tree
+from report_pages import BENCHMARK, INFO, assert_fits, chromium, opened, requests, write_tree
 
 from scoring import report
 from scoring.lineage import FILE
@@ -131,13 +131,4 @@ def test_only_boxes_scroll_sideways(browser, tmp_path, width):
     logs = tmp_path / "logs"
     write_population(logs, info=INFO)
     page = page_of(logs, tmp_path)
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        opened(browser, page)
-        wide, room = browser.execute_script(
-            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        )
-        assert wide == room <= width
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_fits(browser, page, width)
