@@ -16,7 +16,9 @@ from absl.flags import argparse_flags
 from algoperf_lite import cache, population_flags, schedule_names
 from algoperf_lite import names as naming
 
-COMMANDS = ("quickstart", "list", "run", "score", "report", "calibrate", "plot_schedules")
+COMMANDS = (
+    *("quickstart", "list", "run", "score", "report", "check", "calibrate", "plot_schedules"),
+)
 QUICKSTART_WORKLOADS = ("digits", "criteo1tb", "finewebedu_lm")
 QUICKSTART_SUBMISSIONS = ("nadamw", "nesterov", "adamw_wsd")
 QUICKSTART_DIRECTORY = Path("runs") / "quickstart"
@@ -27,6 +29,7 @@ _SETTINGS = (  # flags of `run` that are fields of `output_directory.Settings`
     "max_global_steps",
     "stop_at_target",
     "count_compile",
+    "use_installed_algoperf",
     "num_evals",
     "cores_per_trial",
     "vectorize",
@@ -76,6 +79,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_run(commands)
     _add_score(commands)
     _add_report(commands)
+    _add_check(commands)
     _add_calibrate(commands)
     _add_plot_schedules(commands)
     words = [word for word in argv[1:] if not word.startswith("-")]
@@ -199,6 +203,11 @@ def _add_run(commands: Any) -> None:
     )
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
     add(
+        "--use_installed_algoperf",
+        action="store_true",
+        help="hand submissions in AlgoPerf's form the installed package instead of ours",
+    )
+    add(
         "--vectorize",
         type=_one_of("way to vectorize", "none", "trials"),
         default="none",
@@ -207,6 +216,7 @@ def _add_run(commands: Any) -> None:
     population_flags.add(parser)
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
+    add("--memory_limit_gib", type=_at_least(1), help="address space of a trial; default: any")
     add("--no_cache", action="store_true", help="generate data afresh, and keep none")
     add("--heartbeat_timeout", type=_at_least(1), default=300, help="seconds of silence allowed")
     parser.set_defaults(command=run)
@@ -251,6 +261,15 @@ def _add_report(commands: Any) -> None:
     parser.add_argument("--output", type=Path, default=Path("report.html"))
     parser.add_argument("--figures", type=Path, help="folder for the figures as SVG and PDF")
     parser.set_defaults(command=report)
+
+
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser("check", help="is a submission valid, and does it keep the rules?")
+    add = parser.add_argument
+    add("submission", help="name, or path of a file or folder")
+    add("--static", action="store_true", help="read its files only, and run nothing")
+    add("--json", action="store_true")
+    parser.set_defaults(command=check)
 
 
 def _add_calibrate(commands: Any) -> None:
@@ -380,6 +399,7 @@ def run(arguments: argparse.Namespace) -> int:
             worker_slots,
             arguments.heartbeat_timeout,
             progress,
+            memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0
@@ -413,6 +433,28 @@ def report(arguments: argparse.Namespace) -> int:
     )
     print(f"report: {path}")
     return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Says what of a submission breaks the rules; 1 where anything does."""
+    from algoperf_lite import submission
+    from algoperf_lite.rules import report as pages
+    from algoperf_lite.rules import static
+
+    path = submission.locate(arguments.submission)
+    name = submission.name_of(path)
+    found = static.check(path)
+    if not arguments.static and not any(finding.rule == "syntax" for finding in found):
+        from algoperf_lite.rules import dynamic
+
+        found += dynamic.check(path)
+    if arguments.json:
+        print(json.dumps(pages.to_json(found, name), indent=1))
+    else:
+        from rich.console import Console
+
+        Console().print(pages.render(found, name))
+    return pages.exit_code(found)
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
@@ -520,14 +562,17 @@ def _protocol(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _check_distinct(paths: Sequence[Path]) -> None:
     """Raises ValueError where two files would share one name on the leaderboard."""
-    by_stem: dict[str, Path] = {}
+    from algoperf_lite import submission
+
+    by_name: dict[str, Path] = {}
     for path in paths:
-        if path.stem in by_stem:
+        name = submission.name_of(path)
+        if name in by_name:
             raise ValueError(
-                f"submissions {str(by_stem[path.stem])!r} and {str(path)!r} would both be called "
-                f"{path.stem!r}; rename one file"
+                f"submissions {str(by_name[name])!r} and {str(path)!r} would both be called "
+                f"{name!r}; rename one"
             )
-        by_stem[path.stem] = path
+        by_name[name] = path
 
 
 if __name__ == "__main__":

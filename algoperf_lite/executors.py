@@ -39,6 +39,7 @@ class Job:
       silence_limit: seconds without a report after which it is killed.
       time_limit: seconds after which it is killed in any case; None for no limit.
       cache: directory for compiled programs; None compiles afresh.
+      memory_limit: bytes of address space it may have; None for no limit.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Job:
     silence_limit: float = 300.0
     time_limit: float | None = None
     cache: Path | None = None
+    memory_limit: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +141,12 @@ class _Process:
         if job.log:
             job.log.parent.mkdir(parents=True, exist_ok=True)
         output = job.log.open("ab") if job.log else open(os.devnull, "wb")  # noqa: SIM115
-        payload = {"payload": dict(job.payload), "cores": cores, "started": self._began}
+        payload = {
+            "payload": dict(job.payload),
+            "cores": cores,
+            "started": self._began,
+            "memory_limit": job.memory_limit,
+        }
         with output:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "algoperf_lite.executors", job.module, str(writer)],
@@ -222,6 +229,7 @@ def main(argv: list[str]) -> None:
     _die_with_parent()
     message = json.load(sys.stdin)
     hardware.pin(tuple(message["cores"]))
+    hardware.limit_memory(message["memory_limit"])
 
     def report(**event: Any) -> None:
         try:

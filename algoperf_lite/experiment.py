@@ -78,6 +78,7 @@ class Experiment:
             max_global_steps=entry.last_step(slack, step_hint, settings.max_global_steps, by_time),
             stop_at_target=settings.stop_at_target,
             count_compile=settings.count_compile,
+            use_installed_algoperf=settings.use_installed_algoperf,
             stepping_mode=calibration.mode,
             steps_per_dispatch=calibration.steps_per_dispatch,
         )
@@ -106,11 +107,13 @@ def conduct(
     worker_slots: list[tuple[int, ...]],
     silence_limit: float,
     reporter: Reporter,
+    memory_limit: int | None = None,
 ) -> list[TrialSpec]:
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
     Args:
       plan: from each workload's calibration to all trials, in the order they should run.
+      memory_limit: bytes of address space that each trial's process may have.
     Raises ValueError, one sentence, where the output directory is not for this experiment.
     """
     with Directory(output_dir, settings) as directory:
@@ -129,6 +132,7 @@ def conduct(
             silence_limit,
             reporter.on_event,
             vectorize=settings.vectorize == "trials",
+            memory_limit=memory_limit,
         ):
             reporter.on_end(trial, record)
     return trials

@@ -67,6 +67,16 @@ def pin(cores: tuple[int, ...]) -> None:
         os.sched_setaffinity(0, cores)
 
 
+def limit_memory(limit: int | None) -> None:
+    """Lets this process have so many bytes of address space; what exceeds them fails to allocate.
+
+    Does nothing where the system knows no such limit (macOS)."""
+    if limit is not None and sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def available_cores() -> tuple[int, ...]:
     """The cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):

@@ -21,7 +21,7 @@ class Settings:
       rng_seed: of the experiment.
       budget_by: "time" (seconds of the reference on this machine) or "steps" (the step hint).
       max_global_steps: a further limit in steps; None for none.
-      stop_at_target, count_compile, num_evals: see `trial_spec.TrialSpec`.
+      stop_at_target, count_compile, use_installed_algoperf, num_evals: see `trial_spec.TrialSpec`.
       cores_per_trial: cores each trial is pinned to on a machine without accelerator.
       vectorize: "trials" if trials of one entry and workload train together and their times are
         replayed, see `vectorized`; "none" if each is a process and its times are measured.
@@ -35,6 +35,7 @@ class Settings:
     max_global_steps: int | None = None
     stop_at_target: bool = True
     count_compile: bool = False
+    use_installed_algoperf: bool = False
     num_evals: int = 40
     cores_per_trial: int = 1
     vectorize: str = "none"

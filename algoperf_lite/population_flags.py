@@ -83,9 +83,9 @@ def check_form(paths: Sequence[Path]) -> None:
     for path in paths:
         if submission.steps_in_python(path):
             raise ValueError(
-                f"submission {path.stem!r} is in AlgoPerf's form (update_params), which is called "
-                "step by step from Python, so members cannot share a program; leave it or "
-                "--population out"
+                f"submission {submission.name_of(path)!r} is in AlgoPerf's form (update_params), "
+                "which is called step by step from Python, so members cannot share a program; "
+                "leave it or --population out"
             )
 
 

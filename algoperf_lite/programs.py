@@ -20,7 +20,7 @@ from algoperf_lite.spec import Array, Batch, PyTree
 MODES = ("loop", "single", "unrolled")
 UNROLLED_STEPS = 4
 REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statistics of their own
-INIT_STREAM, STEP_STREAM = 0, 1
+INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM = 0, 1, 2
 
 Constants = tuple[PyTree, Array]  # hyperparameters and seed
 Rows = Callable[[int, int], np.ndarray]  # (first step, steps) -> int32 (..., steps, batch size)
@@ -42,10 +42,14 @@ def key(seed: Array, stream: int) -> Array:
     return jax.random.fold_in(jax.random.key(seed), stream)
 
 
+def step_key(seed: Array, step: Array) -> Array:
+    """The random key of step number `step`, counted from 0."""
+    return jax.random.fold_in(key(seed, STEP_STREAM), step)
+
+
 def batch_of(state: TrainState, seed: Array, data: Batch, row: Array) -> tuple[Batch, Array]:
     """The examples of a step, gathered, and its random key."""
-    batch = jax.tree.map(lambda array: array[row], data)
-    return batch, jax.random.fold_in(key(seed, STEP_STREAM), state.step)
+    return jax.tree.map(lambda array: array[row], data), step_key(seed, state.step)
 
 
 def alone(program: Callable, num_arguments: int) -> Callable:

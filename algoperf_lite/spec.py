@@ -54,6 +54,10 @@ class ParameterType(enum.Enum):
     ATTENTION_BIAS = 14
 
 
+class TrainingCompleteError(Exception):
+    """Raised by a submission in AlgoPerf's form to end training; one last evaluation follows."""
+
+
 class ShapeTuple:
     """A parameter's shape as one leaf: a bare tuple would be taken apart by `jax.tree.map`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from algoperf_lite import names as naming
 from algoperf_lite import tuning
+from algoperf_lite.workload_view import WorkloadView
 
 if TYPE_CHECKING:  # finding a file must not load JAX
     from algoperf_lite.schedule_names import NamedSchedule
     from algoperf_lite.spec import PyTree, Workload
 
 _FOLDER = Path(__file__).parent.parent / "submissions"
+_FILE_OF_A_FOLDER = "submission.py"  # in AlgoPerf's layout, one folder per submission
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,17 +112,25 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
 
 
+def name_of(path: Path) -> str:
+    """What logs call the submission in a file: the file's stem, or its folder's name where the
+    file is a folder's `submission.py`."""
+    return path.parent.name if path.name == _FILE_OF_A_FOLDER else path.stem
+
+
 def locate(name_or_path: str) -> Path:
-    """The file of a submission, without running it.
+    """The file of a submission, given by name, by path, or by the path of its folder; not run.
 
     Raises ValueError with the nearest valid name, or naming the missing file.
     """
     if name_or_path.endswith(".py") or "/" in name_or_path:
         path = Path(name_or_path).expanduser()
+        if path.is_dir():
+            path = path / _FILE_OF_A_FOLDER
         if not path.is_file():
             raise ValueError(
-                f"submission file {name_or_path!r} does not exist; "
-                f"give a path to a .py file or one of: {', '.join(names())}"
+                f"submission file {str(path)!r} does not exist; give a path to a .py file, to a "
+                f"folder with a {_FILE_OF_A_FOLDER}, or one of: {', '.join(names())}"
             )
         return path.resolve()
     naming.check(name_or_path, names(), "submission", ", or the path of a .py file")
@@ -131,8 +142,8 @@ def check_schedule_can_be_replaced(path: Path) -> None:
     body = ast.parse(path.read_text()).body
     if not any(isinstance(node, ast.FunctionDef) and node.name == "schedule" for node in body):
         raise ValueError(
-            f"submission {path.stem!r} defines no schedule(workload, hyperparameters), so no other "
-            "can take its place; leave it out or give it one, as submissions/nadamw.py does"
+            f"submission {name_of(path)!r} defines no schedule(workload, hyperparameters), so no "
+            "other can take its place; leave it out or give it one, as submissions/nadamw.py does"
         )
 
 
@@ -140,8 +151,8 @@ def check_can_be_vectorized(path: Path) -> None:
     """Raises ValueError for a file that steps in Python; reads it and does not run it."""
     if steps_in_python(path):
         raise ValueError(
-            f"submission {path.stem!r} is in AlgoPerf's form (update_params), which is called step "
-            "by step from Python, so its trials cannot share a program; leave it out or leave "
+            f"submission {name_of(path)!r} is in AlgoPerf's form (update_params), which is called "
+            "step by step from Python, so its trials cannot share a program; leave it out or leave "
             "--vectorize=trials out"
         )
 
@@ -155,8 +166,16 @@ def steps_in_python(path: Path) -> bool:
 
 
 def source_sha256(path: Path) -> str:
-    """Hash of a submission's file, by which a changed one is told from the one that was run."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Hash of a submission's file, by which a changed one is told from the one that was run.
+
+    Where a folder is the submission, of all its files."""
+    if path.name != _FILE_OF_A_FOLDER:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(path.parent.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(path.parent)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def load(name_or_path: str) -> Submission:
@@ -170,29 +189,39 @@ def load(name_or_path: str) -> Submission:
     optimizer = getattr(module, "optimizer", None)
     if not callable(optimizer):
         form = (
-            "it looks like AlgoPerf's form (update_params), which this version does not run"
+            "it looks like AlgoPerf's form (update_params), which has no such function"
             if hasattr(module, "update_params")
             else "see any file in submissions/"
         )
         raise ValueError(
-            f"submission {path.stem!r} defines no optimizer(workload, hyperparameters); {form}"
+            f"submission {name_of(path)!r} defines no optimizer(workload, hyperparameters); {form}"
         )
     schedule = getattr(module, "schedule", None)
-    _check_arguments(path.stem, optimizer, schedule)
+    _check_arguments(name_of(path), optimizer, schedule)
     search_space = getattr(module, "search_space", None)
     if search_space is not None:
         tuning.check_search_space(search_space)
     return Submission(
-        name=path.stem,
+        name=name_of(path),
         path=path,
         source=path.read_text(),
-        optimizer=optimizer,
-        schedule=schedule,
-        batch_size=getattr(module, "batch_size", lambda workload: workload.batch_size),
+        optimizer=_on_view(optimizer),
+        schedule=schedule and _on_view(schedule),
+        batch_size=_on_view(getattr(module, "batch_size", lambda workload: workload.batch_size)),
         eval_params=getattr(module, "eval_params", None),
         search_space=search_space,
         self_tuning_point=getattr(module, "self_tuning_point", None),
     )
+
+
+def _on_view(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a file, handed of a workload what a submission may see."""
+
+    @functools.wraps(function)
+    def called(workload: Workload, *arguments: Any) -> Any:
+        return function(WorkloadView(workload), *arguments)
+
+    return called
 
 
 def _check_arguments(name: str, optimizer: Callable, schedule: Callable | None) -> None:
@@ -210,7 +239,7 @@ def _check_arguments(name: str, optimizer: Callable, schedule: Callable | None) 
 
 def _run_file(path: Path) -> ModuleType:
     # A name of its own keeps a file called "optax.py" from shadowing the real module.
-    name = f"algoperf_lite_submission_{path.stem}"
+    name = f"algoperf_lite_submission_{name_of(path)}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look their module up by name

@@ -10,7 +10,14 @@ from typing import Any
 
 import jax
 
-from algoperf_lite import hardware, stepping, trial_logs, trial_stage
+from algoperf_lite import (
+    algoperf_trial,
+    hardware,
+    stepping,
+    submission,
+    trial_logs,
+    trial_stage,
+)
 from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import Array, PyTree
 from algoperf_lite.trial_books import (
@@ -54,7 +61,7 @@ def run(
     ledger = Ledger(now, started)
     record = blank_record(trial_spec)
     try:
-        (train or _train)(trial_spec, ledger, record, report)
+        (train or _train_of(trial_spec))(trial_spec, ledger, record, report)
     except Exception as error:  # the trial ends with a status; the experiment goes on
         record |= failure(error)
     record["peak_memory_bytes"] = hardware.peak_memory()
@@ -85,6 +92,12 @@ class _Actor:
             (stretch for stretch in self.stretches if stretch.first_step <= step),
             key=lambda stretch: stretch.first_step,
         )
+
+
+def _train_of(trial_spec: TrialSpec) -> Train:
+    """How a submission of its form trains."""
+    path = submission.locate(trial_spec.submission)
+    return algoperf_trial.train if submission.steps_in_python(path) else _train
 
 
 def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:

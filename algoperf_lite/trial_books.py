@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from algoperf_lite import trial_logs
+from algoperf_lite import surroundings, trial_logs
+from algoperf_lite.algoperf_form import AlgoPerfSubmission
 from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission import Submission
@@ -50,6 +51,7 @@ class Books:
         go on from what it last said of them, see `so_far`."""
         self.spec, self.record, self._stage = trial_spec, record, stage
         self.is_over = False
+        self._watch = surroundings.Watch()
         self._seconds, self._is_healthy = 0.0, True
         num_rows = 0 if earlier is None else earlier["num_rows"]
         self._logs = trial_logs.TrialLogs(Path(trial_spec.directory), stage.metric_names, num_rows)
@@ -66,7 +68,10 @@ class Books:
         return {"num_rows": self._logs.num_rows, **{name: self.record[name] for name in _GROWING}}
 
     def write_submission(
-        self, entry: Submission, point: Mapping[str, Any] | None, batch_size: int
+        self,
+        entry: Submission | AlgoPerfSubmission,
+        point: Mapping[str, Any] | None,
+        batch_size: int,
     ) -> None:
         """Who trains, and at which point."""
         self.record |= {
@@ -90,8 +95,13 @@ class Books:
         return self.is_over
 
     def evaluate(self, params: PyTree, model_state: PyTree, is_healthy: bool) -> dict[str, float]:
-        """Metrics of the validation split, and of train and test where they are due."""
+        """Metrics of the validation split, and of train and test where they are due.
+
+        Raises `surroundings.RulesBroken` where the submission does what it may not.
+        """
         evaluate, step, spec = self._stage.evaluate, self.record["steps"], self.spec
+        self._watch.check_rest()
+        children = surroundings.Children()
         row = evaluate(params, model_state, "validation")
         self._is_healthy = is_healthy
         self.is_over |= not is_healthy or step == spec.max_global_steps
@@ -99,14 +109,17 @@ class Books:
         if self.is_over or _is_quarter(step, self._stage.workload.step_hint):
             row |= evaluate(params, model_state, "train")
             row |= evaluate(params, model_state, "test")
+        children.check()
+        self._watch.check_names()
         return row
 
     def enter(
-        self, row: Mapping[str, float], training_loss: float, off_clock: Mapping[str, float]
+        self, row: Mapping[str, float], training_loss: float | None, off_clock: Mapping[str, float]
     ) -> float:
         """Writes an evaluation down; returns the value of the workload's metric.
 
         Args:
+          training_loss: None where the harness does not see it.
           off_clock: seconds for the log's columns that are not on the submission's clock.
         """
         step = self.record["steps"]
@@ -133,6 +146,7 @@ class Books:
         else:
             self.record["status"] = "diverged"
             self.record["error"] = f"parameters are not finite after step {step}"
+        self.record["rows_sha256"] = self._logs.sha256
         return self.record["status"]
 
     def _has_reached(self, row: Mapping[str, float]) -> bool:
@@ -160,8 +174,9 @@ def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
 def failure(error: Exception) -> dict[str, Any]:
     """What an exception adds to the record of a trial that it ends."""
     is_memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    status = "out_of_memory" if is_memory else "crashed"
     return {
-        "status": "out_of_memory" if is_memory else "crashed",
+        "status": "invalid" if isinstance(error, surroundings.RulesBroken) else status,
         "error": f"{type(error).__name__}: {error}",
         "traceback": "".join(traceback.format_exception(error)),
     }

@@ -18,19 +18,26 @@ def run(
     silence_limit: float,
     on_event: Callable[[TrialSpec, executors.Event], None] = lambda trial, event: None,
     vectorize: bool = False,
+    memory_limit: int | None = None,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     """Runs each trial in a process of its own, or `populations` of them in one process each, and
     yields every trial's record, which is then on disk.
 
-    An event of a population is told of its first trial, with the number of its "members". What an
-    interrupted attempt left in a trial's directory is set aside first, unless it left checkpoints:
-    whether they can be used the trial itself finds out.
+    `memory_limit` is in bytes of a process's address space. An event of a population is told of
+    its first trial, with the number of its "members". What an interrupted attempt left in a
+    trial's directory is set aside first, unless it left checkpoints: whether they can be used the
+    trial itself finds out.
     """
     num_slots = len(worker_slots)
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # A name is for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
-    jobs = (_job(group, silence_limit, num_slots, vectorize) for group in groups)
+    jobs = (
+        dataclasses.replace(
+            _job(group, silence_limit, num_slots, vectorize), memory_limit=memory_limit
+        )
+        for group in groups
+    )
 
     def tell(job: executors.Job, event: executors.Event) -> None:
         group = by_log[job.log]
@@ -105,11 +112,22 @@ def settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
     else:
         # A trial of a population has a share of its process's ledger, which is beside it.
         ledger = record.get("population", record)["ledger"]
-        if clock.adds_up(ledger, record.get("earlier_wall", 0.0) + outcome.wall):
+        what = _wrong(Path(trial.directory), record, ledger, outcome.wall)
+        if what is None:
             return record
-        record["status"] = "invalid"
-        record["error"] = (
-            f"the ledger accounts for {ledger['wall']:.2f} s, but {outcome.wall:.2f} s went by"
-        )
+        record |= {"status": "invalid", "error": what}
     trial_logs.write_json(Path(trial.directory) / "trial.json", record)
     return record
+
+
+def _wrong(
+    directory: Path, record: dict[str, Any], ledger: dict[str, float], wall: float
+) -> str | None:
+    """Why a trial's word is not to be trusted; None where it is."""
+    earlier = record.get("earlier_wall", 0.0)
+    if not clock.adds_up(ledger, earlier + wall):
+        return f"the ledger accounts for {ledger['wall']:.2f} s, but {wall:.2f} s went by"
+    changed = trial_logs.tampered(directory, record.get("rows_sha256", {}))
+    if changed is not None:
+        return f"{changed} holds other rows than the harness wrote"
+    return None

@@ -1,6 +1,7 @@
 """A trial's log directory, in AlgoPerf's layout and file names; the only writer of its files."""
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -46,27 +47,52 @@ class TrialLogs:
         ]
         self._eval_columns = sorted({*_COMMON, *splits})
         self._columns = sorted({*self._eval_columns, "loss"})
+        self._written = {name: hashlib.sha256() for name in ROWS}
         directory.mkdir(parents=True, exist_ok=True)
         if num_rows:
             for name in ROWS:
                 keep_lines(directory / name, 1 + num_rows)
+                self._written[name].update((directory / name).read_bytes())
             return
-        _append(directory / "eval_measurements.csv", self._eval_columns)
-        _append(directory / "measurements.csv", self._columns)
+        self._append("eval_measurements.csv", self._eval_columns)
+        self._append("measurements.csv", self._columns)
 
-    def write_eval(self, row: Mapping[str, Any], training_loss: float) -> None:
+    @property
+    def sha256(self) -> dict[str, str]:
+        """Hashes of what was written, by file: other content is not the harness's."""
+        return {name: digest.hexdigest() for name, digest in self._written.items()}
+
+    def write_eval(self, row: Mapping[str, Any], training_loss: float | None) -> None:
         """One evaluation; keys are column names, a missing one leaves its cell blank."""
         unknown = set(row) - set(self._eval_columns)
         assert not unknown, f"columns {sorted(unknown)} are not in the header"
-        _append(self.directory / "eval_measurements.csv", _cells(row, self._eval_columns))
+        self._append("eval_measurements.csv", _cells(row, self._eval_columns))
         row = {**row, "loss": training_loss}
-        _append(self.directory / "measurements.csv", _cells(row, self._columns))
+        self._append("measurements.csv", _cells(row, self._columns))
         self.num_rows += 1
 
     def write_score(self, score: float, global_step: int) -> None:
         """The last row of `measurements.csv`: seconds on the submission's clock."""
         row = {"score": score, "global_step": global_step}
-        _append(self.directory / "measurements.csv", _cells(row, self._columns))
+        self._append("measurements.csv", _cells(row, self._columns))
+
+    def _append(self, name: str, cells: Sequence[Any]) -> None:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        append_text(self.directory / name, line.getvalue())
+        self._written[name].update(line.getvalue().encode())
+
+
+def tampered(directory: Path, sha256: Mapping[str, str]) -> str | None:
+    """The first file of rows that does not hold what `TrialLogs` wrote; None if all do."""
+    for name, digest in sha256.items():
+        try:
+            found = (directory / name).read_bytes()
+        except OSError:
+            return name
+        if hashlib.sha256(found).hexdigest() != digest:
+            return name
+    return None
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -135,14 +161,8 @@ def set_aside(directory: Path, keep: Sequence[str] = ()) -> None:
         path.rename(attempt / path.name)
 
 
-def _append(path: Path, cells: Sequence[Any]) -> None:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    append_text(path, line.getvalue())
-
-
 def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
-    return [row.get(column, "") for column in columns]
+    return [row.get(column) for column in columns]  # None is a blank cell
 
 
 def _plain(content: Any) -> Any:

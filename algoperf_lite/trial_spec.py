@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import schedule_names, tuning
+from algoperf_lite import schedule_names, submission, tuning
 from algoperf_lite.population import Point
 from algoperf_lite.population_rules import PopulationRules
 
@@ -64,7 +64,7 @@ class Entry:
     @property
     def name(self) -> str:
         """In logs and on leaderboards: 'nadamw+uba(phi=5)@0.25' is that on a quarter."""
-        name = Path(self.submission).stem
+        name = submission.name_of(Path(self.submission))
         if self.schedule is not None:
             name += f"+{schedule_names.parse(self.schedule).label}"
         if self.population is not None:
@@ -100,6 +100,7 @@ class TrialSpec:
       max_global_steps: budget in steps; None for no such limit.
       stop_at_target: whether the trial ends when it reaches the target.
       count_compile: whether compilation is on the submission's clock.
+      use_installed_algoperf: whether a file in AlgoPerf's form gets the real package, if there.
       stepping_mode, steps_per_dispatch: see `programs.Programs`.
     """
 
@@ -124,12 +125,13 @@ class TrialSpec:
     max_global_steps: int | None = None
     stop_at_target: bool = True
     count_compile: bool = False
+    use_installed_algoperf: bool = False
     stepping_mode: str = "single"
     steps_per_dispatch: int = 16
 
     @property
     def submission_name(self) -> str:
-        return self.entry or Path(self.submission).stem
+        return self.entry or submission.name_of(Path(self.submission))
 
     @property
     def name(self) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 SearchSpace = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 _TUNING_STREAM = 0x7E57  # keeps the points' random stream apart from the trials' seeds
@@ -59,6 +58,8 @@ def point(
             )
         return dict(search_space[trial - 1])
     seed = np.random.SeedSequence([experiment_seed, study, _TUNING_STREAM])
+    from scipy.stats import qmc  # takes seconds to import, which who only checks need not wait for
+
     sampler = qmc.Halton(len(search_space), scramble=True, rng=np.random.default_rng(seed))
     units = sampler.random(num_trials)[trial - 1]
     names = sorted(search_space)  # the order of keys in a file must not change the points

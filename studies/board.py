@@ -97,7 +97,7 @@ def steps_table(found: Records, on: Sequence[str], slack: float) -> Iterator[str
 
     "in time" counts the workloads whose target is reached in the seconds of `slack` step hints,
     "seconds per step" is the median over workloads; both are against the reference's seconds per
-    step in the same study, so that a busy machine slows both sides.
+    step in the first study, so that a busy machine slows both sides.
     """
     one = next(iter(found.values()))
     targets = [f"{one[w][0]['metric']} {one[w][0]['target']:.4g}" for w in on]
@@ -153,12 +153,17 @@ def has_reached(group: Sequence[Mapping[str, Any]], limit: float = math.inf) -> 
 
 
 def cost(group: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds per step against the reference's, medians over studies; NaN where none was made."""
+    """Seconds per step against the reference's, in the study that both have run and in which all
+    submissions take turns; NaN where none was made."""
     one, other = (
-        [sum(r["ledger"].get(a, 0.0) for a in ON_CLOCK) / r["steps"] for r in records if r["steps"]]
+        [
+            sum(r["ledger"].get(a, 0.0) for a in ON_CLOCK) / r["steps"]
+            for r in records
+            if r["steps"] and r["study"] == 0
+        ]
         for records in (group, reference)
     )
-    return statistics.median(one) / statistics.median(other) if one and other else math.nan
+    return one[0] / other[0] if one and other else math.nan
 
 
 def plot(found: Records, on: Sequence[str]) -> Figure:

@@ -108,6 +108,7 @@ def plot(
         axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
         axis.set_title(f"{workload}, {budget:.0%}", fontsize=9)
         axis.tick_params(labelsize=8)
+        axis.locator_params(axis="x", nbins=4)
         axis.set_yticks(range(len(labels)), labels)
     axes[0, 0].invert_yaxis()
     figure.supxlabel(

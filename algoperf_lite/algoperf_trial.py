@@ -1,0 +1,197 @@
+"""A trial of a submission in AlgoPerf's form; what is particular to it beside `trial`."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from algoperf_lite import (
+    algoperf_form,
+    algoperf_shim,
+    one_by_one,
+    programs,
+    spec,
+    submission,
+    surroundings,
+    trial_logs,
+    trial_stage,
+)
+from algoperf_lite.batches import Batches
+from algoperf_lite.clock import Ledger
+from algoperf_lite.one_by_one import OneByOneStepper, State
+from algoperf_lite.spec import PyTree, TrainingCompleteError
+from algoperf_lite.trial_books import Books, Report, evaluation_steps, off_clock, throttled
+from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite.trial_stage import Stage
+
+
+def train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
+    """The whole trial under the ledger's accounts; fills `record`."""
+    stage = trial_stage.set_up(trial_spec)
+    books = Books(trial_spec, stage, record)
+    report(event="beat")
+    with algoperf_shim.installed(trial_spec.use_installed_algoperf):
+        _Trial(books, stage, ledger, report).run()
+    books.close()
+
+
+class MetricsLogger:
+    """What a submission logs of its own accord: lines of `submission_metrics.jsonl`."""
+
+    def __init__(self, directory: Path, preemption_count: int = 0):
+        self._path = directory / "submission_metrics.jsonl"
+        self._preemption_count = preemption_count
+        self.is_on = False
+
+    def append_scalar_metrics(self, metrics: dict[str, Any], global_step: int) -> None:
+        """Writes numbers down; `metrics` gets the step too, as AlgoPerf's logger does it."""
+        metrics |= {"global_step": global_step, "preemption_count": self._preemption_count}
+        row = {name: algoperf_form.scalar(value) for name, value in metrics.items()}
+        if self.is_on:  # not while it warms up
+            trial_logs.append_text(self._path, json.dumps(row) + "\n")
+
+
+class _Trial:
+    def __init__(self, books: Books, stage: Stage, ledger: Ledger, report: Report):
+        self._books, self._stage, self._ledger, self._report = books, stage, ledger, report
+        self._results: list[tuple[int, dict[str, float]]] = []
+        self._handed_results = self._results
+        self._train_state = one_by_one.blank_train_state()
+        self._is_complete = False
+
+    def run(self) -> None:
+        """From the import of the submission to the last evaluation."""
+        state = self._start()
+        before = one_by_one.compilations()
+        self._loop(state)
+        # What the warm-up did not foresee was compiled on the clock, as in AlgoPerf.
+        self._books.record["late_compilations"] = one_by_one.compilations() - before
+
+    def _start(self) -> State:
+        """Imports the submission and makes its first state on its clock, and compiles off it."""
+        books, ledger, stage = self._books, self._ledger, self._stage
+        trial_spec, workload = books.spec, stage.workload
+        params, model_state = stage.initial(trial_spec.seed)
+        self._is_finite = trial_stage.finiteness(params)
+        ledger.switch("init", params, model_state, stage.data)
+        entry = algoperf_form.load(submission.locate(trial_spec.submission))
+        point = trial_stage.point(trial_spec, entry)
+        ledger.switch("log")
+        layout = one_by_one.Layout(entry.layout)
+        size = algoperf_form.batch_size(entry, workload, layout.num_devices)
+        books.write_submission(entry, point, size.used)
+        books.record |= {
+            "form": f"algoperf ({entry.layout})",
+            "batch_size_asked": dataclasses.asdict(size),
+        }
+        self._logger = MetricsLogger(Path(trial_spec.directory))
+        view = algoperf_form.AlgoPerfView(
+            workload,
+            self._logger,
+            math.inf if trial_spec.max_seconds is None else trial_spec.max_seconds,
+            trial_spec.num_evals,
+        )
+        ledger.switch("compile")
+        batches = Batches(workload.num_train_examples, size.used, trial_spec.seed)
+        feed = one_by_one.Feed(workload, layout, batches, stage.data)
+        self._stepper = OneByOneStepper(entry, view, spec.hyperparameters(point), layout, feed)
+        key = jax.random.key_data(programs.key(trial_spec.seed, programs.OPTIMIZER_STREAM))
+        ledger.switch("init", key)
+        state = self._stepper.init(params, model_state, key)
+        ledger.switch("compile", state)
+        self._stepper.warm_up(state, self._blank_result(), lambda: self._report(event="beat"))
+        jax.block_until_ready(self._is_finite(self._stepper.evaluated(state)[0]))
+        ledger.switch("log")
+        books.record["compile_seconds"] = ledger.seconds("compile")
+        self._form = _form(state.params)
+        self._logger.is_on = True
+        return state
+
+    def _loop(self, state: State) -> None:
+        """Trains from evaluation to evaluation until target, budget, divergence or its own end."""
+        books, ledger, workload = self._books, self._ledger, self._stage.workload
+        beat, step = throttled(self._report), 0
+        for next_step in evaluation_steps(workload.step_hint, books.spec.num_evals):
+            next_step = min(next_step, books.spec.max_global_steps or next_step)
+            while step < next_step and not self._is_complete:
+                state = self._step(state, step)
+                step += 1
+                beat()
+            ledger.switch("prepare_for_eval", state)
+            state = self._stepper.prepare_for_eval(state, step, self._handed_results)
+            ledger.switch("eval", state)
+            if books.is_over_budget(ledger.submission_seconds(books.spec.count_compile), step):
+                break
+            self._evaluate(state)
+            if books.is_over or self._is_complete:
+                break
+
+    def _step(self, state: State, step: int) -> State:
+        ledger = self._ledger
+        ledger.switch("data_selection")
+        batch = self._stepper.select(state, step)
+        ledger.switch("update_params")
+        now = ledger.submission_seconds(self._books.spec.count_compile)
+        self._train_state["accumulated_submission_time"] = now
+        try:
+            return self._stepper.step(state, step, batch, self._handed_results, self._train_state)
+        except TrainingCompleteError:
+            self._is_complete = self._train_state["training_complete"] = True
+            return state
+
+    def _evaluate(self, state: State) -> None:
+        books, ledger, workload = self._books, self._ledger, self._stage.workload
+        if _form(state.params) != self._form:
+            raise surroundings.RulesBroken(
+                "the submission changed shapes, types or names of parameters, which have to stay "
+                "as they were initialised"
+            )
+        params, model_state = self._stepper.evaluated(state)
+        seconds = ledger.submission_seconds(books.spec.count_compile)
+        row = books.evaluate(params, model_state, self._is_finite(params))
+        ledger.switch("log")
+        times = off_clock(ledger)
+        value = books.enter(row, None, times)
+        self._report(
+            event="progress",
+            step=books.record["steps"],
+            horizon=workload.step_hint,
+            metric=workload.target_metric_name,
+            value=value,
+        )
+        self._let_know(row, {"accumulated_submission_time": seconds, **times})
+
+    def _let_know(self, row: Mapping[str, float], times: Mapping[str, float]) -> None:
+        """What the submission may know of an evaluation; it gets copies, which it may spoil."""
+        record = self._books.record
+        progress = {
+            "score": times["accumulated_submission_time"],
+            "global_step": record["steps"],
+            "preemption_count": record["preemption_count"],
+        }
+        self._results.append((record["steps"], {**row, **times, **progress}))
+        self._handed_results = [(step, dict(result)) for step, result in self._results]
+        self._train_state |= {
+            **{name: seconds for name, seconds in times.items() if name in self._train_state},
+            "last_eval_time": times["total_duration"],
+            "last_step_end_time": times["total_duration"],
+            "validation_goal_reached": record["time_to_target"] is not None,
+        }
+
+    def _blank_result(self) -> dict[str, float]:
+        """An evaluation's keys, in AlgoPerf's names, without its values."""
+        names = [*self._stage.metric_names, "num_examples"]
+        metrics = [f"{split}/{name}" for split in spec.SPLITS for name in names]
+        times = [name for name in self._train_state if name.startswith("accumulated")]
+        progress = ["score", "global_step", "preemption_count", "total_duration"]
+        return dict.fromkeys([*metrics, *times, *progress], 0.0)
+
+
+def _form(params: PyTree) -> Any:
+    """Structure, shapes and types of parameters."""
+    leaves, structure = jax.tree.flatten(params)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]

@@ -1,0 +1,27 @@
+"""Checks a submission by running it in a process of its own; see `algoperf_lite.dry_run`."""
+
+from pathlib import Path
+
+from algoperf_lite import executors
+from algoperf_lite.rules.findings import Finding, finding, in_order
+
+RULES = ("does-not-run", "changed-structure", "modified-input", "name-dependent")  # only found here
+MEMORY_LIMIT = 16 * 2**30  # bytes of address space
+TIME_LIMIT = 180.0  # seconds
+
+
+def check(path: Path) -> list[Finding]:
+    """Findings of a few steps on tiny workloads; a process that dies or hangs is one too."""
+    job = executors.Job(
+        f"check of {path.name}",
+        "algoperf_lite.dry_run",
+        {"path": str(path)},
+        silence_limit=TIME_LIMIT,
+        time_limit=TIME_LIMIT,
+        memory_limit=MEMORY_LIMIT,
+    )
+    for _, outcome in executors.run_local([job], executors.slots(1, 1)):
+        if outcome.result is None:
+            return [finding("does-not-run", path.name, outcome.error)]
+        return in_order(Finding(**found) for found in outcome.result["findings"])
+    raise AssertionError("a job has an outcome")

@@ -1,0 +1,64 @@
+"""What is seen of a submission that tampers, and that an honest process is left alone."""
+
+import os
+import threading
+import time
+
+import jax
+import pytest
+
+from algoperf_lite import evaluation, surroundings
+
+
+def test_an_untouched_process_is_found_untouched():
+    watch = surroundings.Watch()
+    jax.block_until_ready(jax.jit(lambda x: x + 1)(1.0))
+    watch.check_names()
+    for _ in range(10):
+        watch.check_rest()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(time, "monotonic"), (jax, "jit"), (evaluation.Evaluator, "__call__"), (evaluation, "np")],
+)
+def test_replaced_functions_are_named(monkeypatch, owner, name):
+    watch = surroundings.Watch()
+    monkeypatch.setattr(owner, name, lambda *arguments: 0.0)
+    with pytest.raises(surroundings.RulesBroken, match=name):
+        watch.check_names()
+    monkeypatch.undo()
+    watch.check_names()
+
+
+def test_changed_flags_and_environment_are_named(monkeypatch):
+    watch = surroundings.Watch()
+    monkeypatch.setitem(os.environ, "XLA_FLAGS", "--fast")
+    with pytest.raises(surroundings.RulesBroken, match="environment variable XLA_FLAGS"):
+        watch.check_names()
+    monkeypatch.undo()
+    precision = jax.config.jax_default_matmul_precision
+    jax.config.update("jax_default_matmul_precision", "bfloat16")
+    try:
+        with pytest.raises(surroundings.RulesBroken, match="jax_default_matmul_precision"):
+            watch.check_names()
+    finally:
+        jax.config.update("jax_default_matmul_precision", precision)
+
+
+def test_a_thread_that_computes_while_all_should_rest_is_noticed():
+    watch, stop = surroundings.Watch(), threading.Event()
+
+    def spin():
+        while not stop.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=spin, name="helper-of-mine")
+    thread.start()
+    try:
+        with pytest.raises(surroundings.RulesBroken, match="helper-of-mine"):
+            for _ in range(20):
+                watch.check_rest()
+    finally:
+        stop.set()
+        thread.join()
