@@ -118,15 +118,15 @@ def steps_table(found: Records, on: Sequence[str], slack: float) -> Iterator[str
 
 
 def seconds_table(found: Records, on: Sequence[str]) -> Iterator[str]:
-    """Lines of a markdown table: median seconds to target on the submission's clock."""
+    """Lines of a markdown table: seconds to target on the submission's clock, in the first study,
+    in which all submissions take turns."""
     yield f"| submission | {' | '.join(on)} |"
     yield "|---|" + "---|" * len(on)
     for name, by_workload in found.items():
         cells = []
         for workload in on:
-            group = by_workload[workload]
-            seconds = [r["time_to_target"] for r in group if r["time_to_target"] is not None]
-            cells.append(f"{statistics.median(seconds):.1f}" if has_reached(group) else "")
+            first = [r for r in by_workload[workload] if r["study"] == 0]
+            cells.append(f"{first[0]['time_to_target']:.1f}" if has_reached(first) else "")
         yield f"| {name} | {' | '.join(cells)} |"
 
 

@@ -56,7 +56,7 @@ def test_tables_and_plot_have_a_row_per_submission():
     found = {
         "nadamw": {"w": [_record()]},
         "slow": {"w": [_record(seconds=4.5)]},  # three times the seconds: 2.7 step hints
-        "broken": {"w": [{**crashed, "steps": 0}]},
+        "broken": {"w": [{**crashed, "steps": 0, "study": 0}]},
     }
     assert list(board.steps_table(found, ["w"], slack=1.5))[2:] == [
         "| *target* | | | | loss 0.45 |",
