@@ -11,7 +11,6 @@ import importlib
 import importlib.util
 import inspect
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -139,12 +138,14 @@ class AlgoPerfView(WorkloadView):
         self,
         workload: Workload,
         metrics_logger: Any,
-        max_seconds: float = math.inf,
+        max_seconds: float | None = None,
         num_evals: int = 40,
     ):
-        """`max_seconds` is the budget, in which there are about `num_evals` evaluations."""
+        """`max_seconds` is the budget, in which there are about `num_evals` evaluations. AlgoPerf
+        always has one; where the budget is in steps, it reads as a second for each of them."""
         super().__init__(workload)
         object.__setattr__(self, "metrics_logger", metrics_logger)
+        max_seconds = float(workload.step_hint) if max_seconds is None else max_seconds
         values = {
             "max_allowed_runtime_sec": max_seconds,
             "eval_period_time_sec": max_seconds / num_evals,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ class _Trial:
         view = algoperf_form.AlgoPerfView(
             workload,
             self._logger,
-            math.inf if trial_spec.max_seconds is None else trial_spec.max_seconds,
+            trial_spec.max_seconds,
             trial_spec.num_evals,
         )
         ledger.switch("compile")
@@ -173,7 +172,9 @@ class _Trial:
             "global_step": record["steps"],
             "preemption_count": record["preemption_count"],
         }
-        self._results.append((record["steps"], {**row, **times, **progress}))
+        # AlgoPerf measures train and test at every evaluation; here the last values stand in.
+        before = self._results[-1][1] if self._results else {}
+        self._results.append((record["steps"], {**before, **row, **times, **progress}))
         self._handed_results = [(step, dict(result)) for step, result in self._results]
         self._train_state |= {
             **{name: seconds for name, seconds in times.items() if name in self._train_state},

@@ -138,6 +138,7 @@ def test_a_submission_sees_a_workload_and_cannot_change_it():
     assert view == same and hash(view) == hash(same)
     assert view.step_hint == 100 and view.max_allowed_runtime_sec == 3.0
     assert view.metrics_logger is None
+    assert same.max_allowed_runtime_sec == 100.0 and same.eval_period_time_sec == 2.5
     assert not hasattr(view, "name") and not hasattr(view, "eval_step")
     for name in ("dataset", "eval_dataset", "config"):
         with pytest.raises(AttributeError, match="a submission sees no"):

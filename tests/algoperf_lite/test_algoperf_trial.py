@@ -57,6 +57,7 @@ def update_params(workload, current_param_container, current_params_types, model
     else:
         raise AssertionError("train_state can be changed")
     for step, result in eval_results:
+        assert not result or {"train/loss", "test/loss", "validation/accuracy"} <= set(result)
         is_new = eval_results is not last_results
         assert result["global_step"] == step if is_new else not result
         result.clear()
