@@ -38,8 +38,16 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from algoperf_lite import cache, executors, experiment, hardware, lineage, population, tuning
-from algoperf_lite import population_rules as rules_of
+from algoperf_lite import (
+    cache,
+    executors,
+    experiment,
+    hardware,
+    lineage,
+    population,
+    population_rules,
+    tuning,
+)
 from algoperf_lite.population import Point
 from algoperf_lite.population_rules import PopulationRules
 
@@ -120,8 +128,9 @@ def main(argv: Sequence[str]) -> None:
     if _RAY_SIDE.value is not None:
         _ray_side(Path(_RAY_SIDE.value))
         return
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("ray", "jax")]
-    print(f"{', '.join(versions)}, Python {platform.python_version()}, {_cores_in_words()}")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("ray", "jax"))
+    cores = f"{len(hardware.available_cores())} cores for Ray's actors and 1 for our process"
+    print(f"{versions}, Python {platform.python_version()}, {cores}")
     columns = ("programs", "seed", "side", "wall s", "training s", "working s", "steps", "copies")
     columns += ("processes", "metric")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
@@ -150,8 +159,8 @@ def _plan(seed: int) -> Plan:
     [(_, calibration)] = experiment.calibrate([name], "lite", executors.slots(1, 1))
     rules = PopulationRules(_MEMBERS.value, _INTERVAL.value).for_horizon(workload.step_hint)
     num_steps = min(_STEPS.value or workload.step_hint, workload.step_hint)
-    rules_of.check_budget(rules, num_steps)
-    space, trial_seed = rules_of.uniform(entry.search_space), tuning.trial_seed(seed, 0, 1)
+    population_rules.check_budget(rules, num_steps)
+    space, trial_seed = population_rules.uniform(entry.search_space), tuning.trial_seed(seed, 0, 1)
     return Plan(
         workload=name,
         rules=rules,
@@ -334,10 +343,13 @@ class Member:
     a ready interval, saves it and goes on with another."""
 
     def setup(self, config: Mapping[str, Any], **surroundings: Any) -> None:
-        # What takes long comes with the first step. An actor whose setup takes longer than another
-        # one's first step is given up for that one, and its core stays idle.
         self._trainer_of = functools.cache(lambda: Trainer(**surroundings))
         self._seeds = surroundings["plan"].seeds
+        # Ray gives an actor up that is still in setup when another becomes free. Without synch
+        # that leaves a core idle for good, so what takes long waits for the first step. With it
+        # the free one saves waiting for a new actor, which Ray starts in every generation.
+        if surroundings["plan"].synch:
+            self._trainer_of()
         self.reset_config(config)
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
@@ -460,10 +472,6 @@ def _domain(tune: Any, dimension: Mapping[str, Any]) -> Any:
 
 
 # --- report -------------------------------------------------------------------------------
-
-
-def _cores_in_words() -> str:
-    return f"{len(hardware.available_cores())} cores for Ray's actors, 1 for our process"
 
 
 def _cells(run: Run) -> str:
