@@ -122,7 +122,8 @@ class _Trial:
                 beat()
             ledger.switch("prepare_for_eval", state)
             state = self._stepper.prepare_for_eval(state, step, self._handed_results)
-            ledger.switch("eval", state)
+            # Also what it computes and did not return: it would go on while the clock stands.
+            ledger.switch("eval", state, jax.live_arrays())
             if books.is_over_budget(ledger.submission_seconds(books.spec.count_compile), step):
                 break
             self._evaluate(state)

@@ -127,7 +127,10 @@ def _wrong(
     earlier = record.get("earlier_wall", 0.0)
     if not clock.adds_up(ledger, earlier + wall):
         return f"the ledger accounts for {ledger['wall']:.2f} s, but {wall:.2f} s went by"
-    changed = trial_logs.tampered(directory, record.get("rows_sha256", {}))
+    written = record.get("rows_sha256", {})
+    if record["status"] in ("reached", "not_reached") and set(written) != set(trial_logs.ROWS):
+        return "the record has no hashes of the rows, so the harness has not made it"
+    changed = trial_logs.tampered(directory, written)
     if changed is not None:
         return f"{changed} holds other rows than the harness wrote"
     return None

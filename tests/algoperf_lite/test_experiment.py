@@ -205,19 +205,30 @@ def test_a_directory_has_one_owner_at_a_time(tmp_path):
         pass
 
 
-def test_a_ledger_that_disagrees_with_the_parents_clock_makes_a_trial_invalid(tmp_path):
+def test_a_record_is_not_believed_against_clock_or_rows(tmp_path):
     from algoperf_lite.trial_spec import TrialSpec
 
+    logs = trial_logs.TrialLogs(tmp_path, ["loss"])
+    logs.write_eval({"validation/loss": 0.5, "global_step": 1}, 0.5)
     spec = TrialSpec(
         "nadamw", "digits", "lite", 0, 1, 0, tuning.Ruleset("self", 1, 1, 1.0), str(tmp_path)
     )
     ledger = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
-    result = {"status": "reached", "ledger": ledger}
+    result = {"status": "reached", "ledger": ledger, "rows_sha256": logs.sha256}
     honest = trial_jobs.settle(spec, executors.Outcome(dict(result), wall=5.01))
     assert honest["status"] == "reached"
     caught = trial_jobs.settle(spec, executors.Outcome(dict(result), wall=9.0))
     assert caught["status"] == "invalid"
+    assert "went by" in caught["error"]
     assert json.loads((Path(tmp_path) / "trial.json").read_text())["status"] == "invalid"
+    forged = trial_jobs.settle(
+        spec, executors.Outcome({"status": "reached", "ledger": ledger}, wall=5.01)
+    )
+    assert forged["status"] == "invalid" and "no hashes of the rows" in forged["error"]
+    with (tmp_path / "eval_measurements.csv").open("a") as file:
+        file.write("0.1\n")
+    added = trial_jobs.settle(spec, executors.Outcome(dict(result), wall=5.01))
+    assert added["status"] == "invalid" and "other rows" in added["error"]
 
 
 def _planned(tmp_path, *entries, **settings):
