@@ -343,13 +343,10 @@ class Member:
     a ready interval, saves it and goes on with another."""
 
     def setup(self, config: Mapping[str, Any], **surroundings: Any) -> None:
+        # What takes long waits for the first step: an actor that is still in setup when another one
+        # becomes free is given up for that one, and its core stays idle.
         self._trainer_of = functools.cache(lambda: Trainer(**surroundings))
         self._seeds = surroundings["plan"].seeds
-        # Ray gives an actor up that is still in setup when another becomes free. Without synch
-        # that leaves a core idle for good, so what takes long waits for the first step. With it
-        # the free one saves waiting for a new actor, which Ray starts in every generation.
-        if surroundings["plan"].synch:
-            self._trainer_of()
         self.reset_config(config)
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
