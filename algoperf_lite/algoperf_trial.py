@@ -22,7 +22,7 @@ from algoperf_lite import (
 from algoperf_lite.batches import Batches
 from algoperf_lite.clock import Ledger
 from algoperf_lite.one_by_one import OneByOneStepper, State
-from algoperf_lite.spec import PyTree, TrainingCompleteError
+from algoperf_lite.spec import TrainingCompleteError
 from algoperf_lite.trial_books import Books, Report, evaluation_steps, off_clock, throttled
 from algoperf_lite.trial_spec import TrialSpec
 from algoperf_lite.trial_stage import Stage
@@ -41,14 +41,13 @@ def train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report:
 class MetricsLogger:
     """What a submission logs of its own accord: lines of `submission_metrics.jsonl`."""
 
-    def __init__(self, directory: Path, preemption_count: int = 0):
+    def __init__(self, directory: Path):
         self._path = directory / "submission_metrics.jsonl"
-        self._preemption_count = preemption_count
         self.is_on = False
 
     def append_scalar_metrics(self, metrics: dict[str, Any], global_step: int) -> None:
         """Writes numbers down; `metrics` gets the step too, as AlgoPerf's logger does it."""
-        metrics |= {"global_step": global_step, "preemption_count": self._preemption_count}
+        metrics |= {"global_step": global_step, "preemption_count": 0}
         row = {name: algoperf_form.scalar(value) for name, value in metrics.items()}
         if self.is_on:  # not while it warms up
             trial_logs.append_text(self._path, json.dumps(row) + "\n")
@@ -106,7 +105,7 @@ class _Trial:
         jax.block_until_ready(self._is_finite(self._stepper.evaluated(state)[0]))
         ledger.switch("log")
         books.record["compile_seconds"] = ledger.seconds("compile")
-        self._form = _form(state.params)
+        self._form = one_by_one.form(state.params)
         self._logger.is_on = True
         return state
 
@@ -145,7 +144,7 @@ class _Trial:
 
     def _evaluate(self, state: State) -> None:
         books, ledger, workload = self._books, self._ledger, self._stage.workload
-        if _form(state.params) != self._form:
+        if one_by_one.form(state.params) != self._form:
             raise surroundings.RulesBroken(
                 "the submission changed shapes, types or names of parameters, which have to stay "
                 "as they were initialised"
@@ -191,9 +190,3 @@ class _Trial:
         times = [name for name in self._train_state if name.startswith("accumulated")]
         progress = ["score", "global_step", "preemption_count", "total_duration"]
         return dict.fromkeys([*metrics, *times, *progress], 0.0)
-
-
-def _form(params: PyTree) -> Any:
-    """Structure, shapes and types of parameters."""
-    leaves, structure = jax.tree.flatten(params)
-    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]

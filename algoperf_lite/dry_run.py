@@ -52,8 +52,8 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
     report(event="beat")
     # Tiny steps need no accelerator, which maps more addresses than the limit on memory allows.
     jax.config.update("jax_platforms", "cpu")
-    os.chdir(tempfile.mkdtemp())
-    found = check(Path(payload["path"]), lambda: report(event="beat"))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        found = check(Path(payload["path"]), lambda: report(event="beat"))
     return {"findings": [dataclasses.asdict(finding) for finding in found]}
 
 
@@ -145,16 +145,16 @@ def _algoperf_run(path: Path) -> Run:
             raise _Broken("api", "init_optimizer_state does not return (state, update function)")
         for step in range(NUM_STEPS):
             batch = stepper.select(state, step)
-            before, form = _identities(batch), _form(state)
+            before, form = _identities(batch), one_by_one.form(tuple(state))
             try:
                 new = stepper.step(state, step, batch, [], one_by_one.blank_train_state())
             except TrainingCompleteError:
                 break
             if _identities(batch) != before:
                 raise _Broken("modified-input", "update_params changes the batch it is given")
-            if _form(state) != form:
+            if one_by_one.form(tuple(state)) != form:
                 raise _Broken("modified-input", "update_params changes trees it is given")
-            if _form(new) != form:
+            if one_by_one.form(tuple(new)) != form:
                 raise _Broken("changed-structure", f"step {step + 1} returns other trees")
             state = new
         state = stepper.prepare_for_eval(state, NUM_STEPS, [])
@@ -168,12 +168,6 @@ def _point(own: Mapping[str, Any] | None, space: tuning.SearchSpace) -> Mapping[
     if own is not None or space is None:
         return own
     return tuning.point(space, 1, 0, 0, 1)
-
-
-def _form(state: one_by_one.State) -> Any:
-    """Structure, shapes and types of everything a step changes."""
-    leaves, structure = jax.tree.flatten(tuple(state))
-    return structure, [(getattr(x, "shape", None), getattr(x, "dtype", type(x))) for x in leaves]
 
 
 def _identities(batch: Mapping[str, Any]) -> dict[str, int]:

@@ -124,6 +124,7 @@ class OneByOneStepper:
         self._update, self._select = map(entry.function, ("update_params", "data_selection"))
         self._prepare = entry.function("prepare_for_eval")
         self._types = view.model_params_types
+        self._wants_train_state = entry.wants_train_state  # not asked again in every step
 
     def init(self, params: PyTree, model_state: PyTree, key: Array) -> State:
         """The state before step 1; `params` and `model_state` are on one device."""
@@ -155,9 +156,7 @@ class OneByOneStepper:
 
         Raises TrainingCompleteError where the submission ends its training.
         """
-        more = (
-            {"train_state": MappingProxyType(train_state)} if self._entry.wants_train_state else {}
-        )
+        more = {"train_state": MappingProxyType(train_state)} if self._wants_train_state else {}
         optimizer_state, params, model_state = self._update(
             **self._shared(state, step, eval_results, self._feed.keys(step)[0]),
             batch=batch,
@@ -214,6 +213,12 @@ class OneByOneStepper:
             "global_step": step,
             "rng": jnp.asarray(key),
         }
+
+
+def form(tree: PyTree) -> Any:
+    """Structure, shapes and types of a tree, in which not every leaf need be an array."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(getattr(x, "shape", None), getattr(x, "dtype", type(x))) for x in leaves]
 
 
 def compilations() -> int:

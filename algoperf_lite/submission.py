@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # finding a file must not load JAX
     from algoperf_lite.spec import PyTree, Workload
 
 _FOLDER = Path(__file__).parent.parent / "submissions"
-_FILE_OF_A_FOLDER = "submission.py"  # in AlgoPerf's layout, one folder per submission
+FILE_OF_A_FOLDER = "submission.py"  # in AlgoPerf's layout, one folder per submission
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,7 @@ def names() -> list[str]:
 def name_of(path: Path) -> str:
     """What logs call the submission in a file: the file's stem, or its folder's name where the
     file is a folder's `submission.py`."""
-    return path.parent.name if path.name == _FILE_OF_A_FOLDER else path.stem
+    return path.parent.name if path.name == FILE_OF_A_FOLDER else path.stem
 
 
 def locate(name_or_path: str) -> Path:
@@ -126,11 +126,11 @@ def locate(name_or_path: str) -> Path:
     if name_or_path.endswith(".py") or "/" in name_or_path:
         path = Path(name_or_path).expanduser()
         if path.is_dir():
-            path = path / _FILE_OF_A_FOLDER
+            path = path / FILE_OF_A_FOLDER
         if not path.is_file():
             raise ValueError(
                 f"submission file {str(path)!r} does not exist; give a path to a .py file, to a "
-                f"folder with a {_FILE_OF_A_FOLDER}, or one of: {', '.join(names())}"
+                f"folder with a {FILE_OF_A_FOLDER}, or one of: {', '.join(names())}"
             )
         return path.resolve()
     naming.check(name_or_path, names(), "submission", ", or the path of a .py file")
@@ -169,7 +169,7 @@ def source_sha256(path: Path) -> str:
     """Hash of a submission's file, by which a changed one is told from the one that was run.
 
     Where a folder is the submission, of all its files."""
-    if path.name != _FILE_OF_A_FOLDER:
+    if path.name != FILE_OF_A_FOLDER:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     digest = hashlib.sha256()
     for file in sorted(path.parent.rglob("*")):

@@ -32,12 +32,7 @@ def run(
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # A name is for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
-    jobs = (
-        dataclasses.replace(
-            _job(group, silence_limit, num_slots, vectorize), memory_limit=memory_limit
-        )
-        for group in groups
-    )
+    jobs = (_job(group, silence_limit, num_slots, vectorize, memory_limit) for group in groups)
 
     def tell(job: executors.Job, event: executors.Event) -> None:
         group = by_log[job.log]
@@ -75,7 +70,11 @@ def _log(group: list[TrialSpec]) -> Path:
 
 
 def _job(
-    group: list[TrialSpec], silence_limit: float, num_slots: int, vectorize: bool
+    group: list[TrialSpec],
+    silence_limit: float,
+    num_slots: int,
+    vectorize: bool,
+    memory_limit: int | None,
 ) -> executors.Job:
     first, limit = group[0], None
     for trial in group:
@@ -99,6 +98,7 @@ def _job(
         time_limit=limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
         cache=None if first.count_compile else cache.folder() / "compiled",
+        memory_limit=memory_limit,
     )
 
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from algoperf_lite import submission
 from algoperf_lite.rules import access_table
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding, finding
 from algoperf_lite.rules.source import Source, parse
 
-ENTRY = "submission.py"  # of a submission that is a folder
 SEARCH_SPACE = "tuning_search_space.json"
 REQUIREMENTS = "requirements.txt"
 _TEXTS = (".py", ".json", ".txt", ".md", ".toml", ".cfg", ".yaml", ".yml")
@@ -37,9 +37,12 @@ class Files:
 def read(path: Path) -> Files:
     """Reads a submission's file, or `submission.py` of its folder, and every helper."""
     path = path.resolve()
-    entry = path / ENTRY if path.is_dir() else path
+    entry = path / submission.FILE_OF_A_FOLDER if path.is_dir() else path
     folder = entry.parent
-    sources, findings = [], list(_strange_files(folder)) if entry.name == ENTRY else []
+    sources, findings = (
+        [],
+        list(_strange_files(folder)) if entry.name == submission.FILE_OF_A_FOLDER else [],
+    )
     queue, seen = [entry], {entry}
     while queue:
         file = queue.pop(0)
