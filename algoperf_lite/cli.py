@@ -347,6 +347,7 @@ def run(arguments: argparse.Namespace) -> int:
         experiment,
         population_check,
         submission,
+        trial_jobs,
         tuning,
     )
     from algoperf_lite.progress import ExperimentProgress
@@ -376,7 +377,7 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         **{name: getattr(arguments, name) for name in _SETTINGS},
     )
-    worker_slots = executors.slots(settings.cores_per_trial, arguments.num_workers)
+    executor = executors.local(settings.cores_per_trial, arguments.num_workers)
     goals = {name: goal.workloads[name] for name in workload_names if name in goal.workloads}
     for name in workload_names:
         if name in goals:
@@ -389,17 +390,19 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
-    population_check.check(entries, workload_names, settings, worker_slots)
+    population_check.check(entries, workload_names, settings, executor)
     with ExperimentProgress(console) as progress:
         experiment.conduct(
             planned.directory,
             settings,
             workload_names,
             planned.plan,
-            worker_slots,
-            arguments.heartbeat_timeout,
+            executor,
             progress,
-            memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
+            trial_jobs.Care(
+                silence_limit=arguments.heartbeat_timeout,
+                memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
+            ),
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0
@@ -462,10 +465,10 @@ def calibrate(arguments: argparse.Namespace) -> int:
     from algoperf_lite import executors, experiment
     from algoperf_lite.progress import calibration_line
 
-    worker_slots = executors.slots(arguments.cores_per_trial, arguments.num_workers)
+    executor = executors.local(arguments.cores_per_trial, arguments.num_workers)
     workload_names = _workload_names(arguments.workloads)
     for name, found in experiment.calibrate(
-        workload_names, arguments.scale, worker_slots, arguments.fresh
+        workload_names, arguments.scale, executor, arguments.fresh
     ):
         print(calibration_line(name, found), flush=True)
     return 0

@@ -1,5 +1,7 @@
 """Where jobs run: one fresh process each on this machine, pinned, watched, and never outlived.
 
+An `Executor` runs jobs and says how each ended; `Local` is the one for this machine.
+
 A job names a module of ours with a function `work(payload, report) -> result`; payload, progress
 and result travel as JSON through pipes, so that whatever a job prints cannot disturb them.
 """
@@ -15,9 +17,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from algoperf_lite import hardware
 
@@ -66,6 +68,71 @@ class Outcome:
     error: str = ""
 
 
+Tell = Callable[[Job, Event], None]
+
+
+class Executor(Protocol):
+    """Runs jobs side by side, `num_slots` of them at a time."""
+
+    @property
+    def num_slots(self) -> int: ...
+
+    def run(
+        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+    ) -> Iterator[tuple[Job, Outcome]]:
+        """Starts jobs in order and yields each as it ends; closed early, it ends what runs."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Local:
+    """Runs jobs on this machine, one per slot; see `slots`."""
+
+    worker_slots: Sequence[tuple[int, ...]]
+
+    @property
+    def num_slots(self) -> int:
+        return len(self.worker_slots)
+
+    def run(
+        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+    ) -> Iterator[tuple[Job, Outcome]]:
+        """Runs jobs in order, one per slot at a time, and yields each as it ends.
+
+        Closing the iterator, or an exception such as KeyboardInterrupt, kills what is running.
+        """
+        waiting, free, running = iter(jobs), list(self.worker_slots), []
+        exhausted = False
+        with selectors.DefaultSelector() as selector:
+            try:
+                while not (exhausted and not running):
+                    while free and not exhausted:
+                        job = next(waiting, None)
+                        if job is None:
+                            exhausted = True
+                        else:
+                            running.append(_Process(job, free.pop(0)))
+                            selector.register(running[-1].events, selectors.EVENT_READ, running[-1])
+                            on_event(job, {"event": "start"})
+                    for key, _ in selector.select(_POLL_SECONDS) if running else ():
+                        key.data.read(on_event)
+                    for process in [p for p in running if p.outcome() is not None]:
+                        selector.unregister(process.events)
+                        running.remove(process)
+                        process.close()
+                        free.append(process.cores)
+                        yield process.job, process.outcome()
+            finally:
+                for process in running:
+                    process.kill()
+                    process.close()
+
+
+def local(cores_per_job: int, num_workers: int | None) -> Local:
+    """This machine, see `slots`."""
+    return Local(slots(cores_per_job, num_workers))
+
+
 def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
     """Which cores each worker gets; an empty tuple is "all of them", where an accelerator works.
 
@@ -88,42 +155,6 @@ def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
         )
     count = hardware.workers_that_fit(num_workers, most)
     return [tuple(cores[i * cores_per_job : (i + 1) * cores_per_job]) for i in range(count)]
-
-
-def run_local(
-    jobs: Iterable[Job],
-    worker_slots: list[tuple[int, ...]],
-    on_event: Callable[[Job, Event], None] = lambda job, event: None,
-) -> Iterator[tuple[Job, Outcome]]:
-    """Runs jobs in order, one per slot at a time, and yields each as it ends.
-
-    Closing the iterator, or an exception such as KeyboardInterrupt, kills what is running.
-    """
-    waiting, free, running = iter(jobs), list(worker_slots), []
-    exhausted = False
-    with selectors.DefaultSelector() as selector:
-        try:
-            while not (exhausted and not running):
-                while free and not exhausted:
-                    job = next(waiting, None)
-                    if job is None:
-                        exhausted = True
-                    else:
-                        running.append(_Process(job, free.pop(0)))
-                        selector.register(running[-1].events, selectors.EVENT_READ, running[-1])
-                        on_event(job, {"event": "start"})
-                for key, _ in selector.select(_POLL_SECONDS) if running else ():
-                    key.data.read(on_event)
-                for process in [p for p in running if p.outcome() is not None]:
-                    selector.unregister(process.events)
-                    running.remove(process)
-                    process.close()
-                    free.append(process.cores)
-                    yield process.job, process.outcome()
-        finally:
-            for process in running:
-                process.kill()
-                process.close()
 
 
 class _Process:
@@ -161,7 +192,7 @@ class _Process:
         with contextlib.suppress(BrokenPipeError), self._popen.stdin as stdin:
             stdin.write(json.dumps(payload).encode())
 
-    def read(self, on_event: Callable[[Job, Event], None]) -> None:
+    def read(self, on_event: Tell) -> None:
         """Takes in what the job has reported."""
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self.events, 1 << 16):

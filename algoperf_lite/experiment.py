@@ -104,23 +104,21 @@ def conduct(
     settings: Settings,
     workload_names: Sequence[str],
     plan: Plan,
-    worker_slots: list[tuple[int, ...]],
-    silence_limit: float,
+    executor: executors.Executor,
     reporter: Reporter,
-    memory_limit: int | None = None,
+    care: trial_jobs.Care = trial_jobs.USUAL_CARE,
 ) -> list[TrialSpec]:
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
     Args:
       plan: from each workload's calibration to all trials, in the order they should run.
-      memory_limit: bytes of address space that each trial's process may have.
     Raises ValueError, one sentence, where the output directory is not for this experiment.
     """
     with Directory(output_dir, settings) as directory:
         known = directory.calibrations()
         missing = [name for name in workload_names if name not in known]
         log = output_dir / "calibration.txt"
-        for name, found in calibrate(missing, settings.scale, worker_slots, log=log):
+        for name, found in calibrate(missing, settings.scale, executor, log=log):
             directory.keep(name, found)
             reporter.on_calibrated(name, found)
         trials = plan(directory.calibrations())
@@ -128,11 +126,10 @@ def conduct(
         reporter.on_plan(trials, left)
         for trial, record in trial_jobs.run(
             left,
-            worker_slots,
-            silence_limit,
+            executor,
             reporter.on_event,
             vectorize=settings.vectorize == "trials",
-            memory_limit=memory_limit,
+            care=care,
         ):
             reporter.on_end(trial, record)
     return trials
@@ -141,7 +138,7 @@ def conduct(
 def calibrate(
     workload_names: list[str],
     scale: str,
-    worker_slots: list[tuple[int, ...]],
+    executor: executors.Executor,
     fresh: bool = False,
     log: Path | None = None,
 ) -> Iterator[tuple[str, hardware.Calibration]]:
@@ -159,7 +156,7 @@ def calibrate(
         )
         for name in workload_names
     ]
-    for job, outcome in executors.run_local(jobs, worker_slots):
+    for job, outcome in executor.run(jobs):
         if outcome.result is None:
             where = f"; its output is in {log}" if log else ""
             raise RuntimeError(f"calibrating {job.name!r} failed: {outcome.error}{where}")

@@ -20,7 +20,7 @@ def check(
     entries: Sequence[Entry],
     workload_names: Sequence[str],
     settings: Settings,
-    worker_slots: list[tuple[int, ...]],
+    executor: executors.Executor,
 ) -> None:
     """Raises ValueError, one sentence, for an entry that cannot be a population or replay one.
 
@@ -36,7 +36,7 @@ def check(
     if not payload["entries"]:
         return
     job = executors.Job("check of populations", "algoperf_lite.population_check", payload)
-    for _, outcome in executors.run_local([job], worker_slots[:1]):
+    for _, outcome in executor.run([job]):
         if outcome.result is not None and outcome.result["problem"]:
             raise ValueError(outcome.result["problem"])
 

@@ -12,33 +12,48 @@ _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budge
 _SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
 
 
+@dataclasses.dataclass(frozen=True)
+class Care:
+    """What is done for trials in trouble; nothing of it changes the numbers of one that is not.
+
+    Attributes:
+      silence_limit: seconds without a sign of life after which a trial's process is killed.
+      memory_limit: bytes of address space it may have; None for no limit.
+    """
+
+    silence_limit: float = 300.0
+    memory_limit: int | None = None
+
+
+USUAL_CARE = Care()
+
+
 def run(
     trials: list[TrialSpec],
-    worker_slots: list[tuple[int, ...]],
-    silence_limit: float,
+    executor: executors.Executor,
     on_event: Callable[[TrialSpec, executors.Event], None] = lambda trial, event: None,
     vectorize: bool = False,
-    memory_limit: int | None = None,
+    care: Care = USUAL_CARE,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     """Runs each trial in a process of its own, or `populations` of them in one process each, and
     yields every trial's record, which is then on disk.
 
-    `memory_limit` is in bytes of a process's address space. An event of a population is told of
+    An event of a population is told of
     its first trial, with the number of its "members". What an interrupted attempt left in a
     trial's directory is set aside first, unless it left checkpoints: whether they can be used the
     trial itself finds out.
     """
-    num_slots = len(worker_slots)
+    num_slots = executor.num_slots
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # A name is for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
-    jobs = (_job(group, silence_limit, num_slots, vectorize, memory_limit) for group in groups)
+    jobs = (_job(group, num_slots, vectorize, care) for group in groups)
 
     def tell(job: executors.Job, event: executors.Event) -> None:
         group = by_log[job.log]
         on_event(group[0], {"members": len(group), **event})
 
-    for job, outcome in executors.run_local(jobs, worker_slots, tell):
+    for job, outcome in executor.run(jobs, tell):
         group = by_log[job.log]
         for i, trial in enumerate(group):
             result = outcome.result
@@ -71,10 +86,9 @@ def _log(group: list[TrialSpec]) -> Path:
 
 def _job(
     group: list[TrialSpec],
-    silence_limit: float,
     num_slots: int,
     vectorize: bool,
-    memory_limit: int | None,
+    care: Care,
 ) -> executors.Job:
     first, limit = group[0], None
     for trial in group:
@@ -94,11 +108,11 @@ def _job(
         module=module,
         payload=payload,
         log=_log(group),
-        silence_limit=silence_limit,
+        silence_limit=care.silence_limit,
         time_limit=limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
         cache=None if first.count_compile else cache.folder() / "compiled",
-        memory_limit=memory_limit,
+        memory_limit=care.memory_limit,
     )
 
 

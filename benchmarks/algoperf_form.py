@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
         records: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         with ExperimentProgress(Console(stderr=True)) as progress:
             trials = experiment.conduct(
-                Path(folder), settings, names, plan, executors.slots(1, 1), 300.0, progress
+                Path(folder), settings, names, plan, executors.local(1, 1), progress
             )
         for trial in trials:
             record = trial_logs.read_record(Path(trial.directory))

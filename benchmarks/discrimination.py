@@ -49,8 +49,8 @@ def main(argv: Sequence[str]) -> None:
         ]
 
     with ExperimentProgress(Console()) as progress:
-        slots = executors.slots(1, None)
-        trials = experiment.conduct(folder, settings, names, plan, slots, 300.0, progress)
+        here = executors.local(1, None)
+        trials = experiment.conduct(folder, settings, names, plan, here, progress)
     print("| workload | target | nadamw | CV | rate / 10 | rate x 10 | nesterov, tuned |")
     print("|---|---|---|---|---|---|---|")
     for name in names:

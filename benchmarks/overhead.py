@@ -205,7 +205,7 @@ def _start_row(name: str) -> str:
                 payload={"spec": dataclasses.asdict(spec)},
                 cache=Path(folder) / "compiled",
             )
-            ((_, outcome),) = executors.run_local([job], executors.slots(1, 1))
+            ((_, outcome),) = executors.local(1, 1).run([job])
             ledger = outcome.result["ledger"]
             found.append(ledger["setup"] + ledger["init"] + ledger["compile"])
     return f"| {name} | {found[0]:.1f} | {found[1]:.1f} |"

@@ -156,7 +156,7 @@ def _plan(seed: int) -> Plan:
 
     name = _WORKLOAD.value
     workload, entry = workloads.load(name), submission.load(hardware.REFERENCE)
-    [(_, calibration)] = experiment.calibrate([name], "lite", executors.slots(1, 1))
+    [(_, calibration)] = experiment.calibrate([name], "lite", executors.local(1, 1))
     rules = PopulationRules(_MEMBERS.value, _INTERVAL.value).for_horizon(workload.step_hint)
     num_steps = min(_STEPS.value or workload.step_hint, workload.step_hint)
     population_rules.check_budget(rules, num_steps)

@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     names = _requested(_WORKLOADS.value)
     bases = list(dict.fromkeys(workloads.base_of(name) for name in names))
     folder = Path(_OUTPUT_DIR.value)
-    slots = executors.slots(1, None)
+    here = executors.local(1, None)
     settings = Settings("none", "lite", tuning.Ruleset("external", 1, _NUM_POINTS.value, HORIZON))
 
     def plan_points(calibrations: Calibrations) -> list[TrialSpec]:
@@ -76,8 +76,8 @@ def main(argv: Sequence[str]) -> None:
 
     reruns: dict[str, list[list[TrialSpec]]] = {}
     with ExperimentProgress(Console()) as progress:
-        points = experiment.conduct(folder, settings, bases, plan_points, slots, 300.0, progress)
-        experiment.conduct(folder, settings, bases, plan_reruns, slots, 300.0, progress)
+        points = experiment.conduct(folder, settings, bases, plan_points, here, progress)
+        experiment.conduct(folder, settings, bases, plan_reruns, here, progress)
     entries = {name: _entry(name, points, groups) for name, groups in reruns.items()}
     write_benchmark(Path(_BENCHMARK.value), entries)
     for name, entry in entries.items():

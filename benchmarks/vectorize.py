@@ -57,7 +57,7 @@ PARTS = {
     "steps": ("init", "data_selection", "update_params", "prepare_for_eval"),
     "evals, logs": ("eval", "log", "checkpoint"),
 }
-SILENCE_SECONDS = 600.0
+CARE = trial_jobs.Care(silence_limit=600.0)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -65,24 +65,25 @@ def main(argv: Sequence[str]) -> None:
     if _MEMBERS.value is not None:
         _members_table()
         return
-    slots = executors.slots(1, None)
+    here = executors.local(1, None)
     print(
-        f"{_STUDIES.value} x {_TRIALS.value} trials of {hardware.REFERENCE}, {len(slots)} workers"
+        f"{_STUDIES.value} x {_TRIALS.value} trials of {hardware.REFERENCE}, "
+        f"{here.num_slots} workers"
     )
     print(f"| workload | trials | wall s | {' | '.join(PARTS)} | ratio of walls |")
     print("|---|---" + "|---" * (len(PARTS) + 2) + "|")
     for name in _WORKLOADS.value:
-        trials = _trials(name, slots)
+        trials = _trials(name, here)
         walls = []
         for kind in ("one by one", "together"):
-            wall, records = _timed(trials, slots, vectorize=kind == "together")
+            wall, records = _timed(trials, here, vectorize=kind == "together")
             walls.append(wall)
             parts = " | ".join(f"{_seconds(records, part):.1f}" for part in PARTS.values())
             ratio = f"{walls[0] / wall:.2f}" if len(walls) > 1 else ""
             print(f"| {name} | {kind} | {wall:.1f} | {parts} | {ratio} |", flush=True)
 
 
-def _trials(name: str, slots: list[tuple[int, ...]]) -> list[TrialSpec]:
+def _trials(name: str, here: executors.Executor) -> list[TrialSpec]:
     """All trials of the reference on a workload, under the external ruleset."""
     goal = benchmark.load("lite")
     ruleset = tuning.Ruleset("external", _STUDIES.value, _TRIALS.value, 1.0)
@@ -90,11 +91,11 @@ def _trials(name: str, slots: list[tuple[int, ...]]) -> list[TrialSpec]:
     entry = Entry(str(submission.locate(hardware.REFERENCE)))
     targets = {name: goal.workloads[name].value}
     planned = experiment.Experiment(Path("."), settings, (entry,), (name,), targets)
-    return planned.plan(dict(experiment.calibrate([name], "lite", slots)))
+    return planned.plan(dict(experiment.calibrate([name], "lite", here)))
 
 
 def _timed(
-    trials: Iterable[TrialSpec], slots: list[tuple[int, ...]], vectorize: bool
+    trials: Iterable[TrialSpec], here: executors.Executor, vectorize: bool
 ) -> tuple[float, list[dict[str, Any]]]:
     """(wall seconds, records) of the trials, from an empty cache of programs."""
     users = os.environ.get("XDG_CACHE_HOME")
@@ -108,7 +109,7 @@ def _timed(
         cache.folder().mkdir(parents=True)
         (cache.folder() / "data").symlink_to(data)  # data are kept, only programs are not
         began = time.monotonic()
-        ended = list(trial_jobs.run(moved, slots, SILENCE_SECONDS, vectorize=vectorize))
+        ended = list(trial_jobs.run(moved, here, vectorize=vectorize, care=CARE))
         wall = time.monotonic() - began
     del os.environ["XDG_CACHE_HOME"]
     if users is not None:

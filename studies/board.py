@@ -77,9 +77,9 @@ def run(
         tuple(on),
         {name: goal.workloads[name].value for name in on},
     )
-    slots = executors.slots(1, None)
+    here = executors.local(1, None)
     with ExperimentProgress(Console(stderr=True)) as progress:
-        experiment.conduct(folder, planned.settings, on, planned.plan, slots, 300.0, progress)
+        experiment.conduct(folder, planned.settings, on, planned.plan, here, progress)
 
 
 def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Leaderboard:

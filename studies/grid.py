@@ -175,11 +175,11 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
     A payload names its "workload"; how to step is added to it, and it is kept with the results.
     Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
     """
-    slots = executors.slots(1, None)
+    here = executors.local(1, None)
     missing = [path for path in payloads if not path.exists()]
     names = list(dict.fromkeys(payloads[path]["workload"] for path in missing))
     stepped = {}
-    for name, found in experiment.calibrate(names, "lite", slots):
+    for name, found in experiment.calibrate(names, "lite", here):
         stepped[name] = {"mode": found.mode, "steps_per_dispatch": found.steps_per_dispatch}
     jobs = [
         executors.Job(
@@ -193,7 +193,7 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
     ]
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(module, total=len(jobs))
-        for job, outcome in executors.run_local(jobs, slots):
+        for job, outcome in here.run(jobs):
             if outcome.result is None:
                 raise RuntimeError(f"{job.name} failed: {outcome.error}; see {job.log}")
             trial_logs.write_json(Path(job.name), {**job.payload, **outcome.result})

@@ -20,7 +20,7 @@ def check(path: Path) -> list[Finding]:
         time_limit=TIME_LIMIT,
         memory_limit=MEMORY_LIMIT,
     )
-    for _, outcome in executors.run_local([job], executors.slots(1, 1)):
+    for _, outcome in executors.local(1, 1).run([job]):
         if outcome.result is None:
             return [finding("does-not-run", path.name, outcome.error)]
         return in_order(Finding(**found) for found in outcome.result["findings"])

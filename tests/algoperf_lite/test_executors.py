@@ -43,7 +43,7 @@ def run(tmp_path, monkeypatch):
             executors.Job(kind, "jobs_for_test", {"kind": kind}, tmp_path / f"{kind}.txt", **limits)
             for kind in kinds
         ]
-        return {job.name: out for job, out in executors.run_local(jobs, list(slots), on_event)}
+        return {job.name: out for job, out in executors.Local(slots).run(jobs, on_event)}
 
     return run
 
@@ -88,7 +88,7 @@ def test_closing_the_iterator_kills_what_runs(run, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(executors.run_local(jobs, [()], on_event))
+        list(executors.Local([()]).run(jobs, on_event))
     assert time.monotonic() - began < 30
 
 
@@ -102,7 +102,7 @@ def test_a_job_dies_with_its_parent(run, tmp_path):
         "def tell(job, event):\n"
         "    if event['event'] == 'beat':\n"
         "        print('running', flush=True)\n"
-        "list(executors.run_local([job], [()], tell))\n"
+        "list(executors.Local([()]).run([job], tell))\n"
     )
     parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout.readline() == "running\n"

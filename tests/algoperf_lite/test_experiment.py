@@ -51,7 +51,7 @@ def goal(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def calibrated():
     """Calibrates once for all tests here."""
-    list(experiment.calibrate(["digits"], "lite", executors.slots(1, 1)))
+    list(experiment.calibrate(["digits"], "lite", executors.local(1, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_trials_of_one_name_are_told_apart(tmp_path):
     trials = [first, dataclasses.replace(first, directory=str(tmp_path / "elsewhere"))]
     told = []
     ended = trial_jobs.run(
-        trials, executors.slots(1, None), 60.0, lambda trial, event: told.append(trial.directory)
+        trials, executors.local(1, None), lambda trial, event: told.append(trial.directory)
     )
     assert {trial.directory for trial, _ in ended} == {trial.directory for trial in trials}
     assert set(told) == {trial.directory for trial in trials}

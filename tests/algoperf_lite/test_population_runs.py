@@ -127,7 +127,7 @@ def test_a_population_is_one_trial_of_a_study_with_time_for_all_members(tmp_path
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint_and_is_reported(tmp_path):
-    list(experiment.calibrate(["digits"], "lite", executors.slots(1, 1)))
+    list(experiment.calibrate(["digits"], "lite", executors.local(1, 1)))
     output = tmp_path / "out"
     command = [
         *(*CLI, "run", "--submissions=nadamw", "--population=3", "--ready_interval=8"),

@@ -111,8 +111,8 @@ def run(name: str, directory: Path) -> dict[str, Any]:
     )
     silence = _SILENCE_OF_A_HANGING_ONE if name == "hangs" else _SILENCE_LIMIT
     memory = _MEMORY_LIMIT if name == "allocates" else None
-    slots = executors.slots(1, 1)
-    [(_, record)] = trial_jobs.run([spec], slots, silence, memory_limit=memory)
+    care = trial_jobs.Care(silence, memory)
+    [(_, record)] = trial_jobs.run([spec], executors.local(1, 1), care=care)
     return record
 
 
