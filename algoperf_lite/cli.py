@@ -1,6 +1,7 @@
 """The command line: subcommands, nothing else."""
 
 import argparse
+import errno
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ QUICKSTART_WORKLOADS = ("digits", "criteo1tb", "finewebedu_lm")
 QUICKSTART_SUBMISSIONS = ("nadamw", "nesterov", "adamw_wsd")
 QUICKSTART_DIRECTORY = Path("runs") / "quickstart"
 BAD_INPUT = 2  # exit code
+_GO_ON = "finished trials are kept, the same command continues"
 _SETTINGS = (  # flags of `run` that are fields of `output_directory.Settings`
     "rng_seed",
     "budget_by",
@@ -48,9 +50,14 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     except (ValueError, RuntimeError) as error:
         print(f"algoperf-lite: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"algoperf-lite: {error}; {_GO_ON}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
-            "\nalgoperf-lite: stopped; finished trials are kept, the same command continues",
+            f"\nalgoperf-lite: stopped; {_GO_ON}",
             file=sys.stderr,
         )
         return 130
@@ -148,6 +155,16 @@ def _shares(value: str) -> list[float]:
     return sorted(set(found))
 
 
+def _share(value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise argparse.ArgumentTypeError(f"got {value!r}; expected a number from 0 to 1")
+    return share
+
+
 def _add_quickstart(commands: Any) -> None:
     parser = commands.add_parser(
         "quickstart", help="three workloads x three submissions: run, score, plot"
@@ -217,6 +234,13 @@ def _add_run(commands: Any) -> None:
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
     add("--memory_limit_gib", type=_at_least(1), help="address space of a trial; default: any")
+    add("--max_retries", type=_at_least(0), default=1, help="of a trial that crashed")
+    add(
+        "--checkpoint_share",
+        type=_share,
+        default=0.02,
+        help="of a trial's wall time, that checkpoints may take; 0 for none, 1 at each evaluation",
+    )
     add("--no_cache", action="store_true", help="generate data afresh, and keep none")
     add("--heartbeat_timeout", type=_at_least(1), default=300, help="seconds of silence allowed")
     parser.set_defaults(command=run)
@@ -402,6 +426,8 @@ def run(arguments: argparse.Namespace) -> int:
             trial_jobs.Care(
                 silence_limit=arguments.heartbeat_timeout,
                 memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
+                max_retries=arguments.max_retries,
+                checkpoint_share=arguments.checkpoint_share,
             ),
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)

@@ -122,7 +122,7 @@ def conduct(
             directory.keep(name, found)
             reporter.on_calibrated(name, found)
         trials = plan(directory.calibrations())
-        left = unfinished(trials)
+        left = unfinished(trials, care.max_retries)
         reporter.on_plan(trials, left)
         for trial, record in trial_jobs.run(
             left,
@@ -163,8 +163,8 @@ def calibrate(
         yield job.name, hardware.Calibration(**outcome.result)
 
 
-def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
-    """The trials without a result.
+def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]:
+    """The trials without a result, or that crashed and may be tried again.
 
     Raises ValueError where a finished one ran another text of its submission's file, or other
     rules of a population or another course under the same name.
@@ -188,4 +188,6 @@ def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
                     f"{trial.directory} was run with other {what}; choose another --output_dir or "
                     "repeat that run's flags"
                 )
+        if trial_jobs.is_to_be_retried(Path(trial.directory), record, max_retries):
+            left.append(trial)
     return left

@@ -68,6 +68,9 @@ class ExperimentProgress:
                 note=note + target,
             )
 
+        elif event["event"] == "retry":
+            self._print(f"again  {trial.name}: {event['error'].splitlines()[0]}")
+
     def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None:
         """Prints how a trial ended and moves the experiment's bar."""
         self._done += 1

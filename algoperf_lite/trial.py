@@ -12,13 +12,16 @@ import jax
 
 from algoperf_lite import (
     algoperf_trial,
+    attempts,
     hardware,
+    resume,
     stepping,
     submission,
     trial_logs,
     trial_stage,
 )
 from algoperf_lite.clock import Ledger
+from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import Array, PyTree
 from algoperf_lite.trial_books import (
     Books,
@@ -31,16 +34,33 @@ from algoperf_lite.trial_books import (
 from algoperf_lite.trial_spec import Course, TrialSpec, blank_record
 from algoperf_lite.trial_stage import Stage
 
-Train = Callable[[TrialSpec, Ledger, dict[str, Any], Report], None]
+Train = Callable[[TrialSpec, Attempt, Ledger, dict[str, Any], Report], None]
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """A trial as a job of `executors`: its record is written to its directory and returned."""
     report(event="beat")
     trial_spec = TrialSpec.from_json(payload["spec"])
-    record = run(trial_spec, report, started=payload["started"])
-    report(event="closed")
-    trial_logs.write_json(Path(trial_spec.directory) / "trial.json", record)
+    share = payload["checkpoint_share"]
+    return recorded(
+        trial_spec,
+        report,
+        lambda: run(trial_spec, report, started=payload["started"], checkpoint_share=share),
+    )
+
+
+def recorded(
+    trial_spec: TrialSpec, report: Report, run: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The record of a trial, which is then in its directory; {"disk_full": why} without room."""
+    try:
+        record = run()
+        report(event="closed")
+        trial_logs.write_json(Path(trial_spec.directory) / "trial.json", record)
+    except OSError as error:
+        if not trial_logs.is_full(error):
+            raise
+        return {"disk_full": str(error)}
     return record
 
 
@@ -50,22 +70,33 @@ def run(
     started: float | None = None,
     now: Callable[[], float] = time.monotonic,
     train: Train | None = None,
+    checkpoint_share: float = 0.0,
 ) -> dict[str, Any]:
     """Trains, evaluates and logs; returns the trial's record, whatever happens to the trial.
+
+    Goes on from where an earlier attempt in the same directory stopped, see `resume`.
 
     Args:
       train: the trial under the ledger's accounts; fills the record.
       report: called with event="beat" as a sign of life and event="progress" at evaluations.
       started: reading of `now` at which the trial's wall time began.
+      checkpoint_share: of the wall time, that checkpoints may take; 1 for one at each evaluation.
+    Raises OSError where the disk is full: what the trial had kept stays.
     """
     ledger = Ledger(now, started)
     record = blank_record(trial_spec)
+    began = time.time() - (0.0 if started is None else max(0.0, time.monotonic() - started))
+    attempt = resume.begin(trial_spec, checkpoint_share, began)
+    report = attempts.alive(Path(trial_spec.directory), report)
     try:
-        (train or _train_of(trial_spec))(trial_spec, ledger, record, report)
+        (train or _train_of(trial_spec))(trial_spec, attempt, ledger, record, report)
     except Exception as error:  # the trial ends with a status; the experiment goes on
+        if trial_logs.is_full(error):
+            raise
         record |= failure(error)
     record["peak_memory_bytes"] = hardware.peak_memory()
     record["ledger"] = ledger.close()  # checked by `experiment`, against a clock of its own
+    record["earlier_wall"] = ledger.earlier_wall
     return record
 
 
@@ -100,13 +131,24 @@ def _train_of(trial_spec: TrialSpec) -> Train:
     return algoperf_trial.train if submission.steps_in_python(path) else _train
 
 
-def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
+def _train(
+    trial_spec: TrialSpec,
+    attempt: Attempt,
+    ledger: Ledger,
+    record: dict[str, Any],
+    report: Report,
+) -> None:
     """The whole trial under the ledger's accounts; fills `record`."""
     stage = trial_stage.set_up(trial_spec)
-    books = Books(trial_spec, stage, record)
+    books = Books(trial_spec, stage, record, attempt)
     report(event="beat")
     actor = _start(books, stage, ledger, report)
-    _loop(books, stage, actor, ledger, report)
+    if attempt.saved is not None:
+        state = resume.like(actor.state, attempt.saved.leaves)
+        actor = dataclasses.replace(actor, state=state)
+    attempt.go_on(ledger)
+    books.record["compile_seconds"] = ledger.seconds("compile")
+    _loop(books, stage, actor, ledger, report, attempt)
     books.close()
 
 
@@ -143,7 +185,6 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     rate = trial_stage.learning_rate(training, traced)
     is_finite = trial_stage.finiteness(params)
     ledger.switch("log")
-    books.record["compile_seconds"] = ledger.seconds("compile")
     return _Actor(state, tuple(_stretches(course, stepper, rate)), is_finite)
 
 
@@ -159,11 +200,16 @@ def _stretches(
         yield _Stretch(first_step, stepper.with_hyperparameters(traced), own_rate)
 
 
-def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Report) -> None:
+def _loop(
+    books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Report, attempt: Attempt
+) -> None:
     """Trains from evaluation to evaluation until target, budget or divergence."""
     trial_spec, workload, state = books.spec, stage.workload, actor.state
-    beat, step = throttled(report), 0
+    beat, keeper = throttled(report), resume.Keeper(trial_spec, ledger, attempt)
+    step = 0 if attempt.saved is None else attempt.saved.step
     for next_step in evaluation_steps(workload.step_hint, trial_spec.num_evals):
+        if next_step <= step:
+            continue
         next_step = min(next_step, trial_spec.max_global_steps or next_step)
         ledger.switch("update_params")
         state, losses = _advance(actor, state, step, next_step, beat)
@@ -190,6 +236,12 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
         )
         if books.is_over:
             break
+        keeper.keep(step, functools.partial(_kept, state), books.so_far())
+
+
+def _kept(state: stepping.TrainState) -> tuple[list[Any], dict[str, Any]]:
+    """What a native trial's future depends on, beside its step."""
+    return resume.host_arrays(state), {}
 
 
 def _advance(

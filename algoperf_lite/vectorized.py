@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from algoperf_lite import hardware, population_groups, trial_logs, trial_stage
+from algoperf_lite import attempts, hardware, population_groups, trial_logs, trial_stage
 from algoperf_lite.clock import Ledger
 from algoperf_lite.population_groups import Beat, Group, Ready
 from algoperf_lite.trial_books import (
@@ -40,6 +40,8 @@ def work(payload: Mapping[str, Any], report: Report) -> Record:
     which are also written to their directories."""
     report(event="beat")
     specs = [TrialSpec.from_json(content) for content in payload["specs"]]
+    for spec in specs:  # they start again where they were interrupted: one ledger is theirs
+        trial_logs.set_aside(Path(spec.directory), keep=("output.txt", attempts.FILE))
     records = run(specs, report, payload["started"], memory_share=1 / payload["num_processes"])
     report(event="closed")
     for spec, record in zip(specs, records, strict=True):
