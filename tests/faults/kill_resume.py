@@ -34,9 +34,9 @@ SUBMISSIONS = Path(__file__).parents[1] / "algoperf_form" / "submissions"
 STEPS = 90
 KINDS = {
     "native": {"submission": "nadamw"},
-    # One keeps a batch in a variable of its module, the other reads its earlier evaluations.
-    "algoperf, module variables": {"submission": str(SUBMISSIONS / "dropout_smoothing")},
-    "algoperf, earlier results": {"submission": str(SUBMISSIONS / "ema_eval_results")},
+    # In AlgoPerf's form: one keeps a batch in a variable of its module, the other much else.
+    "echoing": {"submission": str(SUBMISSIONS / "dropout_smoothing")},
+    "remembering": {"submission": str(Path(__file__).parent / "remembering")},
     "population": {"submission": "nadamw", "population": PopulationRules(3, 7)},
 }
 MOMENTS = ("any time", "log append", "checkpoint write")
@@ -198,8 +198,7 @@ def _sha256(end: End) -> dict[str, str]:
 def kills(rng: random.Random) -> list[Kill]:
     """One to three deaths."""
     return [
-        Kill(rng.choice(MOMENTS), rng.randrange(12), rng.random())
-        for _ in range(rng.randint(1, 3))
+        Kill(rng.choice(MOMENTS), rng.randrange(12), rng.random()) for _ in range(rng.randint(1, 3))
     ]
 
 
