@@ -414,7 +414,6 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
-    population_check.check(entries, workload_names, settings, executor)
     with ExperimentProgress(console) as progress:
         experiment.conduct(
             planned.directory,
@@ -429,6 +428,7 @@ def run(arguments: argparse.Namespace) -> int:
                 max_retries=arguments.max_retries,
                 checkpoint_share=arguments.checkpoint_share,
             ),
+            population_check.jobs(entries, workload_names, settings),
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0
