@@ -87,6 +87,13 @@ def found(directory: Path) -> Iterator[Checkpoint]:
             yield Checkpoint(step, json.loads((path / _FACTS).read_text())["facts"], path.resolve())
 
 
+def set_aside_leftovers(directory: Path) -> None:
+    """Sets aside what an interrupted attempt left in `directory`, unless it left checkpoints:
+    whether they can be used its next attempt finds out."""
+    if not any(found(directory)):
+        trial_logs.set_aside(directory)
+
+
 def remove(directory: Path) -> None:
     """Removes all of them: the trial has ended."""
     shutil.rmtree(directory / FOLDER, ignore_errors=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import cache, checkpoints, clock, executors, trial_logs
+from algoperf_lite import cache, clock, executors, trial_logs
 from algoperf_lite.trial_spec import TrialSpec, blank_record
 
 _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
@@ -91,10 +91,6 @@ def _job(
     care: Care,
 ) -> executors.Job:
     first, limit = group[0], None
-    for trial in group:
-        directory = Path(trial.directory)
-        if trial.population is None or not any(checkpoints.found(directory)):
-            trial_logs.set_aside(directory)
     if first.max_seconds is not None:
         limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
     module, payload = "algoperf_lite.trial", {"spec": dataclasses.asdict(first)}
@@ -113,6 +109,7 @@ def _job(
         # Where compilation counts, a program kept from an earlier trial would be a gift.
         cache=None if first.count_compile else cache.folder() / "compiled",
         memory_limit=care.memory_limit,
+        directories=tuple(Path(trial.directory) for trial in group),
     )
 
 

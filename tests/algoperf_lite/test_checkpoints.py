@@ -52,3 +52,15 @@ def test_one_that_was_not_completed_or_is_damaged_is_told(tmp_path):
     assert before.leaves()[-1].tobytes() == leaves[-1].tobytes()
     (folder / "2" / "facts.json").write_text('{"facts": ')
     assert [checkpoint.step for checkpoint in checkpoints.found(tmp_path)] == [1]
+
+
+def test_leftovers_are_set_aside_unless_there_are_checkpoints(tmp_path):
+    for name, has_checkpoint in (("without", False), ("with", True)):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "measurements.csv").write_text("1\n")
+        if has_checkpoint:
+            checkpoints.save(directory, 2, LEAVES, {})
+        checkpoints.set_aside_leftovers(directory)
+        assert (directory / "measurements.csv").exists() == has_checkpoint
+        assert (directory / "interrupted_0").exists() != has_checkpoint
