@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from algoperf_lite import hardware, trial_logs, tuning
+from algoperf_lite import hardware, register, trial_logs, tuning
 
 FILE = "experiment.json"
 
@@ -129,7 +129,8 @@ def _lock(path: Path) -> IO[str]:
 
 def _foreign(path: Path) -> str | None:
     """The first thing in `path` that no experiment puts there before its experiment.json."""
-    return next((item.name for item in sorted(path.iterdir()) if item.name != ".lock"), None)
+    ours = (".lock", register.FILE)
+    return next((item.name for item in sorted(path.iterdir()) if item.name not in ours), None)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
