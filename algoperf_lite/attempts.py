@@ -6,6 +6,7 @@ when the attempt before it was last alive. The process that watches it writes {"
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -31,14 +32,20 @@ def end(directory: Path, status: str, error: str | None, wall: float) -> None:
 
 def ended(directory: Path) -> list[dict[str, Any]]:
     """The ends that were seen, in order."""
-    return [line for line in _lines(directory) if "ended" in line]
+    return [line for line in _lines(directory) if isinstance(line.get("ended"), str)]
 
 
 def intervals(directory: Path) -> list[tuple[float, float]]:
     """(started, last seen alive) of all attempts."""
     starts = [line for line in _lines(directory) if "started" in line]
-    seen = [line["seen"] for line in starts[1:]] + [_last_seen(directory)]
-    return [(line["started"], end or 0.0) for line, end in zip(starts, seen, strict=False)]
+    seen = [line.get("seen") for line in starts[1:]] + [_last_seen(directory)]
+    return [(_time(line["started"]), _time(end)) for line, end in zip(starts, seen, strict=False)]
+
+
+def _time(value: Any) -> float:
+    """What is no time, or one that has not come yet, is 0: a damaged file makes up no seconds."""
+    is_one = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= time.time()
+    return float(value) if is_one else 0.0
 
 
 def alive(directory: Path, report: Callable[..., None]) -> Callable[..., None]:
@@ -70,15 +77,15 @@ def _append(directory: Path, line: dict[str, Any]) -> None:
 
 
 def _lines(directory: Path) -> list[dict[str, Any]]:
-    """All lines; a torn one is left out."""
+    """All lines; a torn or damaged one is left out."""
     try:
-        texts = (directory / FILE).read_text().splitlines()
-    except (OSError, ValueError):
+        texts = (directory / FILE).read_text(errors="replace").split("\n")
+    except OSError:
         return []
     found = []
     for text in texts:
         try:
             found.append(dict(json.loads(text)))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
     return found

@@ -43,7 +43,8 @@ class Checkpoint(NamedTuple):
             pieces = [(np.dtype(name), shape) for name, shape in content["leaves"]]
             data = orbax.checkpoint.PyTreeCheckpointer().restore((self.path / _ARRAYS).resolve())
             data = np.asarray(data["bytes"], np.uint8)
-            is_right = content["sha256"] == _digest(content["facts"], content["leaves"], data)
+            digest = _digest(self.step, content["facts"], content["leaves"], data)
+            is_right = content["sha256"] == digest
         except Exception as error:  # whatever orbax and its storage make of a damaged file
             what = " ".join(f"{error!r:.200}".split())
             raise ValueError(f"checkpoint {str(self.path)!r} cannot be read: {what}") from None
@@ -79,7 +80,7 @@ def save(
     data = np.frombuffer(b"".join([*(leaf.tobytes() for leaf in leaves), b"\0"]), np.uint8)
     try:
         orbax.checkpoint.PyTreeCheckpointer().save(partial.resolve() / _ARRAYS, {"bytes": data})
-        content = {"facts": facts, "leaves": kinds, "sha256": _digest(facts, kinds, data)}
+        content = {"facts": facts, "leaves": kinds, "sha256": _digest(step, facts, kinds, data)}
         trial_logs.write_text(partial / _FACTS, json.dumps(content))
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -112,7 +113,7 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return []
 
 
-def _digest(facts: Mapping[str, Any], kinds: Sequence[Any], data: np.ndarray) -> str:
-    digest = hashlib.sha256(json.dumps([facts, kinds], sort_keys=True).encode())
+def _digest(step: int, facts: Mapping[str, Any], kinds: Sequence[Any], data: np.ndarray) -> str:
+    digest = hashlib.sha256(json.dumps([step, facts, kinds], sort_keys=True).encode())
     digest.update(np.ascontiguousarray(data))
     return digest.hexdigest()

@@ -44,6 +44,7 @@ class Saved:
       books: see `trial_books.Books.so_far`.
       ledger: closed.
       at: seconds since the epoch.
+      attempt: which one it was kept by.
       files: how far each growing file had come; None for one that was not there.
     """
 
@@ -53,6 +54,7 @@ class Saved:
     books: Mapping[str, Any]
     ledger: dict[str, float]
     at: float
+    attempt: int
     files: Mapping[str, Mark | None]
 
 
@@ -86,8 +88,10 @@ def begin(trial_spec: TrialSpec, checkpoint_share: float, started: float) -> Att
     """
     directory = Path(trial_spec.directory)
     before = attempts.intervals(directory)
-    saved = _find(trial_spec) if before else None
+    saved = _find(trial_spec)
     if saved is None:
+        if before or any(checkpoints.found(directory)):
+            say("no checkpoint can be used: starting again")
         trial_logs.set_aside(directory, keep=("output.txt", attempts.FILE))
     else:
         for name, then in saved.files.items():
@@ -98,7 +102,9 @@ def begin(trial_spec: TrialSpec, checkpoint_share: float, started: float) -> Att
     attempts.start(directory, started)
     since = 0.0 if saved is None else saved.at
     lost = sum(max(0.0, seen - max(began, since)) for began, seen in before)
-    return Attempt(len(before), saved, lost, checkpoint_share)
+    # The attempts' own file may have lost lines: a power cut leaves what was on the disk.
+    number = max(len(before), 0 if saved is None else saved.attempt + 1)
+    return Attempt(number, saved, lost, checkpoint_share)
 
 
 class Keeper:
@@ -106,6 +112,7 @@ class Keeper:
 
     def __init__(self, trial_spec: TrialSpec, ledger: Ledger, attempt: Attempt):
         self._spec, self._ledger, self._share = trial_spec, ledger, attempt.checkpoint_share
+        self._attempt = attempt.number
         self._restoring = ledger.seconds("checkpoint")
         self._cost = _FIRST_COST
 
@@ -146,6 +153,7 @@ class Keeper:
             "books": books,
             "ledger": self._ledger.close(),
             "at": time.time(),
+            "attempt": self._attempt,
             "files": {n: trial_logs.mark(p) if p.exists() else None for n, p in files.items()},
         }
         try:
@@ -197,9 +205,7 @@ def _as(numbers: np.ndarray, leaf: Array | np.ndarray) -> Array | np.ndarray:
 
 def _find(trial_spec: TrialSpec) -> Saved | None:
     """The last checkpoint of this very trial that can be gone on from."""
-    is_any = False
     for checkpoint in checkpoints.found(Path(trial_spec.directory)):
-        is_any = True
         try:
             facts, leaves = checkpoint.read()
             saved = _saved(trial_spec, checkpoint.step, facts, leaves)
@@ -208,8 +214,6 @@ def _find(trial_spec: TrialSpec) -> Saved | None:
             continue
         say(f"going on from the checkpoint after step {checkpoint.step}")
         return saved
-    if is_any:
-        say("no checkpoint can be used: starting again")
     return None
 
 
@@ -217,9 +221,11 @@ def _saved(
     trial_spec: TrialSpec, step: int, facts: dict[str, Any], leaves: Sequence[np.ndarray]
 ) -> Saved:
     """Raises ValueError, one sentence, where it cannot be gone on from."""
-    directory, terms, what = Path(trial_spec.directory), facts.pop("terms"), f"checkpoint {step}"
-    if terms != _terms(trial_spec):
+    directory, what = Path(trial_spec.directory), f"checkpoint {step}"
+    if facts.pop("terms", None) != _terms(trial_spec):
         raise ValueError(f"{what} is of another trial")
+    if set(facts) != {field.name for field in dataclasses.fields(Saved)} - {"step", "leaves"}:
+        raise ValueError(f"{what} was made by another version of this program")
     files = {name: then and Mark(*then) for name, then in facts.pop("files").items()}
     for name, then in files.items():
         if then is not None and not trial_logs.still_holds(directory / name, then):

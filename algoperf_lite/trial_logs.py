@@ -175,16 +175,17 @@ def cut_back(path: Path, then: Mark) -> None:
 
 
 def _first_lines(path: Path, num_lines: int) -> bytes:
-    return b"".join(path.read_bytes().splitlines(keepends=True)[:num_lines])
+    lines = path.read_bytes().split(b"\n")
+    return b"".join(line + b"\n" for line in lines[:num_lines][: len(lines) - 1])
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
     """A finished trial's `trial.json`; None where the trial has not finished."""
     try:
         record = json.loads((directory / "trial.json").read_text())
-    except (OSError, ValueError):
+        return record if record["status"] in STATUSES else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    return record if record.get("status") in STATUSES else None
 
 
 def set_aside(directory: Path, keep: Sequence[str] = ()) -> None:
