@@ -3,10 +3,13 @@
 import dataclasses
 import logging
 import os
+import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from algoperf_lite import hardware
+
+_CONNECT_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +92,22 @@ def connect(address: str | None) -> None:
         ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         return
     try:
+        if address not in ("auto", "local"):
+            _check_answers(address)  # Ray itself waits for minutes, without a word
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"no Ray cluster answers at {address!r} ({first_sentence(str(error))}); start one "
             "with 'ray start --head', or leave --ray_address out to use this machine alone"
         ) from None
+
+
+def _check_answers(address: str) -> None:
+    """Raises OSError or ValueError where nobody listens at 'host:port'."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("expected host:port, as in 10.0.0.1:6379")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def first_sentence(text: str) -> str:

@@ -1,6 +1,7 @@
 """What a trial asks Ray for, and how many fit; no Ray needed."""
 
 import argparse
+import re
 
 import pytest
 
@@ -53,7 +54,15 @@ def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
         executor_flags.executor(arguments, [])
 
 
-def test_an_address_of_a_client_is_refused():
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("ray://10.0.0.1:10001", "run the command on a machine of the cluster"),
+        ("nowhere", "no Ray cluster answers at 'nowhere' (expected host:port"),
+        ("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1' ([Errno 111] Connection refused)"),
+    ],
+)
+def test_an_address_at_which_nobody_answers_is_refused_at_once(address, sentence):
     pytest.importorskip("ray", reason="ray is not installed")
-    with pytest.raises(ValueError, match="run the command on a machine of the cluster"):
-        ray_cluster.connect("ray://10.0.0.1:10001")
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        ray_cluster.connect(address)
