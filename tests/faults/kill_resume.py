@@ -12,7 +12,6 @@ import argparse
 import collections
 import csv
 import dataclasses
-import itertools
 import json
 import os
 import random
@@ -230,12 +229,14 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="case to begin with")
     arguments = parser.parse_args()
     failed, tried = 0, collections.Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wholes = {kind: undisturbed(kind, folder / kind) for kind in KINDS}
-        for case, kind in zip(range(arguments.cases), itertools.cycle(KINDS), strict=False):
+        for case in range(arguments.first, arguments.first + arguments.cases):
+            kind = list(KINDS)[case % len(KINDS)]
             deaths = kills(random.Random(f"{arguments.seed}/{case}"))
             directory = folder / f"case_{case}"
             wrong = run_case(kind, deaths, directory, wholes[kind])
