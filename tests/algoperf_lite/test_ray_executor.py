@@ -239,10 +239,10 @@ def test_an_experiment_outlives_a_node_and_gives_what_one_machine_gives(cluster,
         found = ((node, _trial_on(node)) for node in cluster.worker_nodes)
         return next(((node, trial) for node, trial in found if trial is not None), None)
 
-    node, lost = _wait_until(victim, 60)
+    node, lost = _wait_until(victim, 200)
     cluster.remove_node(node, allow_graceful=False)
     said = (tmp_path / "output.txt").read_text
-    assert run.wait(timeout=120) == 0, said()
+    assert run.wait(timeout=400) == 0, said()
     assert said().count("again  ") == 1 and "NodeDiedError" in said()
     assert len(_rows(lost / "interrupted_0")) >= 3  # what was lost is kept beside it
 
