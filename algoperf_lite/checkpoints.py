@@ -8,6 +8,7 @@ checkpoint.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from algoperf_lite import trial_logs
 
 FOLDER = "checkpoints"
 _KEPT = 2
+_LEFT_TO_LOGS = 2**20  # bytes
 _ARRAYS, _FACTS, _PARTIAL = "arrays", "facts.json", ".partial"
 
 
@@ -68,6 +70,7 @@ def save(
     """
     import orbax.checkpoint
 
+    _check_room(directory, sum(np.asarray(leaf).nbytes for leaf in leaves))
     folder = directory / FOLDER
     partial, path = folder / _PARTIAL, folder / str(step)
     for leftover in (partial, path):
@@ -104,6 +107,15 @@ def found(directory: Path) -> Iterator[Checkpoint]:
 def remove(directory: Path) -> None:
     """Removes all of them: the trial has ended."""
     shutil.rmtree(directory / FOLDER, ignore_errors=True)
+
+
+def _check_room(directory: Path, size: int) -> None:
+    """Raises OSError where a checkpoint would take the room that logs need, were it only until it
+    fails: those of other trials are written meanwhile, and without logs a trial cannot go on."""
+    free = shutil.disk_usage(directory).free
+    if free < size + _LEFT_TO_LOGS:
+        why = f"its {size / 2**20:.1f} MiB would leave too little of {free / 2**20:.1f} MiB to logs"
+        raise OSError(errno.ENOSPC, why)
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:

@@ -53,7 +53,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"algoperf-lite: {error}; {_GO_ON}", file=sys.stderr)
+        print(f"algoperf-lite: no room to write ({error}); free some: {_GO_ON}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from algoperf_lite import hardware
+from algoperf_lite import hardware, out_of_memory
 
 Event = Mapping[str, Any]
 _POLL_SECONDS = 0.1
@@ -181,6 +181,8 @@ class _Process:
         os.set_blocking(self.events, False)
         if job.log:
             job.log.parent.mkdir(parents=True, exist_ok=True)
+        self._said_before = job.log.stat().st_size if job.log and job.log.exists() else 0
+        self._kills_before = out_of_memory.num_kills()
         output = job.log.open("ab") if job.log else open(os.devnull, "wb")  # noqa: SIM115
         payload = {
             "payload": dict(job.payload),
@@ -260,9 +262,22 @@ class _Process:
             what = f"the process exited with code {code} before it had a result"
         else:
             what = f"the process was killed by {signal.Signals(-code).name}"
-            if -code == signal.SIGKILL:
-                what += " (often the kernel, out of memory)"
+        why = self._want_of_memory(code)
+        if why is not None:
+            return Outcome(None, now - self._began, "out_of_memory", f"{what} ({why})")
+        if code == -signal.SIGKILL:
+            what += " (often the kernel, out of memory)"
         return Outcome(None, now - self._began, "crashed", what)
+
+    def _want_of_memory(self, code: int) -> str | None:
+        """How it shows that the process died for want of memory; None where it does not."""
+        kills = out_of_memory.num_kills()
+        if code == -signal.SIGKILL and kills is not None and kills > (self._kills_before or 0):
+            return "by the kernel, out of memory"
+        # 1 is the code of an exception; one without a limit speaks of memory for other reasons.
+        if self.job.memory_limit is None or self.job.log is None or not (code < 0 or code == 1):
+            return None
+        return out_of_memory.said_by(out_of_memory.last_words(self.job.log, self._said_before))
 
 
 def main(argv: list[str]) -> None:

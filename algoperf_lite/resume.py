@@ -132,33 +132,31 @@ class Keeper:
     ) -> None:
         """Keeps the trial as it is after `step` steps, if it is time to; off its clock.
 
-        `state` gives the arrays and what else the trial's form needs. A disk without room for it
-        is no reason to stop: the trial goes on, and says so.
+        `state` gives the arrays and what else the trial's form needs. A disk without room for it,
+        or too little memory, is no reason to stop: the trial goes on, and says so.
         """
         self._ledger.switch("checkpoint")
         if not self.is_due:
             return
         began = self._ledger.seconds("checkpoint")
         directory = Path(self._spec.directory)
+        files = {name: directory / name for name in _GROWING}
         try:
             leaves, own = state()
+            facts = {
+                "terms": _terms(self._spec),
+                "own": own,
+                "books": books,
+                "ledger": self._ledger.close(),
+                "at": time.time(),
+                "attempt": self._attempt,
+                "files": {n: trial_logs.mark(p) if p.exists() else None for n, p in files.items()},
+            }
+            checkpoints.save(directory, step, leaves, facts)
         except CannotKeep as error:
             say(f"no checkpoints of this trial: {error}")
             self._share = 0.0
-            return
-        files = {name: directory / name for name in _GROWING}
-        facts = {
-            "terms": _terms(self._spec),
-            "own": own,
-            "books": books,
-            "ledger": self._ledger.close(),
-            "at": time.time(),
-            "attempt": self._attempt,
-            "files": {n: trial_logs.mark(p) if p.exists() else None for n, p in files.items()},
-        }
-        try:
-            checkpoints.save(directory, step, leaves, facts)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             say(f"no checkpoint after step {step}: {error}")
         self._cost = self._ledger.seconds("checkpoint") - began
 

@@ -53,14 +53,25 @@ def recorded(
     trial_spec: TrialSpec, report: Report, run: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """The record of a trial, which is then in its directory; {"disk_full": why} without room."""
+    return unless_full(lambda: _record(trial_spec, report, run))
+
+
+def unless_full(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of `work`; {"disk_full": why} where it had no room to write."""
     try:
-        record = run()
-        report(event="closed")
-        trial_logs.write_json(Path(trial_spec.directory) / "trial.json", record)
-    except OSError as error:
+        return work()
+    except Exception as error:
         if not trial_logs.is_full(error):
             raise
         return {"disk_full": str(error)}
+
+
+def _record(
+    trial_spec: TrialSpec, report: Report, run: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    record = run()
+    report(event="closed")
+    trial_logs.write_json(Path(trial_spec.directory) / "trial.json", record)
     return record
 
 

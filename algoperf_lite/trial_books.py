@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from algoperf_lite import surroundings, trial_logs
+from algoperf_lite import out_of_memory, surroundings, trial_logs
 from algoperf_lite.algoperf_form import AlgoPerfSubmission
 from algoperf_lite.clock import Ledger
 from algoperf_lite.resume import Attempt
@@ -191,11 +191,14 @@ def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
 
 def failure(error: Exception) -> dict[str, Any]:
     """What an exception adds to the record of a trial that it ends."""
-    is_memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    text = str(error)
+    if not isinstance(error, MemoryError):
+        text = out_of_memory.said_by(text) or text  # without the traceback that XLA puts in front
+    is_memory = isinstance(error, MemoryError) or out_of_memory.said_by(text) is not None
     status = "out_of_memory" if is_memory else "crashed"
     return {
         "status": "invalid" if isinstance(error, surroundings.RulesBroken) else status,
-        "error": f"{type(error).__name__}: {error}",
+        "error": f"{type(error).__name__}: {text}",
         "traceback": "".join(traceback.format_exception(error)),
     }
 

@@ -90,7 +90,7 @@ def _run_once(
         group = by_log[job.log]
         for i, trial in enumerate(group):
             result = outcome.result
-            if result is not None and vectorize:
+            if result is not None and "records" in result:
                 result = result["records"][i]
             yield trial, settle(trial, dataclasses.replace(outcome, result=result))
 
@@ -164,9 +164,14 @@ def settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
         what = _wrong(directory, record, ledger, outcome.wall)
         if what is not None:
             record |= {"status": "invalid", "error": what}
-    attempts.end(directory, record["status"], record.get("error"), outcome.wall)
-    record["attempts"] = attempts.ended(directory)
-    trial_logs.write_json(directory / "trial.json", record)
+    try:
+        attempts.end(directory, record["status"], record.get("error"), outcome.wall)
+        record["attempts"] = attempts.ended(directory)
+        trial_logs.write_json(directory / "trial.json", record)
+    except OSError:
+        # What its process wrote is not checked: the trial has not ended until this is written.
+        (directory / "trial.json").unlink(missing_ok=True)
+        raise
     if record["status"] != "crashed":  # it will not be tried again
         checkpoints.remove(directory)
     return record

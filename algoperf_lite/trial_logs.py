@@ -132,8 +132,11 @@ def append_text(path: Path, text: str) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room left on a disk, or for this user."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether an error says that there is no room left on a disk, or for this user; also one of a
+    library that has it from the system."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    is_own = isinstance(error, OSError) and error.errno in numbers
+    return is_own or any(os.strerror(number) in str(error) for number in numbers)
 
 
 def sync(path: Path) -> None:
