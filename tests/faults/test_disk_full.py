@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import calibrated
 import numpy as np
 import pytest
 
@@ -42,9 +43,8 @@ def _fill(folder, left):
 
 def _command(output, *submissions):
     return [
-        *(*CLI, "run", f"--submissions={','.join(submissions)}", "--workloads=digits"),
-        *("--tuning_ruleset=self", "--num_studies=1", "--budget_by=steps", "--num_workers=1"),
-        *("--max_global_steps=16", "--checkpoint_share=1", f"--output_dir={output}"),
+        *(*CLI, "run", f"--submissions={','.join(submissions)}", *calibrated.FLAGS),
+        *("--num_workers=1", "--checkpoint_share=1", f"--output_dir={output}"),
     ]
 
 
@@ -66,8 +66,10 @@ def _content(directory):
 
 
 def test_a_full_disk_stops_the_command_and_later_it_continues(disk, tmp_path):
-    assert _run(tmp_path / "whole", "adamw_wsd").returncode == 0
     output = disk / "out"
+    for folder in (output, tmp_path / "whole"):
+        calibrated.prepare(folder)
+    assert _run(tmp_path / "whole", "adamw_wsd").returncode == 0
     assert _run(output, "nesterov").returncode == 0
     before = _content(_trial(output, "nesterov"))
     for left in (0, 24 * KIB):  # nothing, and enough for some rows

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import calibrated
 import pytest
 
 from algoperf_lite import executors, out_of_memory, trial_jobs, trial_logs, tuning
@@ -65,10 +66,10 @@ def survived(tmp_path_factory):
     for name, text in FAULTS.items():
         (folder / f"{name}.py").write_text(text)
     files = [folder / f"{name}.py" for name in FAULTS]
+    calibrated.prepare(folder / "out")
     command = [
-        *(*CLI, "run", "--workloads=digits", "--tuning_ruleset=self", "--num_studies=1"),
+        *(*CLI, "run", *calibrated.FLAGS, f"--output_dir={folder / 'out'}"),
         f"--submissions={','.join(map(str, ['nadamw', *files, 'adamw_wsd']))}",
-        *("--budget_by=steps", "--max_global_steps=16", f"--output_dir={folder / 'out'}"),
         *("--heartbeat_timeout=30", "--memory_limit_gib=6", "--max_retries=1"),
     ]
     return folder / "out", subprocess.run(command, capture_output=True, text=True, timeout=500)
