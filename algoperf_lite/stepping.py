@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from algoperf_lite import programs, spec
+from algoperf_lite import batch_layout, programs, spec
+from algoperf_lite.batch_layout import BatchLayout
 from algoperf_lite.batches import Batches
 from algoperf_lite.programs import TrainState
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
@@ -173,17 +174,19 @@ class NativeStepper:
         batches: Batches,
         mode: str,
         steps_per_dispatch: int,
+        layout: BatchLayout = batch_layout.ALONE,
     ):
-        """`data` holds the training split on the device; `mode` and `steps_per_dispatch` >= 1 are
-        those of `programs.Programs`."""
-        self.programs = training.programs_over(data, mode, steps_per_dispatch)
+        """`data` holds the training split, placed by `layout.shared` as states have to be; `mode`
+        and `steps_per_dispatch` >= 1 are those of `programs.Programs`."""
+        self.programs = training.programs_over(data, mode, steps_per_dispatch, layout.spread)
+        self.layout = layout
         self._rows = batches.indices
-        self._constants = jax.device_put((dict(traced), np.uint32(batches.seed)))
+        self._constants = layout.shared((dict(traced), np.uint32(batches.seed)))
 
     def with_hyperparameters(self, traced: Mapping[str, Array]) -> "NativeStepper":
         """The same steps at another point of the same names and types; nothing is compiled."""
         other = copy.copy(self)
-        other._constants = jax.device_put((dict(traced), self._constants[1]))
+        other._constants = (self.layout.shared(dict(traced)), self._constants[1])
         return other
 
     def compile(self, state: TrainState) -> None:

@@ -19,7 +19,9 @@ from algoperf_lite import (
     submission,
     trial_logs,
     trial_stage,
+    unison,
 )
+from algoperf_lite.batch_layout import BatchLayout
 from algoperf_lite.clock import Ledger
 from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import Array, PyTree
@@ -94,10 +96,11 @@ def run(
       checkpoint_share: of the wall time, that checkpoints may take; 1 for one at each evaluation.
     Raises OSError where the disk is full: what the trial had kept stays.
     """
-    ledger = Ledger(now, started)
+    ledger = Ledger(now, started, barrier=unison.barrier())
     record = blank_record(trial_spec)
     began = time.time() - (0.0 if started is None else max(0.0, time.monotonic() - started))
-    attempt = resume.begin(trial_spec, checkpoint_share, began)
+    share = checkpoint_share if unison.is_first() else 0.0
+    attempt = resume.begin(trial_spec, share, began)
     report = attempts.alive(Path(trial_spec.directory), report)
     try:
         (train or _train_of(trial_spec))(trial_spec, attempt, ledger, record, report)
@@ -153,14 +156,21 @@ def _train(
     stage = trial_stage.set_up(trial_spec)
     books = Books(trial_spec, stage, record, attempt)
     report(event="beat")
-    actor = _start(books, stage, ledger, report)
-    if attempt.saved is not None:
-        state = resume.like(actor.state, attempt.saved.leaves)
-        actor = dataclasses.replace(actor, state=state)
+    actor, step = _gone_on(_start(books, stage, ledger, report), attempt)
     attempt.go_on(ledger)
     books.record["compile_seconds"] = ledger.seconds("compile")
-    _loop(books, stage, actor, ledger, report, attempt)
+    _loop(books, stage, actor, ledger, report, step, resume.Keeper(trial_spec, ledger, attempt))
     books.close()
+
+
+def _gone_on(actor: _Actor, attempt: Attempt) -> tuple[_Actor, int]:
+    """The actor where an earlier attempt of process 0 stopped, and after how many steps."""
+    step = unison.agreed(0 if attempt.saved is None else attempt.saved.step)
+    if step == 0:
+        return actor, 0
+    leaves = None if attempt.saved is None else attempt.saved.leaves
+    leaves = unison.agreed_arrays(leaves, resume.host_arrays(actor.state))
+    return dataclasses.replace(actor, state=resume.like(actor.state, leaves)), step
 
 
 def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor:
@@ -177,8 +187,13 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     )
     ledger.switch("log")
     books.write_submission(entry, course[0][1], batches.batch_size)
-    ledger.switch("compile")
-    init = jax.jit(training.init).lower(traced, params, model_state).compile()
+    _check_same(stage, entry)
+    layout = BatchLayout.over(jax.devices(), batches.batch_size)
+    books.record["stepping"] |= {"num_devices": layout.num_devices}
+    ledger.switch("setup")
+    params, model_state, data = layout.shared((params, model_state, stage.data))
+    ledger.switch("compile", params, model_state, data)
+    init = jax.jit(layout.spread(training.init, 3)).lower(traced, params, model_state).compile()
     report(event="beat")
     ledger.switch("init")
     state = init(traced, params, model_state)
@@ -186,17 +201,29 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     stepper = stepping.NativeStepper(
         training,
         traced,
-        stage.data,
+        data,
         batches,
         trial_spec.stepping_mode,
         trial_stage.steps_per_dispatch(trial_spec, workload),
+        layout,
     )
     stepper.compile(state)
     report(event="beat")
     rate = trial_stage.learning_rate(training, traced)
-    is_finite = trial_stage.finiteness(params)
+    is_finite = trial_stage.finiteness(layout.own(params))
     ledger.switch("log")
     return _Actor(state, tuple(_stretches(course, stepper, rate)), is_finite)
+
+
+def _check_same(stage: Stage, entry: submission.Submission) -> None:
+    """Raises ValueError where the processes of a trial would not compute the same."""
+    unison.check_same(
+        {
+            "submission": entry.sha256,
+            "data set": stage.facts["data_sha256"],
+            "versions of packages": stage.facts["versions"],
+        }
+    )
 
 
 def _stretches(
@@ -212,12 +239,17 @@ def _stretches(
 
 
 def _loop(
-    books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Report, attempt: Attempt
+    books: Books,
+    stage: Stage,
+    actor: _Actor,
+    ledger: Ledger,
+    report: Report,
+    step: int,
+    keeper: resume.Keeper,
 ) -> None:
     """Trains from evaluation to evaluation until target, budget or divergence."""
     trial_spec, workload, state = books.spec, stage.workload, actor.state
-    beat, keeper = throttled(report), resume.Keeper(trial_spec, ledger, attempt)
-    step = 0 if attempt.saved is None else attempt.saved.step
+    beat = throttled(report)
     for next_step in evaluation_steps(workload.step_hint, trial_spec.num_evals):
         if next_step <= step:
             continue
@@ -228,12 +260,16 @@ def _loop(
         stretch = actor.at(next_step - 1)
         params, model_state = stretch.stepper.prepare_for_eval(state, next_step)
         ledger.switch("eval", params, model_state)
+        # Every process evaluates its own replica, as waiting would take it as long.
+        params, model_state, trained = stretch.stepper.layout.own(
+            (params, model_state, state.params)
+        )
         seconds = ledger.submission_seconds(trial_spec.count_compile)
         training_loss = sum(map(float, losses)) / (next_step - step)
         step = next_step
-        if books.is_over_budget(seconds, step):
+        if unison.agreed(books.is_over_budget(seconds, step)):
             break
-        row = books.evaluate(params, model_state, actor.is_finite(state.params))
+        row = books.evaluate(params, model_state, actor.is_finite(trained))
         ledger.switch("log")
         if stretch.learning_rate is not None:
             row["learning_rate"] = stretch.learning_rate(step - 1)
@@ -245,7 +281,7 @@ def _loop(
             metric=workload.target_metric_name,
             value=value,
         )
-        if books.is_over:
+        if unison.agreed(books.is_over):
             break
         keeper.keep(step, functools.partial(_kept, state), books.so_far())
 
