@@ -18,10 +18,10 @@ from algoperf_lite import trial_logs
 FILE = "attempts.jsonl"
 
 
-def start(directory: Path, started: float) -> None:
-    """Writes down that an attempt has started."""
+def start(directory: Path, started: float, seen: float | None) -> None:
+    """Writes down that an attempt has started, and when the one before was last seen alive."""
     directory.mkdir(parents=True, exist_ok=True)
-    _append(directory, {"started": started, "seen": _last_seen(directory)})
+    _append(directory, {"started": started, "seen": seen})
 
 
 def end(directory: Path, status: str, error: str | None, wall: float) -> None:

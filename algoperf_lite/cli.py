@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from algoperf_lite import cache, population_flags, schedule_names
+from algoperf_lite import cache, executor_flags, population_flags, schedule_names
 from algoperf_lite import names as naming
 
 COMMANDS = (
@@ -233,6 +233,7 @@ def _add_run(commands: Any) -> None:
     population_flags.add(parser)
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
+    executor_flags.add(parser, _one_of, _at_least)
     add("--memory_limit_gib", type=_at_least(1), help="address space of a trial; default: any")
     add("--max_retries", type=_at_least(0), default=1, help="of a trial that crashed")
     add(
@@ -367,7 +368,6 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from algoperf_lite import (
-        executors,
         experiment,
         population_check,
         submission,
@@ -401,20 +401,19 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         **{name: getattr(arguments, name) for name in _SETTINGS},
     )
-    executor = executors.local(settings.cores_per_trial, arguments.num_workers)
+    executor = executor_flags.executor(arguments, [entry.submission for entry in entries])
     goals = {name: goal.workloads[name] for name in workload_names if name in goal.workloads}
     for name in workload_names:
         if name in goals:
             continue
         console.print(f"{name} has no target in benchmark {goal.name}: full budget, no score")
     planned = experiment.Experiment(
-        arguments.output_dir,
+        arguments.output_dir.absolute(),  # other machines have another working directory
         settings,
         entries,
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
-    population_check.check(entries, workload_names, settings, executor)
     with ExperimentProgress(console) as progress:
         experiment.conduct(
             planned.directory,
@@ -429,6 +428,7 @@ def run(arguments: argparse.Namespace) -> int:
                 max_retries=arguments.max_retries,
                 checkpoint_share=arguments.checkpoint_share,
             ),
+            population_check.jobs(entries, workload_names, settings),
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0

@@ -56,6 +56,8 @@ class ExperimentProgress:
             )
             if not self._console.is_terminal:
                 self._print(f"start  {name}")
+        elif event["event"] == "lost":
+            self._print(f"again  {_name(trial, event.get('members', 1))}: {event['error']}")
         elif event["event"] == "progress":
             target = "" if trial.target is None else f" (target {trial.target:.4g})"
             note = f"step {event['step']}, {event['metric']} {event['value']:.4g}"

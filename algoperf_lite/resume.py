@@ -99,7 +99,7 @@ def begin(trial_spec: TrialSpec, checkpoint_share: float, started: float) -> Att
                 (directory / name).unlink(missing_ok=True)
             else:
                 trial_logs.cut_back(directory / name, then)
-    attempts.start(directory, started)
+    attempts.start(directory, started, before[-1][1] if before else None)
     since = 0.0 if saved is None else saved.at
     lost = sum(max(0.0, seen - max(began, since)) for began, seen in before)
     # The attempts' own file may have lost lines: a power cut leaves what was on the disk.

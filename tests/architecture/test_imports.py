@@ -49,6 +49,12 @@ LEVELS = {
     "hardware": 4,
     "output_directory": 5,
     "executors": 5,
+    "core_locks": 0,
+    "register": 2,
+    "ray_node": 6,
+    "ray_executor": 7,
+    "ray_cluster": 5,
+    "executor_flags": 8,
     "trial_stage": 5,
     "trial_books": 6,
     "trial": 9,
@@ -66,7 +72,7 @@ LEVELS = {
     "trial_jobs": 6,
     "experiment": 7,
     "progress": 5,
-    "cli": 8,
+    "cli": 9,
 }
 
 
@@ -131,7 +137,7 @@ def _loaded_after(code):
 
 
 def test_the_command_line_and_scoring_load_neither_jax_nor_matplotlib():
-    heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow"}
+    heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow", "ray"}
     assert not heavy & _loaded_after("import scoring, algoperf_lite.cli")
     run = "from algoperf_lite import experiment, executors, submission, progress, output_directory"
     assert not heavy & _loaded_after(run)

@@ -96,7 +96,7 @@ def test_damaged_attempts_make_up_no_seconds(tmp_path, text):
     for started, seen in attempts.intervals(tmp_path):
         assert min(started, seen) >= 0.0
     assert attempts.ended(tmp_path) == []
-    attempts.start(tmp_path, 12.0)
+    attempts.start(tmp_path, 12.0, None)
     assert attempts.intervals(tmp_path)[-1][0] == 12.0
 
 
