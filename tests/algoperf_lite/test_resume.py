@@ -1,8 +1,12 @@
 """Going on: when a trial keeps its state, what it cannot keep, on which machine it goes on, and how
 often it is tried. That it goes on exactly is for tests/faults to show."""
 
+import csv
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -127,6 +131,60 @@ def test_on_another_machine_it_goes_on_and_its_seconds_are_nobodys(tmp_path, mon
     assert record["fingerprint"]["key"] == f"{here['key']}+elsewhere"
     assert record["preemption_count"] == 1
     assert adds_up(record["ledger"], record["ledger"]["wall"])
+
+
+PART = """
+import json, os, sys
+from algoperf_lite import checkpoints, trial
+from algoperf_lite.trial_spec import TrialSpec
+save = checkpoints.save
+def cut(directory, at, *arguments):
+    save(directory, at, *arguments)
+    if at >= {end}:
+        os._exit(0)
+checkpoints.save = cut
+record = trial.run(TrialSpec.from_json(json.loads({spec!r})), checkpoint_share=1.0)
+print(json.dumps([record["stepping"]["num_devices"], record["fingerprint"]["key"]]))
+"""
+CALM = """
+import optax
+def optimizer(workload, hyperparameters):
+    return optax.sgd(0.03, momentum=0.9)
+"""
+
+
+def _part(spec, num_devices, end):
+    """Trains on so many devices until a checkpoint at a step or later, and returns what it said."""
+    script = PART.format(end=end, spec=json.dumps(dataclasses.asdict(spec)))
+    # More threads than XLA takes for 2 cores, all of which may wait for each other in a reduction.
+    simulated = {"JAX_NUM_CPU_DEVICES": str(num_devices), "NPROC": "16"}
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, **simulated}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_checkpoint_of_one_device_goes_on_on_four_and_back(tmp_path):
+    (tmp_path / "calm.py").write_text(CALM)
+    whole, moved = (
+        _spec(tmp_path, submission=str(tmp_path / "calm.py"), directory=str(tmp_path / name))
+        for name in ("whole", "moved")
+    )
+    _part(whole, 1, 99)
+    _part(moved, 1, 10)
+    _part(moved, 4, 20)
+    num_devices, key = json.loads(_part(moved, 1, 99).splitlines()[-1])
+    assert num_devices == 1 and key.count("+") == 1
+    found, expected = ((Path(s.directory) / "eval_measurements.csv") for s in (moved, whole))
+    with found.open() as one, expected.open() as other:
+        rows = list(zip(csv.DictReader(one), csv.DictReader(other), strict=True))
+    assert [row["preemption_count"] for row, _ in rows][-1] == "2"
+    for row, wanted in rows:
+        assert row["global_step"] == wanted["global_step"]
+        assert float(row["validation/loss"]) == pytest.approx(
+            float(wanted["validation/loss"]), rel=1e-4
+        )
 
 
 def test_another_seed_or_text_of_the_submission_starts_again(tmp_path, monkeypatch, capfd):
