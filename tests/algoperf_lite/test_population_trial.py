@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import trials
 
 import workloads
 from algoperf_lite import (
@@ -21,7 +22,6 @@ from algoperf_lite import (
     population_trial,
     submission,
     trial,
-    tuning,
 )
 from algoperf_lite.clock import ON_CLOCK, adds_up
 from algoperf_lite.population_rules import PopulationRules
@@ -35,19 +35,12 @@ HORIZON = 80
 def _spec(directory, **fields):
     """Evaluations after steps 1, 2, 4, 6, ...; generations after 6, 12, 18."""
     defaults = {
-        "submission": "nadamw",
-        "workload": "digits",
-        "scale": "lite",
-        "study": 0,
-        "trial": 1,
         "experiment_seed": 1,  # whose leaders change
-        "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
-        "directory": str(directory),
         "budget": HORIZON / 300,
         "max_global_steps": 22,
         "population": RULES,
     }
-    return TrialSpec(**{**defaults, **fields})
+    return trials.on_digits(directory, **{**defaults, **fields})
 
 
 def _rows(directory, name="eval_measurements.csv"):
@@ -185,29 +178,10 @@ def test_killed_in_the_middle_of_a_generation_it_goes_on_from_the_last_one(whole
     _check_goes_on(record, tmp_path, 12)
 
 
-class _Cut(BaseException):
-    pass
-
-
-def _cut_after(monkeypatch, step):
-    """Ends the next trial right after its checkpoint at a step."""
-    save = checkpoints.save
-
-    def cut(directory, at, *arguments):
-        save(directory, at, *arguments)
-        if at == step:
-            raise _Cut
-
-    monkeypatch.setattr(checkpoints, "save", cut)
-    return save
-
-
 def test_cut_right_after_a_checkpoint_that_is_then_damaged(whole, tmp_path, monkeypatch):
     spec = _spec(tmp_path)
-    save = _cut_after(monkeypatch, 12)
-    with pytest.raises(_Cut):
+    with trials.cut_after(monkeypatch, 12):
         _run(spec)
-    monkeypatch.setattr(checkpoints, "save", save)
     for path in (tmp_path / "checkpoints" / "12" / "arrays").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:100])
@@ -218,10 +192,8 @@ def test_cut_right_after_a_checkpoint_that_is_then_damaged(whole, tmp_path, monk
 
 def test_without_a_checkpoint_of_this_very_trial_it_starts_again(tmp_path, monkeypatch):
     spec = _spec(tmp_path, max_global_steps=7)
-    save = _cut_after(monkeypatch, 6)
-    with pytest.raises(_Cut):
+    with trials.cut_after(monkeypatch, 6):
         _run(dataclasses.replace(spec, experiment_seed=2))
-    monkeypatch.setattr(checkpoints, "save", save)
     record = _run(spec)
     assert record["preemption_count"] == 1
     assert record["earlier_wall"] == record["ledger"]["lost"] > 0
@@ -246,10 +218,8 @@ def test_in_chunks_it_goes_on_as_well(tmp_path, monkeypatch):
             assert expected["stepping"]["chunk_size"] == 2
             assert not compiled
             continue
-        save = _cut_after(monkeypatch, 6)
-        with pytest.raises(_Cut):
+        with trials.cut_after(monkeypatch, 6):
             _run(spec)
-        monkeypatch.setattr(checkpoints, "save", save)
         monkeypatch.setattr(chunking, "choose", None)  # it has been chosen
         _check_same(_run(spec), Path(spec.directory), (expected, tmp_path / "whole", 0))
 

@@ -13,6 +13,7 @@ from types import ModuleType
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import trials
 
 from algoperf_lite import (
     algoperf_state,
@@ -28,41 +29,16 @@ from algoperf_lite import (
     tuning,
 )
 from algoperf_lite.clock import Ledger, adds_up
-from algoperf_lite.trial_spec import TrialSpec
 
 
 def _spec(tmp_path, **fields):
-    defaults = {
-        "submission": "nadamw",
-        "workload": "digits",
-        "scale": "lite",
-        "study": 0,
-        "trial": 1,
-        "experiment_seed": 0,
-        "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
-        "directory": str(tmp_path / "trial_1"),
-        "max_global_steps": 30,
-    }
-    return TrialSpec(**{**defaults, **fields})
-
-
-class _Cut(BaseException):
-    pass
+    return trials.on_digits(tmp_path / "trial_1", **{"max_global_steps": 30, **fields})
 
 
 def _cut(monkeypatch, spec, step):
     """Runs a trial until right after its checkpoint at a step."""
-    save = checkpoints.save
-
-    def saved(directory, at, *arguments):
-        save(directory, at, *arguments)
-        if at == step:
-            raise _Cut
-
-    monkeypatch.setattr(checkpoints, "save", saved)
-    with pytest.raises(_Cut):
+    with trials.cut_after(monkeypatch, step):
         trial.run(spec, checkpoint_share=1.0)
-    monkeypatch.setattr(checkpoints, "save", save)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.1, range(32, 35)), (1.0, [300]), (0.0, [0])])

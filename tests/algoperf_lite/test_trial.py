@@ -7,26 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
+import trials
 
-from algoperf_lite import trial, tuning
+from algoperf_lite import trial
 from algoperf_lite.clock import ON_CLOCK, adds_up
 from algoperf_lite.trial_spec import TrialSpec
 
 
 def _spec(tmp_path, **fields):
-    defaults = {
-        "submission": "nadamw",
-        "workload": "digits",
-        "scale": "lite",
-        "study": 0,
-        "trial": 1,
-        "experiment_seed": 0,
-        "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
-        "directory": str(tmp_path / "trial_1"),
-        "budget": 2 / 3,  # a horizon of 200 steps
-        "max_global_steps": 60,
-    }
-    return TrialSpec(**{**defaults, **fields})
+    """On a horizon of 200 steps."""
+    defaults = {"budget": 2 / 3, "max_global_steps": 60}
+    return trials.on_digits(tmp_path / "trial_1", **{**defaults, **fields})
 
 
 def _rows(spec):
