@@ -15,6 +15,8 @@ class Ledger:
 
     JAX dispatches work asynchronously: a clock read before the work is done books it to whatever
     comes next. `switch` therefore blocks on everything it is handed before it reads the clock.
+    Where several processes train together, the submission's clock starts when all are ready and
+    stops when all are done: that is what `barrier` waits for.
     """
 
     def __init__(
@@ -22,9 +24,10 @@ class Ledger:
         now: Callable[[], float] = time.monotonic,
         start: float | None = None,
         account: str = "setup",
+        barrier: Callable[[], None] | None = None,
     ):
         """Opens `account` at `start`, a reading of `now` (default: this moment)."""
-        self._now = now
+        self._now, self._barrier = now, barrier
         self._start = self._since = now() if start is None else start
         self._account = account
         self._seconds = dict.fromkeys(ACCOUNTS, 0.0)
@@ -47,9 +50,9 @@ class Ledger:
             import jax  # here, so that who only checks a ledger need not load JAX
 
             jax.block_until_ready(pending)
-        reading = self._now()
-        self._seconds[self._account] += reading - self._since
-        self._since, self._account = reading, account
+        if self._barrier is not None and (account in ON_CLOCK or self._account in ON_CLOCK):
+            self._barrier()
+        self._book(account)
 
     def seconds(self, *accounts: str) -> float:
         """Seconds booked so far to `accounts` (all, if none is named), the open one up to now."""
@@ -63,8 +66,13 @@ class Ledger:
 
     def close(self) -> dict[str, float]:
         """{account: seconds, ..., "wall": seconds since the start}, the open account included."""
-        self.switch(self._account)
+        self._book(self._account)  # waits for nobody: this may be the only process that failed
         return {**self._seconds, "wall": self._earlier_wall + self._since - self._start}
+
+    def _book(self, account: str) -> None:
+        reading = self._now()
+        self._seconds[self._account] += reading - self._since
+        self._since, self._account = reading, account
 
 
 def adds_up(ledger: dict[str, float], wall: float) -> bool:
