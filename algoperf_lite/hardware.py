@@ -145,11 +145,15 @@ def fingerprint() -> dict[str, Any]:
     """
     import jax  # the fingerprint is of the process that trains
 
-    devices = jax.devices()
+    devices = jax.devices()  # of all processes
+    # Said only where it says something: it changes the key, and a machine with one device has
+    # calibrations and results under the key without it.
+    several = {"num_processes": jax.process_count()} if len(devices) > 1 else {}
     facts = {
         "platform": devices[0].platform,
         "device_kind": devices[0].device_kind,
         "num_devices": len(devices),
+        **several,
         "driver": devices[0].client.platform_version.splitlines()[0],
         "cpu": _cpu_model(),
         "num_cores": len(available_cores()),
@@ -200,18 +204,19 @@ class Calibration:
 def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibration:
     """Measures the reference on a workload here, or recalls it; `fresh` measures anew."""
     import workloads
+    from algoperf_lite import unison
 
     workload = workloads.load(workload_name, scale)
     # The sizes are part of the name: a workload that changed is measured again.
     sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
     folder = cache.folder() / "calibration" / fingerprint()["key"]
     path = folder / f"{workload_name}_{scale}_{sizes}.json"
-    if path.exists() and not fresh:
-        try:
-            return Calibration(**json.loads(path.read_text()))
-        except (ValueError, TypeError):
-            pass  # a file of another version: measure again and replace it
+    known = unison.agreed(None if fresh else _recalled(path))
+    if known is not None:
+        return Calibration(**known)
     calibration = _measure(workload)
+    if not unison.is_first():
+        return calibration
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     partial.write_text(json.dumps(dataclasses.asdict(calibration), indent=1))
@@ -219,30 +224,42 @@ def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibratio
     return calibration
 
 
+def _recalled(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text())
+        Calibration(**found)
+    except (OSError, ValueError, TypeError):
+        return None  # none, or of another version: measure and replace it
+    return found
+
+
 def _measure(workload: Any) -> Calibration:
     import jax
 
-    from algoperf_lite import programs, stepping, submission
+    from algoperf_lite import programs, stepping, submission, unison
+    from algoperf_lite.batch_layout import BatchLayout
 
     reference = submission.load(REFERENCE)
     traced, static = stepping.split_point(reference.self_tuning_point)
     training = stepping.Training(workload, reference, static)
-    data = jax.device_put(workload.dataset("train"))
     batches = stepping.Batches(workload.num_train_examples, reference.batch_size(workload), seed=0)
-    params, model_state = stepping.init_model(workload, seed=0)
-    state = jax.jit(training.init)(traced, params, model_state)
+    layout = BatchLayout.over(jax.devices(), batches.batch_size)
+    data = layout.shared(workload.dataset("train"))
+    params, model_state = layout.shared(stepping.init_model(workload, seed=0))
+    state = jax.jit(layout.spread(training.init, 3))(traced, params, model_state)
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
         chunk = 2 * programs.UNROLLED_STEPS
-        stepper = stepping.NativeStepper(training, traced, data, batches, mode, chunk)
+        stepper = stepping.NativeStepper(training, traced, data, batches, mode, chunk, layout)
         stepper.compile(state)
 
         def seconds_per_step(num_steps: int) -> float:
             copy = jax.block_until_ready(jax.tree.map(lambda x: x.copy(), state))
             began = time.perf_counter()
             jax.block_until_ready(stepper.advance(copy, 0, num_steps))
-            return (time.perf_counter() - began) / num_steps
+            # Process 0's, so that all processes draw the same conclusions from it.
+            return unison.agreed((time.perf_counter() - began) / num_steps)
 
         return seconds_per_step
 

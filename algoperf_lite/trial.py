@@ -17,7 +17,9 @@ from algoperf_lite import (
     submission,
     trial_logs,
     trial_stage,
+    unison,
 )
+from algoperf_lite.batch_layout import BatchLayout
 from algoperf_lite.clock import Ledger
 from algoperf_lite.spec import Array, PyTree
 from algoperf_lite.trial_books import (
@@ -58,7 +60,7 @@ def run(
       report: called with event="beat" as a sign of life and event="progress" at evaluations.
       started: reading of `now` at which the trial's wall time began.
     """
-    ledger = Ledger(now, started)
+    ledger = Ledger(now, started, barrier=unison.barrier())
     record = blank_record(trial_spec)
     try:
         (train or _train_of(trial_spec))(trial_spec, ledger, record, report)
@@ -124,8 +126,13 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     )
     ledger.switch("log")
     books.write_submission(entry, course[0][1], batches.batch_size)
-    ledger.switch("compile")
-    init = jax.jit(training.init).lower(traced, params, model_state).compile()
+    _check_same(stage, entry)
+    layout = BatchLayout.over(jax.devices(), batches.batch_size)
+    books.record["stepping"] |= {"num_devices": layout.num_devices}
+    ledger.switch("setup")
+    params, model_state, data = layout.shared((params, model_state, stage.data))
+    ledger.switch("compile", params, model_state, data)
+    init = jax.jit(layout.spread(training.init, 3)).lower(traced, params, model_state).compile()
     report(event="beat")
     ledger.switch("init")
     state = init(traced, params, model_state)
@@ -133,18 +140,30 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     stepper = stepping.NativeStepper(
         training,
         traced,
-        stage.data,
+        data,
         batches,
         trial_spec.stepping_mode,
         trial_stage.steps_per_dispatch(trial_spec, workload),
+        layout,
     )
     stepper.compile(state)
     report(event="beat")
     rate = trial_stage.learning_rate(training, traced)
-    is_finite = trial_stage.finiteness(params)
+    is_finite = trial_stage.finiteness(layout.own(params))
     ledger.switch("log")
     books.record["compile_seconds"] = ledger.seconds("compile")
     return _Actor(state, tuple(_stretches(course, stepper, rate)), is_finite)
+
+
+def _check_same(stage: Stage, entry: submission.Submission) -> None:
+    """Raises ValueError where the processes of a trial would not compute the same."""
+    unison.check_same(
+        {
+            "submission": entry.sha256,
+            "data set": stage.facts["data_sha256"],
+            "versions of packages": stage.facts["versions"],
+        }
+    )
 
 
 def _stretches(
@@ -171,12 +190,16 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
         stretch = actor.at(next_step - 1)
         params, model_state = stretch.stepper.prepare_for_eval(state, next_step)
         ledger.switch("eval", params, model_state)
+        # Every process evaluates its own replica, as waiting would take it as long.
+        params, model_state, trained = stretch.stepper.layout.own(
+            (params, model_state, state.params)
+        )
         seconds = ledger.submission_seconds(trial_spec.count_compile)
         training_loss = sum(map(float, losses)) / (next_step - step)
         step = next_step
-        if books.is_over_budget(seconds, step):
+        if unison.agreed(books.is_over_budget(seconds, step)):
             break
-        row = books.evaluate(params, model_state, actor.is_finite(state.params))
+        row = books.evaluate(params, model_state, actor.is_finite(trained))
         ledger.switch("log")
         if stretch.learning_rate is not None:
             row["learning_rate"] = stretch.learning_rate(step - 1)
@@ -188,7 +211,7 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
             metric=workload.target_metric_name,
             value=value,
         )
-        if books.is_over:
+        if unison.agreed(books.is_over):
             break
 
 
