@@ -1,6 +1,7 @@
 """The command line: subcommands, nothing else."""
 
 import argparse
+import functools
 import itertools
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from algoperf_lite import cache, population_flags, schedule_names
+from algoperf_lite import cache, host_flags, population_flags, schedule_names
 from algoperf_lite import names as naming
 
 COMMANDS = (
@@ -214,6 +215,7 @@ def _add_run(commands: Any) -> None:
         help="'trials': those of an entry on a workload train together, their times are replayed",
     )
     population_flags.add(parser)
+    host_flags.add(parser)
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
     add("--memory_limit_gib", type=_at_least(1), help="address space of a trial; default: any")
@@ -345,6 +347,7 @@ def run(arguments: argparse.Namespace) -> int:
     from algoperf_lite import (
         executors,
         experiment,
+        hosts,
         population_check,
         submission,
         trial_jobs,
@@ -357,7 +360,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.no_cache:
         os.environ[cache.NO_CACHE] = "1"  # trials inherit it
     parts = population_flags.parts_of_entries(arguments)
+    join = host_flags.parse(arguments)
     entries = _entries(arguments.submissions, arguments.schedules, arguments.budgets, parts)
+    if join is not None:
+        host_flags.check_others(arguments, [Path(entry.submission) for entry in entries])
     if arguments.vectorize == "trials":
         for entry in entries:
             submission.check_can_be_vectorized(Path(entry.submission))
@@ -391,18 +397,17 @@ def run(arguments: argparse.Namespace) -> int:
         {name: target.value for name, target in goals.items()},
     )
     population_check.check(entries, workload_names, settings, executor)
-    with ExperimentProgress(console) as progress:
+    care = trial_jobs.Care(
+        silence_limit=arguments.heartbeat_timeout,
+        memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
+    )
+    group = None if join is None else hosts.meet(join, executor.worker_slots, care.memory_limit)
+    if group is not None and group.process_id > 0:
+        hosts.follow(group, care.silence_limit, functools.partial(_say, console, group.name))
+        return 0
+    with hosts.leading(group, executor) as executor, ExperimentProgress(console) as progress:
         experiment.conduct(
-            planned.directory,
-            settings,
-            workload_names,
-            planned.plan,
-            executor,
-            progress,
-            trial_jobs.Care(
-                silence_limit=arguments.heartbeat_timeout,
-                memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
-            ),
+            planned.directory, settings, workload_names, planned.plan, executor, progress, care
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0
@@ -488,6 +493,10 @@ def plot_schedules(arguments: argparse.Namespace) -> int:
 
 
 # --- what the commands share --------------------------------------------------------------
+
+
+def _say(console: Any, name: str, line: str) -> None:
+    console.print(f"{name} {line}", highlight=False, soft_wrap=True)
 
 
 def _workload_names(

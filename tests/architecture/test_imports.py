@@ -16,6 +16,7 @@ LEVELS = {
     "cache": 0,
     "clock": 0,
     "batches": 0,
+    "unison": 0,
     "tuning": 0,
     "schedule_names": 1,
     "population_rules": 1,
@@ -40,6 +41,7 @@ LEVELS = {
     "checkpoints": 2,
     "programs": 1,
     "population_layout": 1,
+    "batch_layout": 1,
     "stepping": 3,
     "population_stepping": 4,
     "hardware": 4,
@@ -52,6 +54,9 @@ LEVELS = {
     "population_actor": 9,
     "population_trial": 10,
     "population_flags": 4,
+    "host_flags": 4,
+    "hosts": 6,
+    "host_share": 7,
     "population_check": 6,
     "chunking": 5,
     "replay": 4,
@@ -129,7 +134,7 @@ def _loaded_after(code):
 def test_the_command_line_and_scoring_load_neither_jax_nor_matplotlib():
     heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow"}
     assert not heavy & _loaded_after("import scoring, algoperf_lite.cli")
-    run = "from algoperf_lite import experiment, executors, submission, progress, output_directory"
+    run = "from algoperf_lite import experiment, executors, submission, progress, hosts"
     assert not heavy & _loaded_after(run)
     parse = "from algoperf_lite import schedule_names; schedule_names.parse('uba:phi=5').label"
     assert not heavy & _loaded_after(parse)
