@@ -290,8 +290,8 @@ class InputQueue(Iterator[dict[str, Any]]):
     """What `next` of gives a training batch; the t-th call gives batch t."""
 
     def __init__(self, batch_number: Callable[[int], dict[str, Any]]):
-        self._batch_number, self._position = batch_number, 0
+        self._batch_number, self.position = batch_number, 0
 
     def __next__(self) -> dict[str, Any]:
-        self._position += 1
-        return self._batch_number(self._position - 1)
+        self.position += 1
+        return self._batch_number(self.position - 1)

@@ -1,6 +1,7 @@
 """A trial of a submission in AlgoPerf's form; what is particular to it beside `trial`."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,10 @@ import jax
 from algoperf_lite import (
     algoperf_form,
     algoperf_shim,
+    algoperf_state,
     one_by_one,
     programs,
+    resume,
     spec,
     submission,
     surroundings,
@@ -22,19 +25,26 @@ from algoperf_lite import (
 from algoperf_lite.batches import Batches
 from algoperf_lite.clock import Ledger
 from algoperf_lite.one_by_one import OneByOneStepper, State
+from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import TrainingCompleteError
 from algoperf_lite.trial_books import Books, Report, evaluation_steps, off_clock, throttled
 from algoperf_lite.trial_spec import TrialSpec
 from algoperf_lite.trial_stage import Stage
 
 
-def train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
+def train(
+    trial_spec: TrialSpec,
+    attempt: Attempt,
+    ledger: Ledger,
+    record: dict[str, Any],
+    report: Report,
+) -> None:
     """The whole trial under the ledger's accounts; fills `record`."""
     stage = trial_stage.set_up(trial_spec)
-    books = Books(trial_spec, stage, record)
+    books = Books(trial_spec, stage, record, attempt)
     report(event="beat")
     with algoperf_shim.installed(trial_spec.use_installed_algoperf):
-        _Trial(books, stage, ledger, report).run()
+        _Trial(books, stage, attempt, ledger, report).run()
     books.close()
 
 
@@ -54,8 +64,11 @@ class MetricsLogger:
 
 
 class _Trial:
-    def __init__(self, books: Books, stage: Stage, ledger: Ledger, report: Report):
+    def __init__(
+        self, books: Books, stage: Stage, attempt: Attempt, ledger: Ledger, report: Report
+    ):
         self._books, self._stage, self._ledger, self._report = books, stage, ledger, report
+        self._attempt = attempt
         self._results: list[tuple[int, dict[str, float]]] = []
         self._handed_results = self._results
         self._train_state = one_by_one.blank_train_state()
@@ -64,6 +77,10 @@ class _Trial:
     def run(self) -> None:
         """From the import of the submission to the last evaluation."""
         state = self._start()
+        if self._attempt.saved is not None:
+            state = self._restored(state, self._attempt.saved)
+        self._attempt.go_on(self._ledger)
+        self._books.record["compile_seconds"] = self._ledger.seconds("compile")
         before = one_by_one.compilations()
         self._loop(state)
         # What the warm-up did not foresee was compiled on the clock, as in AlgoPerf.
@@ -104,16 +121,45 @@ class _Trial:
         self._stepper.warm_up(state, self._blank_result(), lambda: self._report(event="beat"))
         jax.block_until_ready(self._is_finite(self._stepper.evaluated(state)[0]))
         ledger.switch("log")
-        books.record["compile_seconds"] = ledger.seconds("compile")
-        self._form = one_by_one.form(state.params)
+        self._entry, self._form = entry, one_by_one.form(state)
+        self._form_of_params = one_by_one.form(state.params)
         self._logger.is_on = True
         return state
+
+    def _restored(self, fresh: State, saved: resume.Saved) -> State:
+        """The state that was saved; everything else is put back where it was."""
+        own, num = saved.own, saved.own["num_state_leaves"]
+        state = algoperf_state.restored(fresh, saved.leaves[:num])
+        algoperf_state.put_back(self._entry.modules, own["modules"], saved.leaves[num:])
+        algoperf_state.put_back_random_state(own["random"])
+        self._stepper.go_to(own["position"])
+        self._results = [(step, result) for step, result in own["results"]]
+        self._handed_results = [(step, dict(result)) for step, result in self._results]
+        self._train_state |= own["train_state"]
+        return state
+
+    def _kept(self, state: State) -> tuple[list[Any], dict[str, Any]]:
+        """What the trial's future depends on, beside its step."""
+        leaves = algoperf_state.kept(state)
+        modules, arrays = algoperf_state.module_data(self._entry.modules)
+        own = {
+            "num_state_leaves": len(leaves),
+            "modules": modules,
+            "random": algoperf_state.random_state(),
+            "position": self._stepper.position,
+            "results": [(at, {n: float(v) for n, v in r.items()}) for at, r in self._results],
+            "train_state": self._train_state,
+        }
+        return [*leaves, *arrays], own
 
     def _loop(self, state: State) -> None:
         """Trains from evaluation to evaluation until target, budget, divergence or its own end."""
         books, ledger, workload = self._books, self._ledger, self._stage.workload
-        beat, step = throttled(self._report), 0
+        beat, keeper = throttled(self._report), resume.Keeper(books.spec, ledger, self._attempt)
+        step = 0 if self._attempt.saved is None else self._attempt.saved.step
         for next_step in evaluation_steps(workload.step_hint, books.spec.num_evals):
+            if next_step <= step:
+                continue
             next_step = min(next_step, books.spec.max_global_steps or next_step)
             while step < next_step and not self._is_complete:
                 state = self._step(state, step)
@@ -128,6 +174,9 @@ class _Trial:
             self._evaluate(state)
             if books.is_over or self._is_complete:
                 break
+            # Functions come from a fresh initialisation, so the form must be that of one.
+            if keeper.is_due and one_by_one.form(state) == self._form:
+                keeper.keep(step, functools.partial(self._kept, state), books.so_far())
 
     def _step(self, state: State, step: int) -> State:
         ledger = self._ledger
@@ -144,7 +193,7 @@ class _Trial:
 
     def _evaluate(self, state: State) -> None:
         books, ledger, workload = self._books, self._ledger, self._stage.workload
-        if one_by_one.form(state.params) != self._form:
+        if one_by_one.form(state.params) != self._form_of_params:
             raise surroundings.RulesBroken(
                 "the submission changed shapes, types or names of parameters, which have to stay "
                 "as they were initialised"

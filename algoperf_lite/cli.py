@@ -1,6 +1,7 @@
 """The command line: subcommands, nothing else."""
 
 import argparse
+import errno
 import functools
 import itertools
 import json
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from algoperf_lite import cache, host_flags, population_flags, schedule_names
+from algoperf_lite import cache, executor_flags, host_flags, population_flags, schedule_names
 from algoperf_lite import names as naming
 
 COMMANDS = (
@@ -24,6 +25,7 @@ QUICKSTART_WORKLOADS = ("digits", "criteo1tb", "finewebedu_lm")
 QUICKSTART_SUBMISSIONS = ("nadamw", "nesterov", "adamw_wsd")
 QUICKSTART_DIRECTORY = Path("runs") / "quickstart"
 BAD_INPUT = 2  # exit code
+_GO_ON = "finished trials are kept, the same command continues"
 _SETTINGS = (  # flags of `run` that are fields of `output_directory.Settings`
     "rng_seed",
     "budget_by",
@@ -49,9 +51,14 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     except (ValueError, RuntimeError) as error:
         print(f"algoperf-lite: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"algoperf-lite: no room to write ({error}); free some: {_GO_ON}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
-            "\nalgoperf-lite: stopped; finished trials are kept, the same command continues",
+            f"\nalgoperf-lite: stopped; {_GO_ON}",
             file=sys.stderr,
         )
         return 130
@@ -149,6 +156,16 @@ def _shares(value: str) -> list[float]:
     return sorted(set(found))
 
 
+def _share(value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise argparse.ArgumentTypeError(f"got {value!r}; expected a number from 0 to 1")
+    return share
+
+
 def _add_quickstart(commands: Any) -> None:
     parser = commands.add_parser(
         "quickstart", help="three workloads x three submissions: run, score, plot"
@@ -218,7 +235,15 @@ def _add_run(commands: Any) -> None:
     host_flags.add(parser)
     add("--cores_per_trial", type=_at_least(1), default=1)
     add("--num_workers", type=_at_least(1), help="trials side by side; default: as many as fit")
+    executor_flags.add(parser, _one_of, _at_least)
     add("--memory_limit_gib", type=_at_least(1), help="address space of a trial; default: any")
+    add("--max_retries", type=_at_least(0), default=1, help="of a trial that crashed")
+    add(
+        "--checkpoint_share",
+        type=_share,
+        default=0.02,
+        help="of a trial's wall time, that checkpoints may take; 0 for none, 1 at each evaluation",
+    )
     add("--no_cache", action="store_true", help="generate data afresh, and keep none")
     add("--heartbeat_timeout", type=_at_least(1), default=300, help="seconds of silence allowed")
     parser.set_defaults(command=run)
@@ -345,7 +370,6 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from algoperf_lite import (
-        executors,
         experiment,
         hosts,
         population_check,
@@ -383,23 +407,24 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         **{name: getattr(arguments, name) for name in _SETTINGS},
     )
-    executor = executors.local(settings.cores_per_trial, arguments.num_workers)
+    executor = executor_flags.executor(arguments, [entry.submission for entry in entries])
     goals = {name: goal.workloads[name] for name in workload_names if name in goal.workloads}
     for name in workload_names:
         if name in goals:
             continue
         console.print(f"{name} has no target in benchmark {goal.name}: full budget, no score")
     planned = experiment.Experiment(
-        arguments.output_dir,
+        arguments.output_dir.absolute(),  # other machines have another working directory
         settings,
         entries,
         tuple(workload_names),
         {name: target.value for name, target in goals.items()},
     )
-    population_check.check(entries, workload_names, settings, executor)
     care = trial_jobs.Care(
         silence_limit=arguments.heartbeat_timeout,
         memory_limit=arguments.memory_limit_gib and arguments.memory_limit_gib * 2**30,
+        max_retries=arguments.max_retries,
+        checkpoint_share=arguments.checkpoint_share,
     )
     group = None if join is None else hosts.meet(join, executor.worker_slots, care.memory_limit)
     if group is not None and group.process_id > 0:
@@ -407,7 +432,14 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     with hosts.leading(group, executor) as executor, ExperimentProgress(console) as progress:
         experiment.conduct(
-            planned.directory, settings, workload_names, planned.plan, executor, progress, care
+            planned.directory,
+            settings,
+            workload_names,
+            planned.plan,
+            executor,
+            progress,
+            care,
+            population_check.jobs(entries, workload_names, settings),
         )
     console.print(f"logs are in {arguments.output_dir}", highlight=False, soft_wrap=True)
     return 0

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 ON_CLOCK = ("init", "data_selection", "update_params", "prepare_for_eval", "fitness")
-OFF_CLOCK = ("setup", "compile", "eval", "log", "checkpoint")
+OFF_CLOCK = ("setup", "compile", "eval", "log", "checkpoint", "lost")
 ACCOUNTS = ON_CLOCK + OFF_CLOCK
 TOLERANCE = 0.01  # share of the wall time by which accounts may miss it
 GRACE_SECONDS = 0.1  # and an absolute floor, for trials of a few seconds
@@ -31,18 +31,23 @@ class Ledger:
         self._start = self._since = now() if start is None else start
         self._account = account
         self._seconds = dict.fromkeys(ACCOUNTS, 0.0)
-        self._earlier_wall = 0.0
+        self.earlier_wall = 0.0  # seconds of processes before this one
 
     def go_on_from(self, earlier: dict[str, float]) -> None:
         """Goes on from the closed ledger of a process that was interrupted.
 
         What this process has spent so far was to get there again: it becomes "checkpoint".
         """
-        self.switch(self._account)
+        self._book(self._account)
         again = sum(self._seconds.values())
         self._seconds |= {account: earlier[account] for account in ACCOUNTS}
         self._seconds["checkpoint"] += again
-        self._earlier_wall = earlier["wall"]
+        self.earlier_wall = earlier["wall"]
+
+    def lose(self, seconds: float) -> None:
+        """Books seconds of interrupted processes that nothing is left of."""
+        self._seconds["lost"] += seconds
+        self.earlier_wall += seconds
 
     def switch(self, account: str, *pending: object) -> None:
         """Closes the open account once all arrays in `pending` are computed; opens `account`."""
@@ -67,7 +72,7 @@ class Ledger:
     def close(self) -> dict[str, float]:
         """{account: seconds, ..., "wall": seconds since the start}, the open account included."""
         self._book(self._account)  # waits for nobody: this may be the only process that failed
-        return {**self._seconds, "wall": self._earlier_wall + self._since - self._start}
+        return {**self._seconds, "wall": self.earlier_wall + self._since - self._start}
 
     def _book(self, account: str) -> None:
         reading = self._now()

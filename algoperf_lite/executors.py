@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from algoperf_lite import hardware
+from algoperf_lite import hardware, out_of_memory
 
 Event = Mapping[str, Any]
 _POLL_SECONDS = 0.1
@@ -58,8 +58,8 @@ class Job:
 class Outcome:
     """How a job ended: with a result, or with a status of `trial_logs.STATUSES` and a sentence.
 
-    `wall` is in seconds on this process's clock, from the start to the event "closed" by which the
-    job says that its own clock stopped, or to the end where it says nothing.
+    `wall` is in seconds on the clock of the process that watched it, from the start to the event
+    "closed" by which the job says that its own clock stopped, or to the end where it says nothing.
     """
 
     result: dict[str, Any] | None
@@ -101,6 +101,15 @@ class Local:
 
         Closing the iterator, or an exception such as KeyboardInterrupt, kills what is running.
         """
+        with contextlib.closing(self.stream(jobs)) as stream:
+            for job, said in stream:
+                if isinstance(said, Outcome):
+                    yield job, said
+                else:
+                    on_event(job, said)
+
+    def stream(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Event | Outcome]]:
+        """`run`, with what jobs report as items between the outcomes."""
         waiting, free, running = iter(jobs), list(self.worker_slots), []
         exhausted = False
         with selectors.DefaultSelector() as selector:
@@ -113,9 +122,10 @@ class Local:
                         else:
                             running.append(_Process(job, free.pop(0)))
                             selector.register(running[-1].events, selectors.EVENT_READ, running[-1])
-                            on_event(job, {"event": "start"})
+                            yield job, {"event": "start"}
                     for key, _ in selector.select(_POLL_SECONDS) if running else ():
-                        key.data.read(on_event)
+                        for event in key.data.read():
+                            yield key.data.job, event
                     for process in [p for p in running if p.outcome() is not None]:
                         selector.unregister(process.events)
                         running.remove(process)
@@ -171,6 +181,8 @@ class _Process:
         os.set_blocking(self.events, False)
         if job.log:
             job.log.parent.mkdir(parents=True, exist_ok=True)
+        self._said_before = job.log.stat().st_size if job.log and job.log.exists() else 0
+        self._kills_before = out_of_memory.num_kills()
         output = job.log.open("ab") if job.log else open(os.devnull, "wb")  # noqa: SIM115
         payload = {
             "payload": dict(job.payload),
@@ -192,12 +204,13 @@ class _Process:
         with contextlib.suppress(BrokenPipeError), self._popen.stdin as stdin:
             stdin.write(json.dumps(payload).encode())
 
-    def read(self, on_event: Tell) -> None:
-        """Takes in what the job has reported."""
+    def read(self) -> list[Event]:
+        """Takes in what the job has reported; returns what of it is for others to know."""
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self.events, 1 << 16):
                 self._buffer += piece
         *lines, self._buffer = self._buffer.split(b"\n")
+        events = []
         for line in lines:
             self._heard = time.monotonic()
             event = json.loads(line)
@@ -207,7 +220,8 @@ class _Process:
                 end = self._closed or self._heard
                 self._result = Outcome(event["result"], end - self._began)
             else:
-                on_event(self.job, event)
+                events.append(event)
+        return events
 
     def outcome(self) -> Outcome | None:
         """The outcome once the process is gone; kills it where it broke a limit. Never blocks."""
@@ -216,7 +230,7 @@ class _Process:
         now = time.monotonic()
         limit = self.job.time_limit
         if self._popen.poll() is not None:
-            self.read(lambda job, event: None)  # what it said last
+            self.read()  # what it said last
             self._outcome = self._result or self._death(now)
         elif self._result is not None:
             if now - self._heard > _EXIT_SECONDS:
@@ -248,9 +262,22 @@ class _Process:
             what = f"the process exited with code {code} before it had a result"
         else:
             what = f"the process was killed by {signal.Signals(-code).name}"
-            if -code == signal.SIGKILL:
-                what += " (often the kernel, out of memory)"
+        why = self._want_of_memory(code)
+        if why is not None:
+            return Outcome(None, now - self._began, "out_of_memory", f"{what} ({why})")
+        if code == -signal.SIGKILL:
+            what += " (often the kernel, out of memory)"
         return Outcome(None, now - self._began, "crashed", what)
+
+    def _want_of_memory(self, code: int) -> str | None:
+        """How it shows that the process died for want of memory; None where it does not."""
+        kills = out_of_memory.num_kills()
+        if code == -signal.SIGKILL and kills is not None and kills > (self._kills_before or 0):
+            return "by the kernel, out of memory"
+        # 1 is the code of an exception; one without a limit speaks of memory for other reasons.
+        if self.job.memory_limit is None or self.job.log is None or not (code < 0 or code == 1):
+            return None
+        return out_of_memory.said_by(out_of_memory.last_words(self.job.log, self._said_before))
 
 
 def main(argv: list[str]) -> None:

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from algoperf_lite import cache, executors, hardware, submission, trial_jobs, trial_logs
+from algoperf_lite import (
+    cache,
+    executors,
+    hardware,
+    output_directory,
+    submission,
+    trial_jobs,
+    trial_logs,
+)
 from algoperf_lite.output_directory import Directory, Settings
 from algoperf_lite.trial_spec import Entry, TrialSpec, blank_record
 
@@ -107,22 +115,24 @@ def conduct(
     executor: executors.Executor,
     reporter: Reporter,
     care: trial_jobs.Care = trial_jobs.USUAL_CARE,
+    checks: Sequence[executors.Job] = (),
 ) -> list[TrialSpec]:
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
     Args:
       plan: from each workload's calibration to all trials, in the order they should run.
+      checks: run beside the calibrations; the "problem" of one's result is a ValueError.
     Raises ValueError, one sentence, where the output directory is not for this experiment.
     """
+    known = output_directory.calibrations(output_dir, settings)
+    missing = [name for name in workload_names if name not in known]
+    new = dict(calibrate(missing, settings.scale, executor, checks=checks))
     with Directory(output_dir, settings) as directory:
-        known = directory.calibrations()
-        missing = [name for name in workload_names if name not in known]
-        log = output_dir / "calibration.txt"
-        for name, found in calibrate(missing, settings.scale, executor, log=log):
+        for name, found in new.items():
             directory.keep(name, found)
             reporter.on_calibrated(name, found)
         trials = plan(directory.calibrations())
-        left = unfinished(trials)
+        left = unfinished(trials, care.max_retries)
         reporter.on_plan(trials, left)
         for trial, record in trial_jobs.run(
             left,
@@ -140,12 +150,14 @@ def calibrate(
     scale: str,
     executor: executors.Executor,
     fresh: bool = False,
-    log: Path | None = None,
+    checks: Sequence[executors.Job] = (),
 ) -> Iterator[tuple[str, hardware.Calibration]]:
     """Calibrates each workload in a process of its own, in a trial's environment.
 
-    Raises RuntimeError where a workload cannot be calibrated.
+    Raises RuntimeError where a workload cannot be calibrated, ValueError where one of `checks`,
+    which run beside, found a problem.
     """
+    log = cache.folder() / "calibration" / "output.txt"
     jobs = [
         executors.Job(
             name=name,
@@ -156,15 +168,20 @@ def calibrate(
         )
         for name in workload_names
     ]
-    for job, outcome in executor.run(jobs):
+    names = {job.name for job in checks}
+    for job, outcome in executor.run([*checks, *jobs]):
+        if job.name in names:  # one that could not run is no verdict
+            if outcome.result is not None and outcome.result["problem"]:
+                raise ValueError(outcome.result["problem"])
+            continue
         if outcome.result is None:
-            where = f"; its output is in {log}" if log else ""
-            raise RuntimeError(f"calibrating {job.name!r} failed: {outcome.error}{where}")
+            what = f"{outcome.error}; its output is in {log}"
+            raise RuntimeError(f"calibrating {job.name!r} failed: {what}")
         yield job.name, hardware.Calibration(**outcome.result)
 
 
-def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
-    """The trials without a result.
+def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]:
+    """The trials without a result, or that crashed and may be tried again.
 
     Raises ValueError where a finished one ran another text of its submission's file, or other
     rules of a population or another course under the same name.
@@ -188,4 +205,6 @@ def unfinished(trials: list[TrialSpec]) -> list[TrialSpec]:
                     f"{trial.directory} was run with other {what}; choose another --output_dir or "
                     "repeat that run's flags"
                 )
+        if trial_jobs.is_to_be_retried(Path(trial.directory), record, max_retries):
+            left.append(trial)
     return left

@@ -76,6 +76,11 @@ def check_others(arguments: argparse.Namespace, paths: Sequence[Path]) -> None:
             "--population spreads members over the devices of one host; leave it or the flags for "
             "several hosts out"
         )
+    if arguments.executor != "local":
+        raise ValueError(
+            f"--executor={arguments.executor} has trials on one host each; leave it or the flags "
+            "for several hosts out"
+        )
     if arguments.vectorize != "none":
         raise ValueError(
             f"--vectorize={arguments.vectorize} trains on one host; leave it or the flags for "

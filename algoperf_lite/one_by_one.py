@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite import programs
+from algoperf_lite import algoperf_state, programs
 from algoperf_lite.algoperf_form import AlgoPerfSubmission, AlgoPerfView, InputQueue
 from algoperf_lite.algoperf_shim import jax_sharding_utils
 from algoperf_lite.batches import Batches
@@ -132,6 +132,15 @@ class OneByOneStepper:
         init = self._entry.function("init_optimizer_state")
         optimizer_state = init(self._view, params, model_state, self._point, key)
         return State(optimizer_state, params, model_state)
+
+    @property
+    def position(self) -> int:
+        """How many batches the submission has taken."""
+        return self._queue.position
+
+    def go_to(self, position: int) -> None:
+        """The next batch is this one."""
+        self._queue.position = position
 
     def select(self, state: State, step: int, queue: InputQueue | None = None) -> Batch:
         """The batch of step number `step`, counted from 0, as the submission wants it."""
@@ -278,20 +287,11 @@ def _restored(modules: Sequence[ModuleType]) -> Iterator[None]:
     before = [(module, name, value) for module in modules for name, value in _data(module)]
     yield
     for module, name, value in before:
-        if not _holds_functions(vars(module).get(name)):
+        if not algoperf_state.holds_functions(vars(module).get(name)):
             setattr(module, name, value)
 
 
 def _data(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    for name, value in vars(module).items():
-        is_code = callable(value) or isinstance(value, ModuleType) or _holds_functions(value)
-        if is_code or name.startswith("__"):
-            continue
+    for name, value in algoperf_state.variables(module):
         with contextlib.suppress(Exception):  # what cannot be copied cannot be put back
             yield name, copy.deepcopy(value)
-
-
-def _holds_functions(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return callable(value) or (isinstance(value, list | tuple | set) and any(map(callable, value)))

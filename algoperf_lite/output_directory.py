@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from algoperf_lite import hardware, trial_logs, tuning
+from algoperf_lite import hardware, register, trial_logs, tuning
+
+FILE = "experiment.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,31 +52,16 @@ class Directory:
 
     def __init__(self, path: Path, settings: Settings):
         """Raises ValueError, one sentence, for a directory in use or not this experiment's."""
-        self.path = path
-        self._file = path / "experiment.json"
-        wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
-        del wanted["ruleset"]["num_studies"]  # studies are independent: more may be added
-        found = _read_json(self._file)
-        if found is None and path.exists() and _foreign(path):
-            raise ValueError(
-                f"output directory {str(path)!r} holds {_foreign(path)!r} but no experiment.json, "
-                "so it is not an experiment's; choose another --output_dir"
-            )
-        if found is not None and found["settings"] != wanted:
-            raise ValueError(
-                f"output directory {str(path)!r} holds another experiment "
-                f"({_difference(found['settings'], wanted)}); "
-                "choose another --output_dir or repeat that experiment's flags"
-            )
+        content = _content(path, settings)
+        self.path, self._file = path, path / FILE
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
-        self._content = found or {"settings": wanted, "calibration": {}}
+        self._content = content
         self._save()
 
     def calibrations(self) -> dict[str, hardware.Calibration]:
         """Calibrations kept here, by workload."""
-        kept = self._content["calibration"]
-        return {name: hardware.Calibration(**fields) for name, fields in kept.items()}
+        return _calibrations(self._content)
 
     def keep(self, workload: str, calibration: hardware.Calibration) -> None:
         """Adds a calibration; one that is already here stays, as trials ran on its terms."""
@@ -89,6 +76,41 @@ class Directory:
 
     def _save(self) -> None:
         trial_logs.write_json(self._file, self._content)
+
+
+def calibrations(path: Path, settings: Settings) -> dict[str, hardware.Calibration]:
+    """Calibrations kept in an output directory, or none; nothing is written.
+
+    Raises ValueError, one sentence, for a directory that is not this experiment's.
+    """
+    return _calibrations(_content(path, settings))
+
+
+def _calibrations(content: Mapping[str, Any]) -> dict[str, hardware.Calibration]:
+    kept = content["calibration"]
+    return {name: hardware.Calibration(**fields) for name, fields in kept.items()}
+
+
+def _content(path: Path, settings: Settings) -> dict[str, Any]:
+    """What experiment.json holds, or will.
+
+    Raises ValueError, one sentence, for a directory that is not this experiment's.
+    """
+    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
+    del wanted["ruleset"]["num_studies"]  # studies are independent: more may be added
+    found = _read_json(path / FILE)
+    if found is None and path.exists() and _foreign(path):
+        raise ValueError(
+            f"output directory {str(path)!r} holds {_foreign(path)!r} but no {FILE}, "
+            "so it is not an experiment's; choose another --output_dir"
+        )
+    if found is not None and found["settings"] != wanted:
+        raise ValueError(
+            f"output directory {str(path)!r} holds another experiment "
+            f"({_difference(found['settings'], wanted)}); "
+            "choose another --output_dir or repeat that experiment's flags"
+        )
+    return found or {"settings": wanted, "calibration": {}}
 
 
 def _lock(path: Path) -> IO[str]:
@@ -107,7 +129,8 @@ def _lock(path: Path) -> IO[str]:
 
 def _foreign(path: Path) -> str | None:
     """The first thing in `path` that no experiment puts there before its experiment.json."""
-    return next((item.name for item in sorted(path.iterdir()) if item.name != ".lock"), None)
+    ours = (".lock", register.FILE)
+    return next((item.name for item in sorted(path.iterdir()) if item.name not in ours), None)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from algoperf_lite import tuning
 from algoperf_lite.population_rules import PopulationRules
@@ -177,6 +176,8 @@ def _tournament(scores_KM, losses_M, rules, rng) -> np.ndarray:
 
 def _t_test(scores_KM, losses_M, rules, rng) -> np.ndarray:
     others_M, own_M = _opponents(len(losses_M), rng), np.arange(len(losses_M))
+    import scipy.stats  # takes a second, which only who tests need wait for
+
     with warnings.catch_warnings():  # of samples too small or too even to judge: p is NaN
         warnings.simplefilter("ignore", RuntimeWarning)
         test = scipy.stats.ttest_ind(

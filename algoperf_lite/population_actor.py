@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from algoperf_lite import (
     chunking,
+    lineage,
     population,
     population_progress,
     population_stepping,
@@ -19,9 +21,10 @@ from algoperf_lite import (
 )
 from algoperf_lite.clock import Ledger
 from algoperf_lite.population_layout import Layout
-from algoperf_lite.population_progress import Progress, Saved
+from algoperf_lite.population_progress import Progress
 from algoperf_lite.population_stepping import PopulationStepper
 from algoperf_lite.programs import TrainState
+from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import PyTree
 from algoperf_lite.trial_books import Books
 from algoperf_lite.trial_stage import Stage
@@ -59,14 +62,15 @@ def start(
     stage: Stage,
     ledger: Ledger,
     beat: Callable[[], None],
-    saved: Saved | None,
+    attempt: Attempt,
     memory_share: float,
 ) -> tuple[Actor, Progress]:
     """Imports the submission and makes all first states on its clock, and compiles off it.
 
-    Goes on from what is `saved`; `memory_share` is the part of the machine that the trial may have.
+    Goes on from what an earlier attempt saved; `memory_share` is the part of the machine that the
+    trial may have.
     """
-    spec, workload = books.spec, stage.workload
+    spec, workload, saved = books.spec, stage.workload, attempt.saved
     seeds = [tuning.member_seed(spec.seed, member) for member in range(spec.population.size)]
     models = [stage.initial(seed) for seed in seeds]
     ledger.switch("init", models, stage.data)
@@ -95,8 +99,8 @@ def start(
         choice = _choose(on, states, traced, num_steps, ledger, memory_share)
         stepper, how = choice.stepper, choice.to_json()
     else:  # chunks change how numbers are rounded
-        layout = Layout(len(seeds), saved.facts["stepping"]["chunk_size"], _devices())
-        stepper, how = on(layout), saved.facts["stepping"]
+        layout = Layout(len(seeds), saved.own["stepping"]["chunk_size"], _devices())
+        stepper, how = on(layout), saved.own["stepping"]
     members = stepper.population(states, traced)
     if saved is not None:
         stepper.compile(members)
@@ -107,11 +111,12 @@ def start(
     books.record["stepping"] |= how
     progress = population_progress.start(members, first)
     if saved is not None:
-        values = population_stepping.stacked_points(saved.generations[-1].points)
+        path = Path(spec.directory) / lineage.FILE
+        generations = lineage.read(path)[: saved.own["num_generations"]]
+        values = population_stepping.stacked_points(generations[-1].points)
         members = stepper.with_hyperparameters(members, values)
-        progress = population_progress.restored(saved, members, stepper.layout)
-        ledger.go_on_from(saved.facts["ledger"])
-        books.record["earlier_wall"] = saved.facts["ledger"]["wall"]
+        progress = population_progress.restored(saved, members, generations)
+    attempt.go_on(ledger)
     books.record["compile_seconds"] = ledger.seconds("compile")
     return actor, progress
 

@@ -16,13 +16,11 @@ if TYPE_CHECKING:  # the command line must not load JAX
     from algoperf_lite.spec import Workload
 
 
-def check(
-    entries: Sequence[Entry],
-    workload_names: Sequence[str],
-    settings: Settings,
-    executor: executors.Executor,
-) -> None:
-    """Raises ValueError, one sentence, for an entry that cannot be a population or replay one.
+def jobs(
+    entries: Sequence[Entry], workload_names: Sequence[str], settings: Settings
+) -> list[executors.Job]:
+    """Jobs that find a "problem", one sentence, with an entry that cannot be a population or
+    replay one; see `experiment.conduct`.
 
     A submission that cannot even be loaded is left to its trial, which will say so.
     """
@@ -34,11 +32,8 @@ def check(
         "max_global_steps": settings.max_global_steps,
     }
     if not payload["entries"]:
-        return
-    job = executors.Job("check of populations", "algoperf_lite.population_check", payload)
-    for _, outcome in executor.run([job]):
-        if outcome.result is not None and outcome.result["problem"]:
-            raise ValueError(outcome.result["problem"])
+        return []
+    return [executors.Job("check of populations", "algoperf_lite.population_check", payload)]
 
 
 def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:
@@ -104,7 +99,7 @@ def _check_names(entry: Entry, found: Submission) -> None:
 def _shaping(workload: "Workload", found: Submission) -> list[str]:
     """Hyperparameters that the optimizer has to know when it is compiled."""
     space = population_rules.uniform(found.search_space)
-    point = tuning.point(space, 1, 0, 0, 1)
+    point = {name: tuning.value_at(dimension, 0.5) for name, dimension in space.items()}
     if _is_traceable(workload, found, point, point) or not _is_traceable(
         workload, found, point, ()
     ):

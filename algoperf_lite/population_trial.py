@@ -17,38 +17,38 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from algoperf_lite import (
-    checkpoints,
     lineage,
     population,
     population_actor,
     population_progress,
     population_stepping,
+    resume,
     trial,
-    trial_logs,
     trial_stage,
 )
 from algoperf_lite.clock import Ledger
 from algoperf_lite.population_actor import Actor
 from algoperf_lite.population_progress import Losses, Progress
 from algoperf_lite.population_stepping import PopulationStepper
+from algoperf_lite.resume import Attempt
 from algoperf_lite.trial_books import Books, Report, evaluation_steps, off_clock, throttled
 from algoperf_lite.trial_spec import TrialSpec
 from algoperf_lite.trial_stage import Stage
-
-_KEPT = ("output.txt",)  # being written to by this very process
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """A trial as a job of `executors`: its record is written to its directory and returned."""
     report(event="beat")
     trial_spec = TrialSpec.from_json(payload["spec"])
-    memory_share = 1 / payload["num_processes"]
-    record = run(trial_spec, report, payload["started"], memory_share=memory_share)
-    report(event="closed")
-    directory = Path(trial_spec.directory)
-    trial_logs.write_json(directory / "trial.json", record)
-    checkpoints.remove(directory)
-    return record
+    train = functools.partial(
+        run,
+        trial_spec,
+        report,
+        payload["started"],
+        memory_share=1 / payload["num_processes"],
+        checkpoint_share=payload["checkpoint_share"],
+    )
+    return trial.recorded(trial_spec, report, train)
 
 
 def run(
@@ -57,40 +57,44 @@ def run(
     started: float | None = None,
     now: Callable[[], float] = time.monotonic,
     memory_share: float = 1.0,
+    checkpoint_share: float = 0.0,
 ) -> dict[str, Any]:
-    """`trial.run` for a population; goes on from the last checkpoint that is in its directory.
-
-    `memory_share` is the part of the machine that this process may have.
-    """
+    """`trial.run` for a population; `memory_share` is the part of the machine that this process
+    may have."""
     train = functools.partial(_train, memory_share)
-    return trial.run(trial_spec, report, started, now, train)
+    return trial.run(trial_spec, report, started, now, train, checkpoint_share)
 
 
 def _train(
     memory_share: float,
     trial_spec: TrialSpec,
+    attempt: Attempt,
     ledger: Ledger,
     record: dict[str, Any],
     report: Report,
 ) -> None:
     """The whole trial under the ledger's accounts; fills `record`."""
     stage = trial_stage.set_up(trial_spec)
-    saved = population_progress.find(trial_spec)
-    if saved is None:
-        trial_logs.set_aside(Path(trial_spec.directory), keep=_KEPT)
-    books = Books(trial_spec, stage, record, saved and saved.facts["books"])
+    books = Books(trial_spec, stage, record, attempt)
     beat = throttled(report)
     beat()
-    actor, progress = population_actor.start(books, stage, ledger, beat, saved, memory_share)
+    actor, progress = population_actor.start(books, stage, ledger, beat, attempt, memory_share)
     lineage.write(_lineage_path(trial_spec), progress.generations)
-    progress = _loop(books, stage, actor, progress, ledger, report)
+    keeper = resume.Keeper(trial_spec, ledger, attempt)
+    progress = _loop(books, stage, actor, progress, ledger, report, keeper)
     ledger.switch("eval")
     _finish(books, actor, progress, _fitness(books, stage, actor, progress, beat))
     books.close()
 
 
 def _loop(
-    books: Books, stage: Stage, actor: Actor, progress: Progress, ledger: Ledger, report: Report
+    books: Books,
+    stage: Stage,
+    actor: Actor,
+    progress: Progress,
+    ledger: Ledger,
+    report: Report,
+    keeper: resume.Keeper,
 ) -> Progress:
     """Trains from evaluation to generation until target, budget or the divergence of all."""
     beat = throttled(report)
@@ -104,8 +108,8 @@ def _loop(
                 break
         if stop.is_generation:
             progress = _evolve(books, stage, actor, progress, ledger, beat)
-            ledger.switch("checkpoint")
-            population_progress.save(progress, books, ledger)
+            state = functools.partial(population_progress.kept, progress, books)
+            keeper.keep(progress.step, state, books.so_far())
             beat()
     return progress
 

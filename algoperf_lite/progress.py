@@ -56,6 +56,8 @@ class ExperimentProgress:
             )
             if not self._console.is_terminal:
                 self._print(f"start  {name}")
+        elif event["event"] == "lost":
+            self._print(f"again  {_name(trial, event.get('members', 1))}: {event['error']}")
         elif event["event"] == "progress":
             target = "" if trial.target is None else f" (target {trial.target:.4g})"
             note = f"step {event['step']}, {event['metric']} {event['value']:.4g}"
@@ -67,6 +69,9 @@ class ExperimentProgress:
                 total=event["horizon"],
                 note=note + target,
             )
+
+        elif event["event"] == "retry":
+            self._print(f"again  {trial.name}: {event['error'].splitlines()[0]}")
 
     def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None:
         """Prints how a trial ended and moves the experiment's bar."""

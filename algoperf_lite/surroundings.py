@@ -159,16 +159,17 @@ def _child_seconds() -> dict[int, float]:
 
 def _names() -> Iterator[tuple[str, Any]]:
     """What the watched modules, and the classes of the harness, mean by their names."""
-    for module_name, module in list(sys.modules.items()):
+    # Copies: garbage that is collected while a list is made may import or define something.
+    for module_name, module in sys.modules.copy().items():
         is_ours = module_name.partition(".")[0] in _OURS and not _is_stand_in(module_name)
         if not (is_ours or module_name in _WATCHED) or not isinstance(module, types.ModuleType):
             continue
-        for name, value in list(vars(module).items()):
+        for name, value in vars(module).copy().items():
             if name.startswith("__") or not (is_ours or callable(value)):
                 continue
             yield f"{module_name}.{name}", value
             if is_ours and isinstance(value, type) and value.__module__ == module_name:
-                for attribute, found in list(vars(value).items()):
+                for attribute, found in vars(value).copy().items():
                     if callable(found) or isinstance(found, property | staticmethod | classmethod):
                         yield f"{module_name}.{name}.{attribute}", found
 

@@ -12,7 +12,9 @@ import jax
 
 from algoperf_lite import (
     algoperf_trial,
+    attempts,
     hardware,
+    resume,
     stepping,
     submission,
     trial_logs,
@@ -21,6 +23,7 @@ from algoperf_lite import (
 )
 from algoperf_lite.batch_layout import BatchLayout
 from algoperf_lite.clock import Ledger
+from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import Array, PyTree
 from algoperf_lite.trial_books import (
     Books,
@@ -33,14 +36,42 @@ from algoperf_lite.trial_books import (
 from algoperf_lite.trial_spec import Course, TrialSpec, blank_record
 from algoperf_lite.trial_stage import Stage
 
-Train = Callable[[TrialSpec, Ledger, dict[str, Any], Report], None]
+Train = Callable[[TrialSpec, Attempt, Ledger, dict[str, Any], Report], None]
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """A trial as a job of `executors`: its record is written to its directory and returned."""
     report(event="beat")
     trial_spec = TrialSpec.from_json(payload["spec"])
-    record = run(trial_spec, report, started=payload["started"])
+    share = payload["checkpoint_share"]
+    return recorded(
+        trial_spec,
+        report,
+        lambda: run(trial_spec, report, started=payload["started"], checkpoint_share=share),
+    )
+
+
+def recorded(
+    trial_spec: TrialSpec, report: Report, run: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The record of a trial, which is then in its directory; {"disk_full": why} without room."""
+    return unless_full(lambda: _record(trial_spec, report, run))
+
+
+def unless_full(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of `work`; {"disk_full": why} where it had no room to write."""
+    try:
+        return work()
+    except Exception as error:
+        if not trial_logs.is_full(error):
+            raise
+        return {"disk_full": str(error)}
+
+
+def _record(
+    trial_spec: TrialSpec, report: Report, run: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    record = run()
     report(event="closed")
     trial_logs.write_json(Path(trial_spec.directory) / "trial.json", record)
     return record
@@ -52,22 +83,34 @@ def run(
     started: float | None = None,
     now: Callable[[], float] = time.monotonic,
     train: Train | None = None,
+    checkpoint_share: float = 0.0,
 ) -> dict[str, Any]:
     """Trains, evaluates and logs; returns the trial's record, whatever happens to the trial.
+
+    Goes on from where an earlier attempt in the same directory stopped, see `resume`.
 
     Args:
       train: the trial under the ledger's accounts; fills the record.
       report: called with event="beat" as a sign of life and event="progress" at evaluations.
       started: reading of `now` at which the trial's wall time began.
+      checkpoint_share: of the wall time, that checkpoints may take; 1 for one at each evaluation.
+    Raises OSError where the disk is full: what the trial had kept stays.
     """
     ledger = Ledger(now, started, barrier=unison.barrier())
     record = blank_record(trial_spec)
+    began = time.time() - (0.0 if started is None else max(0.0, time.monotonic() - started))
+    share = checkpoint_share if unison.is_first() else 0.0
+    attempt = resume.begin(trial_spec, share, began)
+    report = attempts.alive(Path(trial_spec.directory), report)
     try:
-        (train or _train_of(trial_spec))(trial_spec, ledger, record, report)
+        (train or _train_of(trial_spec))(trial_spec, attempt, ledger, record, report)
     except Exception as error:  # the trial ends with a status; the experiment goes on
+        if trial_logs.is_full(error):
+            raise
         record |= failure(error)
     record["peak_memory_bytes"] = hardware.peak_memory()
     record["ledger"] = ledger.close()  # checked by `experiment`, against a clock of its own
+    record["earlier_wall"] = ledger.earlier_wall
     return record
 
 
@@ -102,14 +145,32 @@ def _train_of(trial_spec: TrialSpec) -> Train:
     return algoperf_trial.train if submission.steps_in_python(path) else _train
 
 
-def _train(trial_spec: TrialSpec, ledger: Ledger, record: dict[str, Any], report: Report) -> None:
+def _train(
+    trial_spec: TrialSpec,
+    attempt: Attempt,
+    ledger: Ledger,
+    record: dict[str, Any],
+    report: Report,
+) -> None:
     """The whole trial under the ledger's accounts; fills `record`."""
     stage = trial_stage.set_up(trial_spec)
-    books = Books(trial_spec, stage, record)
+    books = Books(trial_spec, stage, record, attempt)
     report(event="beat")
-    actor = _start(books, stage, ledger, report)
-    _loop(books, stage, actor, ledger, report)
+    actor, step = _gone_on(_start(books, stage, ledger, report), attempt)
+    attempt.go_on(ledger)
+    books.record["compile_seconds"] = ledger.seconds("compile")
+    _loop(books, stage, actor, ledger, report, step, resume.Keeper(trial_spec, ledger, attempt))
     books.close()
+
+
+def _gone_on(actor: _Actor, attempt: Attempt) -> tuple[_Actor, int]:
+    """The actor where an earlier attempt of process 0 stopped, and after how many steps."""
+    step = unison.agreed(0 if attempt.saved is None else attempt.saved.step)
+    if step == 0:
+        return actor, 0
+    leaves = None if attempt.saved is None else attempt.saved.leaves
+    leaves = unison.agreed_arrays(leaves, resume.host_arrays(actor.state))
+    return dataclasses.replace(actor, state=resume.like(actor.state, leaves)), step
 
 
 def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor:
@@ -151,7 +212,6 @@ def _start(books: Books, stage: Stage, ledger: Ledger, report: Report) -> _Actor
     rate = trial_stage.learning_rate(training, traced)
     is_finite = trial_stage.finiteness(layout.own(params))
     ledger.switch("log")
-    books.record["compile_seconds"] = ledger.seconds("compile")
     return _Actor(state, tuple(_stretches(course, stepper, rate)), is_finite)
 
 
@@ -178,11 +238,21 @@ def _stretches(
         yield _Stretch(first_step, stepper.with_hyperparameters(traced), own_rate)
 
 
-def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Report) -> None:
+def _loop(
+    books: Books,
+    stage: Stage,
+    actor: _Actor,
+    ledger: Ledger,
+    report: Report,
+    step: int,
+    keeper: resume.Keeper,
+) -> None:
     """Trains from evaluation to evaluation until target, budget or divergence."""
     trial_spec, workload, state = books.spec, stage.workload, actor.state
-    beat, step = throttled(report), 0
+    beat = throttled(report)
     for next_step in evaluation_steps(workload.step_hint, trial_spec.num_evals):
+        if next_step <= step:
+            continue
         next_step = min(next_step, trial_spec.max_global_steps or next_step)
         ledger.switch("update_params")
         state, losses = _advance(actor, state, step, next_step, beat)
@@ -213,6 +283,12 @@ def _loop(books: Books, stage: Stage, actor: _Actor, ledger: Ledger, report: Rep
         )
         if unison.agreed(books.is_over):
             break
+        keeper.keep(step, functools.partial(_kept, state), books.so_far())
+
+
+def _kept(state: stepping.TrainState) -> tuple[list[Any], dict[str, Any]]:
+    """What a native trial's future depends on, beside its step."""
+    return resume.host_arrays(state), {}
 
 
 def _advance(

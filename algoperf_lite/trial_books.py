@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from algoperf_lite import surroundings, trial_logs
+from algoperf_lite import out_of_memory, surroundings, trial_logs
 from algoperf_lite.algoperf_form import AlgoPerfSubmission
 from algoperf_lite.clock import Ledger
+from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission import Submission
 from algoperf_lite.trial_spec import TrialSpec
@@ -19,8 +20,9 @@ from algoperf_lite.trial_stage import Stage
 
 Report = Callable[..., None]
 _BEAT_SECONDS = 1.0
+FIRST_ATTEMPT = Attempt()
 _GROWING = (  # in a record, what is known only as the trial goes on
-    *("steps", "best", "final", "time_to_target", "steps_to_target", "preemption_count"),
+    *("steps", "best", "final", "time_to_target", "steps_to_target"),
 )
 
 
@@ -45,27 +47,34 @@ class Books:
         trial_spec: TrialSpec,
         stage: Stage,
         record: dict[str, Any],
-        earlier: Mapping[str, Any] | None = None,
+        attempt: Attempt = FIRST_ATTEMPT,
     ):
-        """Opens the logs; `record` is filled from now on. Books that an interrupted process kept
-        go on from what it last said of them, see `so_far`."""
+        """Opens the logs; `record` is filled from now on. Books of a later attempt go on from what
+        was saved of them, see `so_far`."""
         self.spec, self.record, self._stage = trial_spec, record, stage
         self.is_over = False
         self._watch = surroundings.Watch()
         self._seconds, self._is_healthy = 0.0, True
+        earlier = attempt.saved and attempt.saved.books
         num_rows = 0 if earlier is None else earlier["num_rows"]
         self._logs = trial_logs.TrialLogs(Path(trial_spec.directory), stage.metric_names, num_rows)
         record |= stage.facts
         if earlier is not None:
             record |= {name: earlier[name] for name in _GROWING}
-            record["preemption_count"] += 1
+            record["fingerprint"] = _joined(record["fingerprint"], earlier["fingerprint"])
+        record["preemption_count"] = attempt.number
         directory = self._logs.directory
-        trial_logs.write_json(directory / "meta_data_0.json", _meta_data(stage.workload, record))
-        trial_logs.write_json(directory / "flags_0.json", dataclasses.asdict(trial_spec))
+        facts, k = _meta_data(stage.workload, record), attempt.number
+        trial_logs.write_json(directory / f"meta_data_{k}.json", facts)
+        trial_logs.write_json(directory / f"flags_{k}.json", dataclasses.asdict(trial_spec))
 
     def so_far(self) -> dict[str, Any]:
         """What other books need to go on from here."""
-        return {"num_rows": self._logs.num_rows, **{name: self.record[name] for name in _GROWING}}
+        return {
+            "num_rows": self._logs.num_rows,
+            "fingerprint": self.record["fingerprint"]["key"],
+            **{name: self.record[name] for name in _GROWING},
+        }
 
     def write_submission(
         self,
@@ -161,6 +170,15 @@ class Books:
             self.record["best"] = value
 
 
+def _joined(fingerprint: dict[str, Any], earlier: str) -> dict[str, Any]:
+    """The fingerprint of a trial that went on here from where another machine had brought it: its
+    seconds are comparable with nobody's."""
+    keys = earlier.split("+")
+    if fingerprint["key"] not in keys:
+        keys.append(fingerprint["key"])
+    return {**fingerprint, "key": "+".join(keys)}
+
+
 def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
     """A log row's columns of what is not on the submission's clock; of several trials that share
     a ledger, each has an equal part."""
@@ -173,11 +191,14 @@ def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
 
 def failure(error: Exception) -> dict[str, Any]:
     """What an exception adds to the record of a trial that it ends."""
-    is_memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    text = str(error)
+    if not isinstance(error, MemoryError):
+        text = out_of_memory.said_by(text) or text  # without the traceback that XLA puts in front
+    is_memory = isinstance(error, MemoryError) or out_of_memory.said_by(text) is not None
     status = "out_of_memory" if is_memory else "crashed"
     return {
         "status": "invalid" if isinstance(error, surroundings.RulesBroken) else status,
-        "error": f"{type(error).__name__}: {error}",
+        "error": f"{type(error).__name__}: {text}",
         "traceback": "".join(traceback.format_exception(error)),
     }
 

@@ -1,14 +1,15 @@
 """Trials as jobs of `executors`: what each process is given, and what is made of its end."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import cache, checkpoints, clock, executors, trial_logs
+from algoperf_lite import attempts, cache, checkpoints, clock, executors, trial_logs
 from algoperf_lite.trial_spec import TrialSpec, blank_record
 
 _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
+_FREE_SOME = "free some, and the same command continues"
 _SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
 
 
@@ -19,13 +20,21 @@ class Care:
     Attributes:
       silence_limit: seconds without a sign of life after which a trial's process is killed.
       memory_limit: bytes of address space it may have; None for no limit.
+      max_retries: how often a trial that crashed is tried again.
+      checkpoint_share: see `resume.Attempt`.
     """
 
     silence_limit: float = 300.0
     memory_limit: int | None = None
+    max_retries: int = 1
+    checkpoint_share: float = 0.02
 
 
 USUAL_CARE = Care()
+
+
+class DiskFull(RuntimeError):
+    """There is no room for a trial's logs."""
 
 
 def run(
@@ -38,11 +47,35 @@ def run(
     """Runs each trial in a process of its own, or `populations` of them in one process each, and
     yields every trial's record, which is then on disk.
 
-    An event of a population is told of
-    its first trial, with the number of its "members". What an interrupted attempt left in a
-    trial's directory is set aside first, unless it left checkpoints: whether they can be used the
-    trial itself finds out.
+    Trials that crash are tried again when all others have ended, and go on from their checkpoints.
+    An event of a population is told of its first trial, with the number of its "members".
+    Raises DiskFull, one sentence, where a trial cannot write its logs; it has no record then.
     """
+    while trials:
+        again = []
+        for trial, record in _run_once(trials, executor, on_event, vectorize, care):
+            if is_to_be_retried(Path(trial.directory), record, care.max_retries):
+                again.append(trial)
+                on_event(trial, {"event": "retry", "error": record["error"]})
+            else:
+                yield trial, record
+        trials = again
+
+
+def is_to_be_retried(directory: Path, record: Mapping[str, Any], max_retries: int) -> bool:
+    """Whether a trial crashed, and not too often yet."""
+    if record["status"] != "crashed":
+        return False
+    return sum(end["ended"] == "crashed" for end in attempts.ended(directory)) <= max_retries
+
+
+def _run_once(
+    trials: list[TrialSpec],
+    executor: executors.Executor,
+    on_event: Callable[[TrialSpec, executors.Event], None],
+    vectorize: bool,
+    care: Care,
+) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     num_slots = executor.num_slots
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # A name is for people, and several trials may share one; a directory is one trial's alone.
@@ -57,7 +90,7 @@ def run(
         group = by_log[job.log]
         for i, trial in enumerate(group):
             result = outcome.result
-            if result is not None and vectorize:
+            if result is not None and "records" in result:
                 result = result["records"][i]
             yield trial, settle(trial, dataclasses.replace(outcome, result=result))
 
@@ -91,13 +124,10 @@ def _job(
     care: Care,
 ) -> executors.Job:
     first, limit = group[0], None
-    for trial in group:
-        directory = Path(trial.directory)
-        if trial.population is None or not any(checkpoints.found(directory)):
-            trial_logs.set_aside(directory)
     if first.max_seconds is not None:
         limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
     module, payload = "algoperf_lite.trial", {"spec": dataclasses.asdict(first)}
+    payload["checkpoint_share"] = care.checkpoint_share
     if first.population is not None:
         module, payload = "algoperf_lite.population_trial", {**payload, "num_processes": num_slots}
     elif vectorize:
@@ -117,20 +147,33 @@ def _job(
 
 
 def settle(trial: TrialSpec, outcome: executors.Outcome) -> dict[str, Any]:
-    """The trial's final record; written here where the trial's process could not, or where its
-    ledger and this process's clock disagree."""
-    record = outcome.result
+    """The record of a trial's attempt, written here with all that its process could not know.
+
+    Raises DiskFull where the process had no room to write.
+    """
+    record, directory = outcome.result, Path(trial.directory)
     if record is None:
         record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
         record["ledger"] = {"wall": outcome.wall}
+    elif "disk_full" in record:
+        why = record["disk_full"]
+        raise DiskFull(f"{trial.name} has no room for its logs ({why}); {_FREE_SOME}")
     else:
         # A trial of a population has a share of its process's ledger, which is beside it.
         ledger = record.get("population", record)["ledger"]
-        what = _wrong(Path(trial.directory), record, ledger, outcome.wall)
-        if what is None:
-            return record
-        record |= {"status": "invalid", "error": what}
-    trial_logs.write_json(Path(trial.directory) / "trial.json", record)
+        what = _wrong(directory, record, ledger, outcome.wall)
+        if what is not None:
+            record |= {"status": "invalid", "error": what}
+    try:
+        attempts.end(directory, record["status"], record.get("error"), outcome.wall)
+        record["attempts"] = attempts.ended(directory)
+        trial_logs.write_json(directory / "trial.json", record)
+    except OSError:
+        # What its process wrote is not checked: the trial has not ended until this is written.
+        (directory / "trial.json").unlink(missing_ok=True)
+        raise
+    if record["status"] != "crashed":  # it will not be tried again
+        checkpoints.remove(directory)
     return record
 
 

@@ -1,6 +1,7 @@
 """A trial's log directory, in AlgoPerf's layout and file names; the only writer of its files."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -8,7 +9,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 STATUSES = (
     "reached",
@@ -38,7 +39,7 @@ class TrialLogs:
 
     def __init__(self, directory: Path, metric_names: Sequence[str], num_rows: int = 0):
         """`metric_names` are the workload's metrics, without the split in front; `num_rows` that
-        an interrupted attempt wrote are kept."""
+        an interrupted attempt wrote are there already, and nothing after them."""
         self.directory, self.num_rows = directory, num_rows
         splits = [
             f"{split}/{name}"
@@ -51,7 +52,6 @@ class TrialLogs:
         directory.mkdir(parents=True, exist_ok=True)
         if num_rows:
             for name in ROWS:
-                keep_lines(directory / name, 1 + num_rows)
                 self._written[name].update((directory / name).read_bytes())
             return
         self._append("eval_measurements.csv", self._eval_columns)
@@ -104,43 +104,91 @@ def write_text(path: Path, text: str) -> None:
     """Replaces `path` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with partial.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # where the disk is full, it is in the way
 
 
 def append_text(path: Path, text: str) -> None:
-    """Appends whole lines in one write, so that a reader sees at worst a torn last line."""
+    """Appends whole lines in one write, so that a reader sees at worst a torn last line; where
+    that fails the file is as it was."""
+    data = text.encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, text.encode())
+        size = os.fstat(descriptor).st_size
+        try:
+            while data:  # a disk that is nearly full takes a part, and fails at the next
+                data = data[os.write(descriptor, data) :]
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
     finally:
         os.close(descriptor)
 
 
-def has_lines(path: Path, num_lines: int) -> bool:
-    """Whether a file has so many complete lines."""
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room left on a disk, or for this user; also one of a
+    library that has it from the system."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    is_own = isinstance(error, OSError) and error.errno in numbers
+    return is_own or any(os.strerror(number) in str(error) for number in numbers)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        return path.read_bytes().count(b"\n") >= num_lines
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Mark(NamedTuple):
+    """How far a file of lines had come."""
+
+    num_lines: int
+    sha256: str
+
+
+def mark(path: Path) -> Mark:
+    """How far a file has come; the lines are on the disk then."""
+    sync(path)
+    content = path.read_bytes()
+    return Mark(content.count(b"\n"), hashlib.sha256(content).hexdigest())
+
+
+def still_holds(path: Path, then: Mark) -> bool:
+    """Whether a file begins with the lines that it had."""
+    try:
+        return hashlib.sha256(_first_lines(path, then.num_lines)).hexdigest() == then.sha256
     except OSError:
         return False
 
 
-def keep_lines(path: Path, num_lines: int) -> None:
-    """Cuts off, atomically, what follows the first lines of a file."""
-    lines = path.read_text().splitlines(keepends=True)
-    write_text(path, "".join(lines[:num_lines]))
+def cut_back(path: Path, then: Mark) -> None:
+    """Cuts off, atomically, what came after the lines that a file had."""
+    kept = _first_lines(path, then.num_lines)
+    if kept != path.read_bytes():
+        write_text(path, kept.decode())
+
+
+def _first_lines(path: Path, num_lines: int) -> bytes:
+    lines = path.read_bytes().split(b"\n")
+    return b"".join(line + b"\n" for line in lines[:num_lines][: len(lines) - 1])
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
     """A finished trial's `trial.json`; None where the trial has not finished."""
     try:
         record = json.loads((directory / "trial.json").read_text())
-    except (OSError, ValueError):
+        return record if record["status"] in STATUSES else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    return record if record.get("status") in STATUSES else None
 
 
 def set_aside(directory: Path, keep: Sequence[str] = ()) -> None:

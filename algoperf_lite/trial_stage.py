@@ -47,6 +47,8 @@ class Stage:
 
 def set_up(trial_spec: TrialSpec) -> Stage:
     """The stage of a trial, and of all that differ from it in seed and hyperparameters."""
+    import scipy.stats  # noqa: F401  # draws the point, and is not to be loaded on the clock then
+
     workload = workloads.load(trial_spec.workload, trial_spec.scale)
     workload = dataclasses.replace(
         workload,

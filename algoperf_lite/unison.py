@@ -6,7 +6,7 @@ process each returns what it was given, at once.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -36,6 +36,16 @@ def agreed(value: Any) -> Any:
     if is_first():
         message[:count] = text
     return json.loads(multihost_utils.broadcast_one_to_all(message)[:count].tobytes())
+
+
+def agreed_arrays(
+    arrays: Sequence[np.ndarray] | None, forms: Sequence[np.ndarray]
+) -> Sequence[np.ndarray]:
+    """What process 0 was given, on every process; `forms` are arrays of such shapes and types."""
+    if jax.process_count() == 1:
+        return arrays
+    found = multihost_utils.broadcast_one_to_all(forms if arrays is None else list(arrays))
+    return [np.asarray(array) for array in found]
 
 
 def barrier() -> Callable[[], None] | None:

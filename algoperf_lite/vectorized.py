@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from algoperf_lite import hardware, population_groups, trial_logs, trial_stage
+from algoperf_lite import attempts, hardware, population_groups, trial, trial_logs, trial_stage
 from algoperf_lite.clock import Ledger
 from algoperf_lite.population_groups import Beat, Group, Ready
 from algoperf_lite.trial_books import (
@@ -37,9 +37,15 @@ Record = dict[str, Any]
 
 def work(payload: Mapping[str, Any], report: Report) -> Record:
     """Trials as one job of `executors`: {"specs", "num_processes"} -> {"records"}, one for each,
-    which are also written to their directories."""
+    which are also written to their directories; {"disk_full": why} without room."""
     report(event="beat")
+    return trial.unless_full(lambda: _work(payload, report))
+
+
+def _work(payload: Mapping[str, Any], report: Report) -> Record:
     specs = [TrialSpec.from_json(content) for content in payload["specs"]]
+    for spec in specs:  # they start again where they were interrupted: one ledger is theirs
+        trial_logs.set_aside(Path(spec.directory), keep=("output.txt", attempts.FILE))
     records = run(specs, report, payload["started"], memory_share=1 / payload["num_processes"])
     report(event="closed")
     for spec, record in zip(specs, records, strict=True):
@@ -64,6 +70,8 @@ def run(
     try:
         _train(specs, records, ledger, report, memory_share)
     except Exception as error:  # the trials end with a status; the experiment goes on
+        if trial_logs.is_full(error):
+            raise
         _fail(records, error)
     whole = ledger.close()
     for record in records:
@@ -96,6 +104,8 @@ def _train(
             ready = population_groups.start(group, ledger, import_seconds, beat, memory_share)
             _loop(group, ready, ledger, functools.partial(_tell, report, stage, books), beat)
         except Exception as error:  # trials of another group may do better
+            if trial_logs.is_full(error):
+                raise
             _fail([book.record for book in group.books], error)
 
 

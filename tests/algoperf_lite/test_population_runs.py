@@ -132,7 +132,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_is_reported(tmp_path):
     command = [
         *(*CLI, "run", "--submissions=nadamw", "--population=3", "--ready_interval=8"),
         *("--workloads=digits", "--num_studies=1", "--max_global_steps=60", "--num_workers=1"),
-        *("--budget_by=steps", f"--output_dir={output}"),
+        *("--budget_by=steps", f"--output_dir={output}", "--checkpoint_share=1"),
     ]
     directory = output / "nadamw+pbt(3)" / "study_0" / "digits_jax" / "trial_1"
     process = subprocess.Popen(

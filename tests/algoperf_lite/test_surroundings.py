@@ -1,6 +1,8 @@
 """What is seen of a submission that tampers, and that an honest process is left alone."""
 
+import gc
 import os
+import sys
 import threading
 import time
 
@@ -62,3 +64,29 @@ def test_a_thread_that_computes_while_all_should_rest_is_noticed():
     finally:
         stop.set()
         thread.join()
+
+
+def test_garbage_that_changes_modules_while_they_are_listed_does_no_harm(monkeypatch):
+    """Storage libraries leave coroutines behind, whose collection imports what warns of them."""
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+
+    class Late:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            sys.modules[f"late_{len(sys.modules)}"] = None
+            if len(sys.modules) < 100_000 and not is_over:
+                Late()
+
+    is_over = False
+    thresholds = gc.get_threshold()
+    try:
+        gc.set_threshold(1, 1, 1)
+        Late()
+        names = [name for name, _ in surroundings._names()]
+    finally:
+        is_over = True
+        gc.set_threshold(*thresholds)
+        gc.collect()
+    assert any(name.startswith("algoperf_lite.") for name in names)

@@ -28,18 +28,22 @@ LEVELS = {
     "submission": 2,
     "rules": 6,
     "probes": 1,
-    "dry_run": 7,
+    "dry_run": 8,
     "surroundings": 0,
+    "out_of_memory": 0,
     "algoperf_shim": 1,
     "algoperf_form": 3,
-    "one_by_one": 4,
-    "algoperf_trial": 7,
+    "one_by_one": 7,
+    "algoperf_trial": 8,
     "trial_spec": 3,
     "optimizers": 1,
     "evaluation": 1,
     "trial_logs": 1,
     "checkpoints": 2,
     "programs": 1,
+    "attempts": 2,
+    "resume": 5,
+    "algoperf_state": 6,
     "population_layout": 1,
     "batch_layout": 1,
     "stepping": 3,
@@ -47,12 +51,18 @@ LEVELS = {
     "hardware": 4,
     "output_directory": 5,
     "executors": 5,
+    "core_locks": 0,
+    "register": 2,
+    "ray_node": 6,
+    "ray_executor": 7,
+    "ray_cluster": 5,
+    "executor_flags": 8,
     "trial_stage": 5,
     "trial_books": 6,
-    "trial": 8,
-    "population_progress": 8,
-    "population_actor": 9,
-    "population_trial": 10,
+    "trial": 9,
+    "population_progress": 9,
+    "population_actor": 10,
+    "population_trial": 11,
     "population_flags": 4,
     "host_flags": 4,
     "hosts": 6,
@@ -61,13 +71,13 @@ LEVELS = {
     "chunking": 5,
     "replay": 4,
     "population_groups": 7,
-    "vectorized": 9,
+    "vectorized": 10,
     "testing": 7,
     "catalog": 6,
     "trial_jobs": 6,
     "experiment": 7,
     "progress": 5,
-    "cli": 8,
+    "cli": 9,
 }
 
 
@@ -132,7 +142,7 @@ def _loaded_after(code):
 
 
 def test_the_command_line_and_scoring_load_neither_jax_nor_matplotlib():
-    heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow"}
+    heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow", "ray"}
     assert not heavy & _loaded_after("import scoring, algoperf_lite.cli")
     run = "from algoperf_lite import experiment, executors, submission, progress, hosts"
     assert not heavy & _loaded_after(run)

@@ -1,0 +1,61 @@
+"""Whether a process died for want of memory, by its last words or by the kernel's count."""
+
+from pathlib import Path
+
+# Of Python and numpy, of XLA, and of C++ and LLVM, which give up with SIGABRT.
+_WORDS = (
+    *("MemoryError", "RESOURCE_EXHAUSTED", "std::bad_alloc", "LLVM ERROR: out of memory"),
+    # Nor is there room for a library, or for a thread's stack.
+    *("Cannot allocate memory", "cannot allocate memory", "failed to map segment"),
+    *("can't start new thread", "pthread_create"),
+)
+_LAST = 8192  # bytes of output that count as last words
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def said_by(text: str) -> str | None:
+    """The last line that speaks of it; None where none does."""
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next((line[:300] for line in lines if any(word in line for word in _WORDS)), None)
+
+
+def last_words(log: Path, start: int) -> str:
+    """The end of what a process wrote to a log that was `start` bytes long before."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(start, log.stat().st_size - _LAST))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def num_kills(own: Path = Path("/proc/self/cgroup"), cgroups: Path = _CGROUPS) -> int | None:
+    """How many processes of this one's cgroup the kernel has killed for want of memory; None where
+    it does not say."""
+    try:
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return None
+    for number, controllers, path in groups:
+        inside = path.lstrip("/")
+        if number == "0":
+            files = [cgroups / inside / "memory.events", cgroups / "memory.events"]
+        elif "memory" in controllers.split(","):
+            # In a container the path may be one of outside, and the root its own.
+            files = [cgroups / "memory" / p / "memory.oom_control" for p in (inside, "")]
+        else:
+            continue
+        for file in files:
+            count = _count(file)
+            if count is not None:
+                return count
+    return None
+
+
+def _count(file: Path) -> int | None:
+    """The number after "oom_kill" in a cgroup's file."""
+    try:
+        pairs = dict(line.split() for line in file.read_text().splitlines())
+        return int(pairs["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,168 @@
+"""Going on: when a trial keeps its state, what it cannot keep, on which machine it goes on, and how
+often it is tried. That it goes on exactly is for tests/faults to show."""
+
+import dataclasses
+import json
+from pathlib import Path
+from types import ModuleType
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from algoperf_lite import (
+    algoperf_state,
+    attempts,
+    checkpoints,
+    executors,
+    experiment,
+    hardware,
+    resume,
+    trial,
+    trial_jobs,
+    trial_logs,
+    tuning,
+)
+from algoperf_lite.clock import Ledger, adds_up
+from algoperf_lite.trial_spec import TrialSpec
+
+
+def _spec(tmp_path, **fields):
+    defaults = {
+        "submission": "nadamw",
+        "workload": "digits",
+        "scale": "lite",
+        "study": 0,
+        "trial": 1,
+        "experiment_seed": 0,
+        "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
+        "directory": str(tmp_path / "trial_1"),
+        "max_global_steps": 30,
+    }
+    return TrialSpec(**{**defaults, **fields})
+
+
+class _Cut(BaseException):
+    pass
+
+
+def _cut(monkeypatch, spec, step):
+    """Runs a trial until right after its checkpoint at a step."""
+    save = checkpoints.save
+
+    def saved(directory, at, *arguments):
+        save(directory, at, *arguments)
+        if at == step:
+            raise _Cut
+
+    monkeypatch.setattr(checkpoints, "save", saved)
+    with pytest.raises(_Cut):
+        trial.run(spec, checkpoint_share=1.0)
+    monkeypatch.setattr(checkpoints, "save", save)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.1, range(32, 35)), (1.0, [300]), (0.0, [0])])
+def test_checkpoints_keep_to_their_share_of_the_wall_time(tmp_path, monkeypatch, share, expected):
+    time = [0.0]
+    ledger = Ledger(lambda: time[0])
+
+    def save(*arguments):
+        saved.append(arguments[1])
+        time[0] += 1.0
+
+    monkeypatch.setattr(checkpoints, "save", save)
+    saved = []
+    keeper = resume.Keeper(_spec(tmp_path), ledger, resume.Attempt(checkpoint_share=share))
+    for step in range(300):
+        ledger.switch("update_params")
+        time[0] += 1.0
+        keeper.keep(step, lambda: ([], {}), {})
+    assert len(saved) in expected
+    if share == 0.1:
+        assert ledger.seconds("checkpoint") <= share * ledger.seconds()
+        assert saved[0] < 12 and np.ptp(np.diff(saved)[1:]) <= 1  # evenly
+
+
+def test_module_data_comes_back_as_it_was_or_is_refused():
+    module = ModuleType("mine")
+    module.step, module.held, module.cache = 3, None, {"a": [1.5, (True, "x")]}
+    module.held = {"targets": jnp.arange(3), "rows": np.array([0.1])}
+    module.function = len
+    content, arrays = algoperf_state.module_data([module])
+    content = json.loads(json.dumps(content))
+    module.step, module.held, module.cache = 9, 7, None
+    algoperf_state.put_back([module], content, arrays)
+    assert (module.step, module.cache) == (3, {"a": [1.5, (True, "x")]})
+    assert isinstance(module.held["rows"], np.ndarray)
+    np.testing.assert_array_equal(module.held["targets"], [0, 1, 2])
+    module.stream = iter([1, 2])
+    with pytest.raises(resume.CannotKeep, match=r"mine\.stream is a list_iterator"):
+        algoperf_state.module_data([module])
+
+
+def test_a_submission_with_state_that_cannot_be_kept_trains_without_checkpoints(tmp_path, capfd):
+    source = Path(__file__).parents[1] / "faults" / "remembering"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for path in source.iterdir():
+        if path.is_file():
+            (mine / path.name).write_text(path.read_text())
+    with (mine / "submission.py").open("a") as file:
+        file.write("\nstream = iter([1, 2])\n")
+    ruleset = tuning.Ruleset("external", 1, 1, 1.0)
+    spec = _spec(tmp_path, submission=str(mine), ruleset=ruleset, max_global_steps=20)
+    record = trial.run(spec, checkpoint_share=1.0)
+    assert record["status"] == "not_reached", record["error"]
+    assert not list(checkpoints.found(Path(spec.directory)))
+    assert capfd.readouterr().out.count("no checkpoints of this trial") == 1
+
+
+def test_on_another_machine_it_goes_on_and_its_seconds_are_nobodys(tmp_path, monkeypatch):
+    spec = _spec(tmp_path)
+    _cut(monkeypatch, spec, 15)
+    here = hardware.fingerprint()
+    monkeypatch.setattr(hardware, "fingerprint", lambda: {**here, "key": "elsewhere"})
+    record = trial.run(spec)
+    assert record["status"] == "not_reached", record["error"]
+    assert record["fingerprint"]["key"] == f"{here['key']}+elsewhere"
+    assert record["preemption_count"] == 1
+    assert adds_up(record["ledger"], record["ledger"]["wall"])
+
+
+def test_another_seed_or_text_of_the_submission_starts_again(tmp_path, monkeypatch, capfd):
+    spec = _spec(tmp_path)
+    _cut(monkeypatch, spec, 8)
+    other = resume.begin(dataclasses.replace(spec, experiment_seed=1), 0.0, 0.0)
+    assert other.saved is None and other.number == 1
+    said = capfd.readouterr().out
+    assert "is of another trial" in said and "starting again" in said
+
+
+ONCE = """
+import pathlib
+import optax
+def optimizer(workload, hyperparameters):
+    flag = pathlib.Path({flag!r})
+    if not flag.exists():
+        flag.touch()
+        raise RuntimeError("a device was lost")
+    return optax.sgd(0.1)
+"""
+
+
+@pytest.mark.parametrize(("max_retries", "ends"), [(0, ["crashed"]), (1, ["crashed", "reached"])])
+def test_a_crash_is_tried_again_and_both_attempts_are_told(tmp_path, max_retries, ends):
+    path = tmp_path / "mine.py"
+    path.write_text(ONCE.format(flag=str(tmp_path / "flag")))
+    spec = _spec(tmp_path, submission=str(path), target=0.2)
+    told, here = [], executors.local(1, 1)
+    care = trial_jobs.Care(max_retries=max_retries)
+    [(_, record)] = trial_jobs.run([spec], here, lambda t, e: told.append(e["event"]), care=care)
+    assert [end["ended"] for end in record["attempts"]] == ends
+    assert record["status"] == ends[-1]
+    assert told.count("retry") == len(ends) - 1
+    directory = Path(spec.directory)
+    assert attempts.ended(directory) == trial_logs.read_record(directory)["attempts"]
+    # One that crashed is left to try as soon as more attempts are allowed.
+    assert experiment.unfinished([spec], max_retries) == []
+    assert bool(experiment.unfinished([spec], 1)) == (ends == ["crashed"])
