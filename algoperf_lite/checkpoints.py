@@ -38,12 +38,10 @@ class Checkpoint(NamedTuple):
 
         Raises ValueError, one sentence, where they are not what was saved.
         """
-        import orbax.checkpoint  # here, so that who only looks for checkpoints need not load JAX
-
         try:
             content = json.loads((self.path / _FACTS).read_text())
             pieces = [(np.dtype(name), shape) for name, shape in content["leaves"]]
-            data = orbax.checkpoint.PyTreeCheckpointer().restore((self.path / _ARRAYS).resolve())
+            data = _checkpointer().restore((self.path / _ARRAYS).resolve())
             data = np.asarray(data["bytes"], np.uint8)
             digest = _digest(self.step, content["facts"], content["leaves"], data)
             is_right = content["sha256"] == digest
@@ -68,8 +66,6 @@ def save(
 
     Raises OSError where it cannot be written; those that are there stay.
     """
-    import orbax.checkpoint
-
     _check_room(directory, sum(np.asarray(leaf).nbytes for leaf in leaves))
     folder = directory / FOLDER
     partial, path = folder / _PARTIAL, folder / str(step)
@@ -82,7 +78,7 @@ def save(
     # Orbax does not save arrays without elements, hence the last byte.
     data = np.frombuffer(b"".join([*(leaf.tobytes() for leaf in leaves), b"\0"]), np.uint8)
     try:
-        orbax.checkpoint.PyTreeCheckpointer().save(partial.resolve() / _ARRAYS, {"bytes": data})
+        _checkpointer().save(partial.resolve() / _ARRAYS, {"bytes": data})
         content = {"facts": facts, "leaves": kinds, "sha256": _digest(step, facts, kinds, data)}
         trial_logs.write_text(partial / _FACTS, json.dumps(content))
     except BaseException as error:
@@ -107,6 +103,19 @@ def found(directory: Path) -> Iterator[Checkpoint]:
 def remove(directory: Path) -> None:
     """Removes all of them: the trial has ended."""
     shutil.rmtree(directory / FOLDER, ignore_errors=True)
+
+
+def _checkpointer() -> Any:
+    """Orbax's, of this process alone: the others of a trial would have to call it too."""
+    import jax  # here, so that who only looks for checkpoints need not load JAX
+    import orbax.checkpoint
+
+    own = jax.process_index()
+    alone = orbax.checkpoint.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process_{own}"
+    )
+    handler = orbax.checkpoint.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return orbax.checkpoint.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _check_room(directory: Path, size: int) -> None:

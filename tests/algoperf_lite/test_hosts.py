@@ -11,22 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from algoperf_lite import clock, host_flags, hosts, trial_logs, unison
+from algoperf_lite import clock, hardware, host_flags, hosts, trial_logs, tuning, unison
 from algoperf_lite.executors import Job
+from algoperf_lite.output_directory import Directory, Settings
+from scoring import benchmark
 
 CLI = [sys.executable, "-m", "algoperf_lite.cli"]
 # At the reference's learning rate rounding grows to 1e-2 within 100 steps, on one device too.
 CALM = """
-import optax
+import os, pathlib, threading, time, jax, optax
+
+DIED, ROWS = pathlib.Path({died!r}), pathlib.Path({rows!r})
+
 def optimizer(workload, hyperparameters):
     return optax.sgd(0.03, momentum=0.9)
-"""
-DIES = """
-import os, jax, optax
-def optimizer(workload, hyperparameters):
-    if jax.process_index() == 1:
-        os.kill(os.getpid(), 9)
-    return optax.sgd(0.1)
+
+def die():
+    while not ROWS.exists() or len(ROWS.read_text().splitlines()) < 7:
+        time.sleep(0.01)
+    DIED.touch()
+    os.kill(os.getpid(), 9)
+
+if jax.process_index() == 1 and not DIED.exists():
+    threading.Thread(target=die, daemon=True).start()
 """
 TOGETHER = """
 import json, sys, jax
@@ -168,61 +175,70 @@ def _command(output, submissions, address=None, process_id=0, *flags):
         "--num_studies=1",
         "--budget_by=steps",
         "--max_global_steps=100",
-        "--no-stop_at_target",
         f"--output_dir={output}",
         *together,
         *flags,
     ]
 
 
+def _prepare(output):
+    """Makes the directory of the experiment, with a calibration that would take a minute."""
+    rules = benchmark.load("lite").ruleset("self")
+    ruleset = tuning.Ruleset("self", 1, rules.num_trials, rules.slack)
+    settings = Settings("lite", "lite", ruleset, budget_by="steps", max_global_steps=100)
+    calibration = hardware.Calibration(0.01, 300, "single", 4, {"single": 0.01}, "given")
+    with Directory(output, settings) as directory:
+        directory.keep("digits", calibration)
+
+
+def _trial(output):
+    return output / "calm" / "study_0" / "digits_jax" / "trial_1"
+
+
 def _rows(output):
-    path = output / "calm" / "study_0" / "digits_jax" / "trial_1" / "eval_measurements.csv"
-    with path.open() as file:
+    with (_trial(output) / "eval_measurements.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [{k: float(v) for k, v in row.items() if "/" in k and v} for row in rows]
 
 
-def _record(output, name):
-    return trial_logs.read_record(output / name / "study_0" / "digits_jax" / "trial_1")
-
-
-def test_two_hosts_train_what_one_does_and_outlive_the_death_of_a_process(tmp_path):
-    calm, dies = tmp_path / "calm.py", tmp_path / "dies.py"
-    calm.write_text(CALM)
-    dies.write_text(DIES)
-    alone, together = tmp_path / "alone", tmp_path / "together"
+def test_two_hosts_train_what_one_does_though_a_process_dies(tmp_path):
+    calm, alone, together = tmp_path / "calm.py", tmp_path / "alone", tmp_path / "together"
+    died, rows = tmp_path / "died", _trial(together) / "eval_measurements.csv"
+    calm.write_text(CALM.format(died=str(died), rows=str(rows)))
+    _prepare(alone)
+    _prepare(together)
     one = subprocess.run(_command(alone, [calm]), capture_output=True, text=True, timeout=300)
     assert one.returncode == 0, one.stderr
-    # Two hosts go on from the calibration of one, as theirs would take a minute here.
-    together.mkdir()
-    kept = (alone / "experiment.json").read_text()
-    (together / "experiment.json").write_text(kept)
 
     address, simulated = _address(), {"JAX_NUM_CPU_DEVICES": "2", "NPROC": "16"}
+    outputs = [together, tmp_path / "unused"]
     processes = [
         subprocess.Popen(
-            _command(together if i == 0 else tmp_path / "unused", [dies, calm], address, i),
+            _command(output, [calm], address, i, "--checkpoint_share=1"),
             env={**os.environ, **simulated},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for i in (0, 1)
+        for i, output in enumerate(outputs)
     ]
     said = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
-    assert not (tmp_path / "unused").exists()
-    assert "process 1 of 2 takes part in calm on digits" in said[1]
-    assert "killed by SIGKILL" in said[1]
+    assert not outputs[1].exists()
+    assert died.exists()
+    assert "has lost a job: the process was killed by SIGKILL" in said[1]
+    assert said[1].count("takes part in calm on digits") == 2
+    # Process 0 had the checkpoint, and all went on from it.
+    assert (
+        "going on from the checkpoint after step" in (_trial(together) / "output.txt").read_text()
+    )
 
-    assert _record(together, "dies")["status"] == "crashed"
-    record, expected = _record(together, "calm"), _record(alone, "calm")
+    record, expected = (trial_logs.read_record(_trial(output)) for output in (together, alone))
     assert record["status"] == expected["status"] == "not_reached"
     assert record["stepping"] == {**expected["stepping"], "num_devices": 4}
     facts = record["fingerprint"]
     assert (facts["num_devices"], facts["num_processes"]) == (4, 2)
-    assert facts["key"] != expected["fingerprint"]["key"]
-    rows = _rows(together)
-    assert len(rows) == len(_rows(alone)) == 15
-    for row, wanted in zip(rows, _rows(alone), strict=True):
+    assert "num_processes" not in expected["fingerprint"]
+    assert len(_rows(together)) == len(_rows(alone)) == 15
+    for row, wanted in zip(_rows(together), _rows(alone), strict=True):
         assert row == pytest.approx(wanted, rel=1e-4)
