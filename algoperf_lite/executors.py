@@ -254,7 +254,11 @@ class _Process:
 
     def _time_out(self, now: float, what: str) -> None:
         self.kill()
-        self._outcome = Outcome(None, now - self._began, "timed_out", f"the process {what}")
+        # Without room for a thread, native code may wait for it for ever.
+        why = self._said_want_of_memory()
+        status = "timed_out" if why is None else "out_of_memory"
+        what = f"the process {what}" + ("" if why is None else f" ({why})")
+        self._outcome = Outcome(None, now - self._began, status, what)
 
     def _death(self, now: float) -> Outcome:
         code = self._popen.returncode
@@ -275,7 +279,11 @@ class _Process:
         if code == -signal.SIGKILL and kills is not None and kills > (self._kills_before or 0):
             return "by the kernel, out of memory"
         # 1 is the code of an exception; one without a limit speaks of memory for other reasons.
-        if self.job.memory_limit is None or self.job.log is None or not (code < 0 or code == 1):
+        return self._said_want_of_memory() if code < 0 or code == 1 else None
+
+    def _said_want_of_memory(self) -> str | None:
+        """Its last words, if they are of memory; only of a process with a limit."""
+        if self.job.memory_limit is None or self.job.log is None:
             return None
         return out_of_memory.said_by(out_of_memory.last_words(self.job.log, self._said_before))
 

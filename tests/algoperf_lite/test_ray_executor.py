@@ -16,7 +16,11 @@ import pytest
 from algoperf_lite import executors, ray_cluster, ray_executor, submission
 
 pytest.importorskip("ray", reason="ray is not installed")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a death signal is Linux's")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="a death signal is Linux's"),
+    # Ray's cluster for tests starts processes by a fork, which JAX, where it is loaded, warns of.
+    pytest.mark.filterwarnings("ignore:os.fork"),
+]
 
 CLI = [sys.executable, "-m", "algoperf_lite.cli"]
 JOBS = """
