@@ -28,24 +28,13 @@ from algoperf_lite.one_by_one import OneByOneStepper, State
 from algoperf_lite.resume import Attempt
 from algoperf_lite.spec import TrainingCompleteError
 from algoperf_lite.trial_books import Books, Report, evaluation_steps, off_clock, throttled
-from algoperf_lite.trial_spec import TrialSpec
 from algoperf_lite.trial_stage import Stage
 
 
-def train(
-    trial_spec: TrialSpec,
-    attempt: Attempt,
-    ledger: Ledger,
-    record: dict[str, Any],
-    report: Report,
-) -> None:
-    """The whole trial under the ledger's accounts; fills `record`."""
-    stage = trial_stage.set_up(trial_spec)
-    books = Books(trial_spec, stage, record, attempt)
-    report(event="beat")
-    with algoperf_shim.installed(trial_spec.use_installed_algoperf):
+def train(books: Books, stage: Stage, attempt: Attempt, ledger: Ledger, report: Report) -> None:
+    """Trains and evaluates under the ledger's accounts; fills the books."""
+    with algoperf_shim.installed(books.spec.use_installed_algoperf):
         _Trial(books, stage, attempt, ledger, report).run()
-    books.close()
 
 
 class MetricsLogger:
@@ -139,7 +128,12 @@ class _Trial:
         return state
 
     def _kept(self, state: State) -> tuple[list[Any], dict[str, Any]]:
-        """What the trial's future depends on, beside its step."""
+        """What the trial's future depends on, beside its step.
+
+        Raises CannotKeep for a state whose form changed: functions come from a fresh one.
+        """
+        if one_by_one.form(state) != self._form:
+            raise resume.CannotKeep("its state no longer has the form that it was initialised in")
         leaves = algoperf_state.kept(state)
         modules, arrays = algoperf_state.module_data(self._entry.modules)
         own = {
@@ -174,9 +168,7 @@ class _Trial:
             self._evaluate(state)
             if books.is_over or self._is_complete:
                 break
-            # Functions come from a fresh initialisation, so the form must be that of one.
-            if keeper.is_due and one_by_one.form(state) == self._form:
-                keeper.keep(step, functools.partial(self._kept, state), books.so_far())
+            keeper.keep(step, functools.partial(self._kept, state), books.so_far())
 
     def _step(self, state: State, step: int) -> State:
         ledger = self._ledger

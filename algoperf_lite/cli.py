@@ -1,7 +1,6 @@
 """The command line: subcommands, nothing else."""
 
 import argparse
-import errno
 import functools
 import itertools
 import json
@@ -15,7 +14,14 @@ from typing import Any, NoReturn
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from algoperf_lite import cache, executor_flags, host_flags, population_flags, schedule_names
+from algoperf_lite import (
+    cache,
+    executor_flags,
+    host_flags,
+    population_flags,
+    schedule_names,
+    trial_logs,
+)
 from algoperf_lite import names as naming
 
 COMMANDS = (
@@ -52,7 +58,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         print(f"algoperf-lite: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not trial_logs.is_full(error):
             raise
         print(f"algoperf-lite: no room to write ({error}); free some: {_GO_ON}", file=sys.stderr)
         return 1

@@ -24,7 +24,6 @@ from algoperf_lite import (
     population_stepping,
     resume,
     trial,
-    trial_stage,
 )
 from algoperf_lite.clock import Ledger
 from algoperf_lite.population_actor import Actor
@@ -67,24 +66,20 @@ def run(
 
 def _train(
     memory_share: float,
-    trial_spec: TrialSpec,
+    books: Books,
+    stage: Stage,
     attempt: Attempt,
     ledger: Ledger,
-    record: dict[str, Any],
     report: Report,
 ) -> None:
-    """The whole trial under the ledger's accounts; fills `record`."""
-    stage = trial_stage.set_up(trial_spec)
-    books = Books(trial_spec, stage, record, attempt)
+    """The whole trial under the ledger's accounts; fills the books."""
     beat = throttled(report)
-    beat()
     actor, progress = population_actor.start(books, stage, ledger, beat, attempt, memory_share)
-    lineage.write(_lineage_path(trial_spec), progress.generations)
-    keeper = resume.Keeper(trial_spec, ledger, attempt)
+    lineage.write(_lineage_path(books.spec), progress.generations)
+    keeper = resume.Keeper(books.spec, ledger, attempt)
     progress = _loop(books, stage, actor, progress, ledger, report, keeper)
     ledger.switch("eval")
     _finish(books, actor, progress, _fitness(books, stage, actor, progress, beat))
-    books.close()
 
 
 def _loop(

@@ -25,8 +25,8 @@ from algoperf_lite.spec import Array, PyTree
 from algoperf_lite.trial_logs import Mark
 from algoperf_lite.trial_spec import TrialSpec
 
-# What grows line by line in a trial's directory, by whichever form of trial.
-_GROWING = (*trial_logs.ROWS, "lineage.jsonl", "submission_metrics.jsonl")
+# What grows line by line in a trial's directory beside its rows, by whichever form of trial.
+_GROWING = ("lineage.jsonl", "submission_metrics.jsonl")
 _FIRST_COST = 0.3  # seconds: the first checkpoint loads orbax
 
 
@@ -140,7 +140,6 @@ class Keeper:
             return
         began = self._ledger.seconds("checkpoint")
         directory = Path(self._spec.directory)
-        files = {name: directory / name for name in _GROWING}
         try:
             leaves, own = state()
             facts = {
@@ -150,7 +149,7 @@ class Keeper:
                 "ledger": self._ledger.close(),
                 "at": time.time(),
                 "attempt": self._attempt,
-                "files": {n: trial_logs.mark(p) if p.exists() else None for n, p in files.items()},
+                "files": _marks(directory) | books["rows"],
             }
             checkpoints.save(directory, step, leaves, facts)
         except CannotKeep as error:
@@ -159,6 +158,14 @@ class Keeper:
         except (OSError, MemoryError) as error:
             say(f"no checkpoint after step {step}: {error}")
         self._cost = self._ledger.seconds("checkpoint") - began
+
+
+def _marks(directory: Path) -> dict[str, Mark | None]:
+    """How far the growing files have come; all lines, rows too, are on the disk then."""
+    for name in trial_logs.ROWS:
+        trial_logs.sync(directory / name)
+    paths = {name: directory / name for name in _GROWING}
+    return {n: trial_logs.mark(path) if path.exists() else None for n, path in paths.items()}
 
 
 def say(line: str) -> None:

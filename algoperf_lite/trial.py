@@ -36,7 +36,7 @@ from algoperf_lite.trial_books import (
 from algoperf_lite.trial_spec import Course, TrialSpec, blank_record
 from algoperf_lite.trial_stage import Stage
 
-Train = Callable[[TrialSpec, Attempt, Ledger, dict[str, Any], Report], None]
+Train = Callable[[Books, Stage, Attempt, Ledger, Report], None]
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def run(
     Goes on from where an earlier attempt in the same directory stopped, see `resume`.
 
     Args:
-      train: the trial under the ledger's accounts; fills the record.
+      train: trains and evaluates under the ledger's accounts; fills the books.
       report: called with event="beat" as a sign of life and event="progress" at evaluations.
       started: reading of `now` at which the trial's wall time began.
       checkpoint_share: of the wall time, that checkpoints may take; 1 for one at each evaluation.
@@ -103,7 +103,11 @@ def run(
     attempt = resume.begin(trial_spec, share, began)
     report = attempts.alive(Path(trial_spec.directory), report)
     try:
-        (train or _train_of(trial_spec))(trial_spec, attempt, ledger, record, report)
+        stage = trial_stage.set_up(trial_spec)
+        books = Books(trial_spec, stage, record, attempt)
+        report(event="beat")
+        (train or _train_of(trial_spec))(books, stage, attempt, ledger, report)
+        books.close()
     except Exception as error:  # the trial ends with a status; the experiment goes on
         if trial_logs.is_full(error):
             raise
@@ -145,22 +149,13 @@ def _train_of(trial_spec: TrialSpec) -> Train:
     return algoperf_trial.train if submission.steps_in_python(path) else _train
 
 
-def _train(
-    trial_spec: TrialSpec,
-    attempt: Attempt,
-    ledger: Ledger,
-    record: dict[str, Any],
-    report: Report,
-) -> None:
-    """The whole trial under the ledger's accounts; fills `record`."""
-    stage = trial_stage.set_up(trial_spec)
-    books = Books(trial_spec, stage, record, attempt)
-    report(event="beat")
+def _train(books: Books, stage: Stage, attempt: Attempt, ledger: Ledger, report: Report) -> None:
+    """A native submission's trial."""
     actor, step = _gone_on(_start(books, stage, ledger, report), attempt)
     attempt.go_on(ledger)
     books.record["compile_seconds"] = ledger.seconds("compile")
-    _loop(books, stage, actor, ledger, report, step, resume.Keeper(trial_spec, ledger, attempt))
-    books.close()
+    keeper = resume.Keeper(books.spec, ledger, attempt)
+    _loop(books, stage, actor, ledger, report, step, keeper)
 
 
 def _gone_on(actor: _Actor, attempt: Attempt) -> tuple[_Actor, int]:

@@ -56,7 +56,7 @@ class Books:
         self._watch = surroundings.Watch()
         self._seconds, self._is_healthy = 0.0, True
         earlier = attempt.saved and attempt.saved.books
-        num_rows = 0 if earlier is None else earlier["num_rows"]
+        num_rows = 0 if earlier is None else earlier["rows"][trial_logs.ROWS[0]][0] - 1
         self._logs = trial_logs.TrialLogs(Path(trial_spec.directory), stage.metric_names, num_rows)
         record |= stage.facts
         if earlier is not None:
@@ -71,7 +71,7 @@ class Books:
     def so_far(self) -> dict[str, Any]:
         """What other books need to go on from here."""
         return {
-            "num_rows": self._logs.num_rows,
+            "rows": self._logs.marks,
             "fingerprint": self.record["fingerprint"]["key"],
             **{name: self.record[name] for name in _GROWING},
         }

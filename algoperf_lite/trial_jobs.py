@@ -9,8 +9,8 @@ from algoperf_lite import attempts, cache, checkpoints, clock, executors, trial_
 from algoperf_lite.trial_spec import TrialSpec, blank_record
 
 _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
-_FREE_SOME = "free some, and the same command continues"
 _SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
+_FREE_SOME = "free some, and the same command continues"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,6 +58,11 @@ class TrialLogs:
         self._append("measurements.csv", self._columns)
 
     @property
+    def marks(self) -> dict[str, "Mark"]:
+        """How far its files have come, by what was written and not by what is there."""
+        return {name: Mark(1 + self.num_rows, sha256) for name, sha256 in self.sha256.items()}
+
+    @property
     def sha256(self) -> dict[str, str]:
         """Hashes of what was written, by file: other content is not the harness's."""
         return {name: digest.hexdigest() for name, digest in self._written.items()}

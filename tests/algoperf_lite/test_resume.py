@@ -24,6 +24,7 @@ from algoperf_lite import (
     hardware,
     resume,
     trial,
+    trial_books,
     trial_jobs,
     trial_logs,
     tuning,
@@ -52,11 +53,13 @@ def test_checkpoints_keep_to_their_share_of_the_wall_time(tmp_path, monkeypatch,
 
     monkeypatch.setattr(checkpoints, "save", save)
     saved = []
-    keeper = resume.Keeper(_spec(tmp_path), ledger, resume.Attempt(checkpoint_share=share))
+    spec = _spec(tmp_path)
+    logs = trial_logs.TrialLogs(Path(spec.directory), ["loss"])
+    keeper = resume.Keeper(spec, ledger, resume.Attempt(checkpoint_share=share))
     for step in range(300):
         ledger.switch("update_params")
         time[0] += 1.0
-        keeper.keep(step, lambda: ([], {}), {})
+        keeper.keep(step, lambda: ([], {}), {"rows": logs.marks})
     assert len(saved) in expected
     if share == 0.1:
         assert ledger.seconds("checkpoint") <= share * ledger.seconds()
@@ -161,6 +164,25 @@ def test_a_checkpoint_of_one_device_goes_on_on_four_and_back(tmp_path):
         assert float(row["validation/loss"]) == pytest.approx(
             float(wanted["validation/loss"]), rel=1e-4
         )
+
+
+def test_rows_that_the_harness_did_not_write_are_not_gone_on_from(tmp_path, monkeypatch, capfd):
+    spec, enter = _spec(tmp_path), trial_books.Books.enter
+
+    def tampering(books, *arguments):
+        value = enter(books, *arguments)
+        if books.record["steps"] == 8:
+            path = Path(spec.directory) / "eval_measurements.csv"
+            path.write_text(path.read_text().replace("0.", "0.9", 1))
+        return value
+
+    monkeypatch.setattr(trial_books.Books, "enter", tampering)
+    _cut(monkeypatch, spec, 8)
+    monkeypatch.setattr(trial_books.Books, "enter", enter)
+    capfd.readouterr()
+    saved = resume.begin(spec, 0.0, 0.0).saved
+    assert saved is None  # the rows before, which earlier checkpoints go on from, are changed too
+    assert "other lines in eval_measurements.csv" in capfd.readouterr().out
 
 
 def test_another_seed_or_text_of_the_submission_starts_again(tmp_path, monkeypatch, capfd):
