@@ -10,7 +10,6 @@ from algoperf_lite import (
     cache,
     executors,
     hardware,
-    output_directory,
     submission,
     trial_jobs,
     trial_logs,
@@ -124,13 +123,16 @@ def conduct(
       checks: run beside the calibrations; the "problem" of one's result is a ValueError.
     Raises ValueError, one sentence, where the output directory is not for this experiment.
     """
-    known = output_directory.calibrations(output_dir, settings)
-    missing = [name for name in workload_names if name not in known]
-    new = dict(calibrate(missing, settings.scale, executor, checks=checks))
     with Directory(output_dir, settings) as directory:
-        for name, found in new.items():
-            directory.keep(name, found)
-            reporter.on_calibrated(name, found)
+        known = directory.calibrations()
+        missing = [name for name in workload_names if name not in known]
+        try:
+            for name, found in calibrate(missing, settings.scale, executor, checks=checks):
+                directory.keep(name, found)
+                reporter.on_calibrated(name, found)
+        except ValueError:
+            directory.discard()
+            raise
         trials = plan(directory.calibrations())
         left = unfinished(trials, care.max_retries)
         reporter.on_plan(trials, left)

@@ -1,5 +1,6 @@
 """An experiment's output directory: what it holds, who may use it, on what terms."""
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -7,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from algoperf_lite import hardware, register, trial_logs, tuning
+from algoperf_lite import hardware, trial_logs, tuning
 
-FILE = "experiment.json"
+FILE, _LOCK = "experiment.json", ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Directory:
         """Raises ValueError, one sentence, for a directory in use or not this experiment's."""
         content = _content(path, settings)
         self.path, self._file = path, path / FILE
+        self._is_new = not self._file.exists()
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         self._content = content
@@ -61,7 +63,16 @@ class Directory:
 
     def calibrations(self) -> dict[str, hardware.Calibration]:
         """Calibrations kept here, by workload."""
-        return _calibrations(self._content)
+        kept = self._content["calibration"]
+        return {name: hardware.Calibration(**fields) for name, fields in kept.items()}
+
+    def discard(self) -> None:
+        """Takes back what this object has written, if the directory was new: nothing is to run."""
+        if self._is_new:
+            for name in (FILE, _LOCK):
+                (self.path / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody else's file is in it
+                self.path.rmdir()
 
     def keep(self, workload: str, calibration: hardware.Calibration) -> None:
         """Adds a calibration; one that is already here stays, as trials ran on its terms."""
@@ -76,19 +87,6 @@ class Directory:
 
     def _save(self) -> None:
         trial_logs.write_json(self._file, self._content)
-
-
-def calibrations(path: Path, settings: Settings) -> dict[str, hardware.Calibration]:
-    """Calibrations kept in an output directory, or none; nothing is written.
-
-    Raises ValueError, one sentence, for a directory that is not this experiment's.
-    """
-    return _calibrations(_content(path, settings))
-
-
-def _calibrations(content: Mapping[str, Any]) -> dict[str, hardware.Calibration]:
-    kept = content["calibration"]
-    return {name: hardware.Calibration(**fields) for name, fields in kept.items()}
 
 
 def _content(path: Path, settings: Settings) -> dict[str, Any]:
@@ -115,7 +113,7 @@ def _content(path: Path, settings: Settings) -> dict[str, Any]:
 
 def _lock(path: Path) -> IO[str]:
     """An exclusive lock that the system drops when its owner dies."""
-    file = (path / ".lock").open("w")
+    file = (path / _LOCK).open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -129,8 +127,7 @@ def _lock(path: Path) -> IO[str]:
 
 def _foreign(path: Path) -> str | None:
     """The first thing in `path` that no experiment puts there before its experiment.json."""
-    ours = (".lock", register.FILE)
-    return next((item.name for item in sorted(path.iterdir()) if item.name not in ours), None)
+    return next((item.name for item in sorted(path.iterdir()) if item.name != _LOCK), None)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
