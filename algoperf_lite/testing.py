@@ -11,8 +11,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from algoperf_lite import stepping
-from algoperf_lite.evaluation import Evaluator, padded_batches
 from algoperf_lite.spec import (
     SPLITS,
     ForwardPassMode,
@@ -21,8 +19,9 @@ from algoperf_lite.spec import (
     Workload,
     num_examples,
 )
-from algoperf_lite.submission import Submission
-from algoperf_lite.trial_stage import data_sha256
+from algoperf_lite.submission.native import Submission
+from algoperf_lite.training import train_step
+from algoperf_lite.training.evaluation import Evaluator, data_sha256, padded_batches
 
 _BATCH = 8
 
@@ -40,8 +39,8 @@ def check_workload(workload: Workload) -> None:
 
 def check_submission(submission: Submission, workload: Workload, num_steps: int = 3) -> None:
     """Everything the harness relies on in a native submission, tried on `workload`."""
-    traced, static = stepping.split_point(submission.self_tuning_point)
-    training = stepping.Training(workload, submission, static)
+    traced, static = train_step.split_point(submission.self_tuning_point)
+    training = train_step.TrainStep(workload, submission, static)
     starts = [_start(training, traced) for _ in range(2)]
     # Copies, as an advance consumes its state.
     params, model_state = jax.tree.map(np.array, (starts[0].params, starts[0].model_state))
@@ -57,8 +56,8 @@ def check_submission(submission: Submission, workload: Workload, num_steps: int 
 
 def digest(workload: Workload, submission: Submission, num_steps: int = 3) -> str:
     """Hash of data and of all parameters after `num_steps`; equal in any two processes here."""
-    traced, static = stepping.split_point(submission.self_tuning_point)
-    training = stepping.Training(workload, submission, static)
+    traced, static = train_step.split_point(submission.self_tuning_point)
+    training = train_step.TrainStep(workload, submission, static)
     (state,) = _trajectories(training, traced, [_start(training, traced)], num_steps)
     found = hashlib.sha256(data_sha256(workload).encode())
     for name, leaf in _named_leaves(state.params):
@@ -219,35 +218,35 @@ def _loss_of(workload: Workload) -> Any:
 # --- submissions --------------------------------------------------------------------------
 
 
-def _start(training: stepping.Training, traced: Mapping[str, Any]) -> stepping.TrainState:
-    return jax.jit(training.init)(traced, *stepping.init_model(training.workload, 0))
+def _start(training: train_step.TrainStep, traced: Mapping[str, Any]) -> train_step.TrainState:
+    return jax.jit(training.init)(traced, *train_step.init_model(training.workload, 0))
 
 
 def _trajectories(
-    training: stepping.Training,
+    training: train_step.TrainStep,
     traced: Mapping[str, Any],
-    starts: Sequence[stepping.TrainState],
+    starts: Sequence[train_step.TrainState],
     num_steps: int,
-) -> list[stepping.TrainState]:
+) -> list[train_step.TrainState]:
     """What the same steps by one compiled program make of each start, which they consume."""
     workload = training.workload
-    batches = stepping.Batches(
+    batches = train_step.Batches(
         workload.num_train_examples, training.submission.batch_size(workload), seed=0
     )
     data = jax.device_put(workload.dataset("train"))
-    stepper = stepping.NativeStepper(training, traced, data, batches, "single", num_steps)
+    stepper = train_step.NativeStepper(training, traced, data, batches, "single", num_steps)
     stepper.compile(starts[0])
     return [jax.block_until_ready(stepper.advance(start, 0, num_steps)) for start in starts]
 
 
 def _check_points(
-    training: stepping.Training, traced: Mapping[str, Any], params: PyTree, model_state: PyTree
+    training: train_step.TrainStep, traced: Mapping[str, Any], params: PyTree, model_state: PyTree
 ) -> None:
     """Two points, two steps each: one compilation; and the same as one program and alone."""
     name, batch = training.submission.name, _small_batch(training.workload)
     traces = 0
 
-    def counted(*arguments: Any) -> stepping.TrainState:
+    def counted(*arguments: Any) -> train_step.TrainState:
         nonlocal traces
         traces += 1
         return training.step(*arguments)

@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from scoring import benchmark as benchmarks
-from scoring import budgets, evenness, field_free, logs, profile, ranks, speedups
-from scoring import field as fields
 from scoring.benchmark import Benchmark
-from scoring.budgets import AtBudget
-from scoring.entries import Entry, build, resampled_scores
-from scoring.field import Field
-from scoring.field_free import FieldFree
-from scoring.logs import Oddity, Trial
+from scoring.logs import read
+from scoring.logs.read import Anomaly, Trial
 from scoring.protocol import UNITS, Protocol, check
-from scoring.ranks import Ranks
-from scoring.speedups import Speedups
+from scoring.stats import anomalies, budgets, profile, ranks, reference_score, speedups
+from scoring.stats import times_matrix as fields
+from scoring.stats.budgets import AtBudget
+from scoring.stats.ranks import Ranks
+from scoring.stats.reference_score import ReferenceScores
+from scoring.stats.rows import Row, build, resampled_scores
+from scoring.stats.speedups import Speedups
+from scoring.stats.times_matrix import TimesMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +34,14 @@ class Leaderboard:
     workloads: tuple[str, ...]  # base workloads that carry the score
     held_out: tuple[str, ...]  # variants that gate their base
     missing_workloads: tuple[str, ...]  # of the benchmark, in no log
-    entries: tuple[Entry, ...]
+    entries: tuple[Row, ...]
     tau: np.ndarray  # (T,)
     timing: tuple[str, ...]
     fingerprints: tuple[str, ...]
-    oddities: tuple[Oddity, ...]
+    oddities: tuple[Anomaly, ...]
     reference: str | None  # None: neither asked for, nor is the benchmark's on the board
     speedups: Speedups | None  # None without a reference
-    field_free: FieldFree | None  # None also if the reference was run on no scored workload
+    field_free: ReferenceScores | None  # None also if the reference was run on no scored workload
     ranks: Ranks
     at_budget: tuple[AtBudget, ...]
     trials: tuple[Trial, ...] = datafield(repr=False)  # on scored workloads: for curves
@@ -134,7 +135,7 @@ def score(
     if not isinstance(benchmark, Benchmark):
         benchmark = benchmarks.load(benchmark)
     metrics = {name: target.metric for name, target in benchmark.workloads.items()}
-    trials, oddities = logs.read(directory, metrics)
+    trials, oddities = read.read(directory, metrics)
     return score_trials(trials, benchmark, protocol, oddities)
 
 
@@ -142,7 +143,7 @@ def score_trials(
     trials: Iterable[Trial],
     benchmark: Benchmark,
     protocol: Protocol | None = None,
-    oddities: Iterable[Oddity] = (),
+    oddities: Iterable[Anomaly] = (),
 ) -> Leaderboard:
     """The leaderboard of trials that are in memory already."""
     protocol = protocol or Protocol()
@@ -170,7 +171,7 @@ def _assemble(
     columns: tuple[str, ...],
     benchmark: Benchmark,
     protocol: Protocol,
-    oddities: Iterable[Oddity],
+    oddities: Iterable[Anomaly],
 ) -> Leaderboard:
     """All views of the trials; columns: the workloads that take part."""
     targets = {name: benchmark.workloads[name] for name in columns}
@@ -179,7 +180,7 @@ def _assemble(
     entries = build(field, every, score_NS)
     reference = protocol.reference or benchmark.reference
     reference = reference if reference in field.submissions else None
-    ties = evenness.order_sensitive(scored, targets, protocol.by)
+    ties = anomalies.order_sensitive(scored, targets, protocol.by)
     logged = {trial.workload for trial in scored}
     return Leaderboard(
         benchmark=benchmark,
@@ -194,19 +195,19 @@ def _assemble(
         oddities=(
             *oddities,
             *_not_scored(every, benchmark),
-            *evenness.uneven(scored, benchmark),
+            *anomalies.uneven(scored, benchmark),
             *(ties if protocol.mode == "official" else ()),
         ),
         reference=reference,
         speedups=speedups.against(field, reference) if reference else None,
-        field_free=field_free.score(field, reference) if reference else None,
+        field_free=reference_score.score(field, reference) if reference else None,
         ranks=_ranks(field, entries, score_NS),
         at_budget=budgets.at_budgets(scored, targets),
         trials=tuple(scored),
     )
 
 
-def _ranks(field: Field, entries: Sequence[Entry], score_NS: np.ndarray | None) -> Ranks:
+def _ranks(field: TimesMatrix, entries: Sequence[Row], score_NS: np.ndarray | None) -> Ranks:
     """The ranks of the entries, in their order."""
     rows = [field.submissions.index(entry.submission) for entry in entries]
     return ranks.compare(
@@ -217,12 +218,12 @@ def _ranks(field: Field, entries: Sequence[Entry], score_NS: np.ndarray | None) 
     )
 
 
-def _not_scored(trials: Sequence[Trial], benchmark: Benchmark) -> Iterable[Oddity]:
+def _not_scored(trials: Sequence[Trial], benchmark: Benchmark) -> Iterable[Anomaly]:
     """One oddity per workload that the benchmark knows but does not score."""
     workloads = {trial.workload for trial in trials} - set(benchmark.scored_workloads)
     for name in sorted(workloads):
         paths = [trial.path for trial in trials if trial.workload == name]
-        yield Oddity(
+        yield Anomaly(
             "not_scored", paths[0], f"{name} is neither base nor held-out in the benchmark"
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scoring.benchmark import Benchmark, nearest
-from scoring.logs import Trial
+from scoring.logs.read import Trial
 
 MODES = ("exact", "official")
 UNITS = {"time": "seconds", "steps": "steps"}

@@ -17,12 +17,18 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import workloads
-from algoperf_lite import executors, experiment, hardware, submission, tuning
-from algoperf_lite.clock import ON_CLOCK
-from algoperf_lite.output_directory import Settings
-from algoperf_lite.progress import ExperimentProgress
-from algoperf_lite.trial_spec import Entry
-from scoring import benchmark, leaderboard, table
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.experiment import plan
+from algoperf_lite.experiment import run as experiment_run
+from algoperf_lite.experiment.config import ExperimentConfig
+from algoperf_lite.experiment.contenders import Contender
+from algoperf_lite.experiment.progress import ExperimentProgress
+from algoperf_lite.submission import find
+from algoperf_lite.training import calibration
+from algoperf_lite.training.clock import ON_CLOCK
+from scoring import benchmark, leaderboard
+from scoring.views import terminal
 from studies import families
 
 Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission][workload][study]
@@ -31,7 +37,7 @@ Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--submissions", nargs="+", default=submission.names(), help="default: all")
+    add("--submissions", nargs="+", default=find.names(), help="default: all")
     add("--workloads", nargs="+", default=workloads.names(), help="default: all")
     add("--leaders", type=int, default=6, help="how many are run more often")
     add("--num_studies", type=int, default=3, help="of the leaders")
@@ -49,7 +55,7 @@ def main() -> None:
     board = _score(folder, goal, by)
     found = records(folder, [entry.submission for entry in board.entries], on)
     text = [
-        table.markdown(board),
+        terminal.markdown(board),
         "",
         *steps_table(found, on, goal.ruleset("self").slack),
         "",
@@ -70,16 +76,16 @@ def run(
     """What is not finished of `num_studies` studies each, under the self-tuning ruleset."""
     rules = goal.ruleset("self")
     ruleset = tuning.Ruleset("self", num_studies, rules.num_trials, rules.slack)
-    planned = experiment.Experiment(
+    planned = plan.Experiment(
         folder,
-        Settings("lite", "lite", ruleset, budget_by=budget_by),
-        tuple(Entry(str(submission.locate(name))) for name in names),
+        ExperimentConfig("lite", "lite", ruleset, budget_by=budget_by),
+        tuple(Contender(str(find.locate(name))) for name in names),
         tuple(on),
         {name: goal.workloads[name].value for name in on},
     )
-    here = executors.local(1, None)
+    here = local.local(1, None)
     with ExperimentProgress(Console(stderr=True)) as progress:
-        experiment.conduct(folder, planned.settings, on, planned.plan, here, progress)
+        experiment_run.run(folder, planned.settings, on, planned.plan, here, progress)
 
 
 def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Leaderboard:
@@ -107,7 +113,7 @@ def steps_table(found: Records, on: Sequence[str], slack: float) -> Iterator[str
     for name, by_workload in found.items():
         cells = [cell(by_workload[workload]) for workload in on]
         count = sum(has_reached(by_workload[workload]) for workload in on)
-        costs = [cost(by_workload[w], found[hardware.REFERENCE][w]) for w in on]
+        costs = [cost(by_workload[w], found[calibration.REFERENCE][w]) for w in on]
         known = [c for c in costs if not math.isnan(c)]
         middle = f"{statistics.median(known):.2f}" if known else "?"
         in_time = sum(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import trial_logs
+from algoperf_lite.trial import logs
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Finished trials of one submission by workload."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.glob("study_*/*_jax/trial_*")):
-        record = trial_logs.read_record(path)
+        record = logs.read_record(path)
         if record is not None:
             found.setdefault(record["workload"], []).append(record)
     if not found:

@@ -19,23 +19,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 import workloads
-from algoperf_lite import (
-    cache,
-    executors,
-    experiment,
-    population_stepping,
-    schedule_names,
-    stepping,
-    submission,
-    trial_logs,
-    trial_stage,
-    tuning,
-)
-from algoperf_lite.batches import Batches
-from algoperf_lite.evaluation import Evaluator
-from algoperf_lite.population_layout import Layout
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.executors.job import Job
+from algoperf_lite.experiment import run as experiment_run
+from algoperf_lite.population import stepper as population_stepper
+from algoperf_lite.population.sharding import MemberSharding
+from algoperf_lite.schedules import text
 from algoperf_lite.spec import LOWER_IS_BETTER, Workload
-from algoperf_lite.submission import Submission
+from algoperf_lite.storage import atomic, cache
+from algoperf_lite.submission import find, native
+from algoperf_lite.submission.native import Submission
+from algoperf_lite.training import train_step
+from algoperf_lite.training.data_order import Batches
+from algoperf_lite.training.evaluation import Evaluator
+from algoperf_lite.trial import setup
 
 CONFIDENCE = 0.95
 
@@ -45,7 +43,7 @@ class Cell:
     """One setting, run with several seeds.
 
     Attributes:
-      submission, schedule, budget: see `trial_spec.Entry`.
+      submission, schedule, budget: see `contenders.Contender`.
       peak: learning rate in place of the self-tuning point's.
     """
 
@@ -77,9 +75,9 @@ def run(cells: Sequence[Cell], num_seeds: int, folder: Path) -> dict[Cell, Resul
         groups.setdefault(dataclasses.astuple(cell)[:-1], []).append(cell)
     jobs = {}
     for (entry, schedule, budget, workload), group in groups.items():
-        label = schedule_names.parse(schedule).label
+        label = text.parse(schedule).label
         jobs[folder / workload / entry / f"{label}@{budget:g}.json"] = {
-            "submission": str(submission.locate(entry)),
+            "submission": str(find.locate(entry)),
             "schedule": schedule,
             "budget": budget,
             "workload": workload,
@@ -100,9 +98,9 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
     workload = dataclasses.replace(
         workload, step_hint=max(1, round(payload["budget"] * workload.step_hint))
     )
-    entry = submission.load(payload["submission"])
+    entry = native.load(payload["submission"])
     own = entry.self_tuning_point | {"horizon": 1.0}  # the budget is all there is
-    entry = entry.on_schedule(schedule_names.parse(payload["schedule"]))
+    entry = entry.on_schedule(text.parse(payload["schedule"]))
     points = [{**own, "learning_rate": peak} for peak in payload["peaks"]]
     return train(workload, entry, points, payload, report)
 
@@ -120,23 +118,23 @@ def train(
     "num_params"}.
     """
     members = list(itertools.product(points, payload["seeds"]))
-    model = stepping.model_initializer(workload)
+    model = train_step.model_initializer(workload)
     initial = {seed: model(seed) for seed in payload["seeds"]}
     evaluate, first = Evaluator(workload), next(iter(initial.values()))
     evaluate.compile(*first)
-    is_finite = trial_stage.finiteness(first[0])
-    traced = population_stepping.stacked_points([point for point, _ in members])
-    training = stepping.Training(workload, entry)
+    is_finite = setup.finiteness(first[0])
+    traced = population_stepper.stacked_points([point for point, _ in members])
+    training = train_step.TrainStep(workload, entry)
     num_examples, batch_size = workload.num_train_examples, entry.batch_size(workload)
     # One by one on a CPU, which gains nothing from batching; all at once elsewhere.
     together = 1 if jax.default_backend() == "cpu" else len(members)
-    stepper = population_stepping.stepper(
+    stepper = population_stepper.stepper(
         training,
         workload.dataset("train"),
         [Batches(num_examples, batch_size, seed) for _, seed in members],
         payload["mode"],
         payload["steps_per_dispatch"],
-        Layout(len(members), together),
+        MemberSharding(len(members), together),
     )
     init = jax.jit(training.init)
     states = [
@@ -175,14 +173,14 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
     A payload names its "workload"; how to step is added to it, and it is kept with the results.
     Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
     """
-    here = executors.local(1, None)
+    here = local.local(1, None)
     missing = [path for path in payloads if not path.exists()]
     names = list(dict.fromkeys(payloads[path]["workload"] for path in missing))
     stepped = {}
-    for name, found in experiment.calibrate(names, "lite", here):
+    for name, found in experiment_run.calibrate(names, "lite", here):
         stepped[name] = {"mode": found.mode, "steps_per_dispatch": found.steps_per_dispatch}
     jobs = [
-        executors.Job(
+        Job(
             name=str(path),
             module=module,
             payload={**payloads[path], **stepped[payloads[path]["workload"]]},
@@ -196,7 +194,7 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
         for job, outcome in here.run(jobs):
             if outcome.result is None:
                 raise RuntimeError(f"{job.name} failed: {outcome.error}; see {job.log}")
-            trial_logs.write_json(Path(job.name), {**job.payload, **outcome.result})
+            atomic.write_json(Path(job.name), {**job.payload, **outcome.result})
             progress.advance(task)
     return [recalled(path, payload) for path, payload in payloads.items()]
 

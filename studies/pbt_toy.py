@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from algoperf_lite import population
-from algoperf_lite.population_rules import PopulationRules, ready_steps
+from algoperf_lite.population import evolution
+from algoperf_lite.population.config import PopulationConfig, ready_steps
 
 START = (0.9, 0.9)
 POINTS = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
 SPACE = {name: {"min": 0.0, "max": 1.0, "scaling": "linear"} for name in ("h0", "h1")}
-RULES = PopulationRules(size=2, ready_interval=4)
+RULES = PopulationConfig(size=2, ready_interval=4)
 STEP_SIZE = 0.02
 NUM_STEPS = 200
 NEAR = 1.19  # Q that counts as there: within 0.01 of the optimum
@@ -72,17 +72,17 @@ def trajectories(way: Way, seed: int) -> np.ndarray:
 def _evolved(
     way: Way,
     theta_Mx2: np.ndarray,
-    points: Sequence[population.Point],
+    points: Sequence[evolution.Point],
     rng: np.random.Generator,
-) -> tuple[np.ndarray, Sequence[population.Point]]:
+) -> tuple[np.ndarray, Sequence[evolution.Point]]:
     """Parameters and hyperparameters after one generation."""
     if not way.exploits:
         if way.explores:
-            points = [population.perturbed(point, SPACE, RULES, rng) for point in points]
+            points = [evolution.perturbed(point, SPACE, RULES, rng) for point in points]
         return theta_Mx2, points
-    parents = population.exploit(-quality(theta_Mx2)[None], RULES, rng)
+    parents = evolution.exploit(-quality(theta_Mx2)[None], RULES, rng)
     if way.explores:
-        points = population.explore(points, parents, SPACE, RULES, rng)
+        points = evolution.explore(points, parents, SPACE, RULES, rng)
     return theta_Mx2[list(parents)], points
 
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 import workloads
-from algoperf_lite import submission
 from algoperf_lite.optimizers.mup import mup
 from algoperf_lite.schedules import cool_down, cosine, exponential_to_zero, over, power, wsd
+from algoperf_lite.submission import native
 from studies import grid
 from studies.regret import Cell, Summary, plot, table
 from workloads.finewebedu_lm.workload import FinewebEduLM, at_width
@@ -87,14 +87,14 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
         batch_size=payload["batch_size"],
         step_hint=round(tokens / payload["batch_size"]),
     )
-    own = submission.load(SUBMISSION).self_tuning_point
+    own = native.load(SUBMISSION).self_tuning_point
     points = [{**own, "choice": choice} for choice in payload["choices"]]
     return grid.train(workload, algorithm(payload["schedule"]), points, payload, report)
 
 
-def algorithm(name: str) -> submission.Submission:
+def algorithm(name: str) -> native.Submission:
     """The reference in muP, its learning rate on one schedule with one number to tune, `choice`."""
-    own = submission.load(SUBMISSION)
+    own = native.load(SUBMISSION)
 
     def schedule(workload: FinewebEduLM, hyperparameters: Any) -> Any:
         steps, choice = workload.step_hint, hyperparameters.choice

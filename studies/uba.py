@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from algoperf_lite import schedule_names, submission
+from algoperf_lite.schedules import text as schedules_text
+from algoperf_lite.submission import native
 from studies import grid
 
 SCHEDULES = "cosine linear step one_cycle rex wsd uba:phi=0.5 uba:phi=2 uba:phi=5"
@@ -35,9 +36,9 @@ def main() -> None:
     add("--output_dir", type=Path, default=Path("runs/uba"), help="where all runs are kept")
     add("--output", type=Path, default=Path("studies/uba"), help="stem of table and plot")
     arguments = parser.parse_args()
-    schedules = [str(schedule_names.parse(text)) for text in arguments.schedules]
+    schedules = [str(schedules_text.parse(text)) for text in arguments.schedules]
     budgets, on = arguments.budgets, arguments.workloads
-    own = submission.load(arguments.submission).self_tuning_point["learning_rate"]
+    own = native.load(arguments.submission).self_tuning_point["learning_rate"]
     cells = [
         grid.Cell(arguments.submission, schedule, budget, workload, peak * own)
         for workload, budget, peak, schedule in itertools.product(
@@ -72,7 +73,7 @@ def table(
         yield "|---|" + "---|" * len(budgets)
         for schedule in schedules:
             row = [_cell(found, schedule, budget, workload) for budget in budgets]
-            yield f"| {schedule_names.parse(schedule).label} | {' | '.join(row)} |"
+            yield f"| {schedules_text.parse(schedule).label} | {' | '.join(row)} |"
         yield ""
 
 
@@ -95,7 +96,7 @@ def plot(
     """Loss above cosine's, paired by seed, with its interval: a panel per workload and budget."""
     figure = Figure(figsize=(3.2 * len(budgets), 2.4 * len(workloads)), layout="constrained")
     axes = figure.subplots(len(workloads), len(budgets), squeeze=False, sharey=True)
-    labels = [schedule_names.parse(schedule).label for schedule in schedules]
+    labels = [schedules_text.parse(schedule).label for schedule in schedules]
     for row, column in np.ndindex(axes.shape):
         axis, workload, budget = axes[row, column], workloads[row], budgets[column]
         baseline = found[BASELINE, budget, workload][1]

@@ -5,7 +5,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import names as naming
+from algoperf_lite import did_you_mean as naming
 
 _FOLDER = Path(__file__).parent
 
@@ -28,7 +28,7 @@ def check_name(name: str) -> str:
     family = base_of(name)
     if name == family or (family and name in variants(family)):
         return name
-    return naming.check(name, names() + (variants(family) if family else []), "workload")
+    return naming.require(name, names() + (variants(family) if family else []), "workload")
 
 
 def load(name: str, scale: str = "lite") -> Any:
@@ -39,7 +39,7 @@ def load(name: str, scale: str = "lite") -> Any:
     check_name(name)
     family = base_of(name)
     module = _module(family)
-    naming.check(scale, module.SCALES, f"scale of workload {family!r}")
+    naming.require(scale, module.SCALES, f"scale of workload {family!r}")
     workload = module.SCALES[scale]
     if name == family:
         return workload

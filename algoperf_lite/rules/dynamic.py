@@ -1,8 +1,9 @@
-"""Checks a submission by running it in a process of its own; see `algoperf_lite.dry_run`."""
+"""Checks a submission by running it in a process of its own; see `algoperf_lite.rules.dry_run`."""
 
 from pathlib import Path
 
-from algoperf_lite import executors
+from algoperf_lite.executors import local
+from algoperf_lite.executors.job import Job
 from algoperf_lite.rules.findings import Finding, finding, in_order
 
 RULES = ("does-not-run", "changed-structure", "modified-input", "name-dependent")  # only found here
@@ -12,15 +13,15 @@ TIME_LIMIT = 180.0  # seconds
 
 def check(path: Path) -> list[Finding]:
     """Findings of a few steps on tiny workloads; a process that dies or hangs is one too."""
-    job = executors.Job(
+    job = Job(
         f"check of {path.name}",
-        "algoperf_lite.dry_run",
+        "algoperf_lite.rules.dry_run",
         {"path": str(path)},
         silence_limit=TIME_LIMIT,
         time_limit=TIME_LIMIT,
         memory_limit=MEMORY_LIMIT,
     )
-    for _, outcome in executors.local(1, 1).run([job]):
+    for _, outcome in local.local(1, 1).run([job]):
         if outcome.result is None:
             return [finding("does-not-run", path.name, outcome.error)]
         return in_order(Finding(**found) for found in outcome.result["findings"])

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from algoperf_lite import names
+from algoperf_lite import did_you_mean
 
 VIOLATION = "violation"
 NEEDS_REVIEW = "needs_review"  # a reader of the file must say; a machine cannot
@@ -47,7 +47,7 @@ class Finding:
     fix: str
 
     def __post_init__(self):
-        names.check(self.severity, SEVERITIES, "severity")
+        did_you_mean.require(self.severity, SEVERITIES, "severity")
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -7,6 +7,6 @@ optax schedules: functions of the 0-based step count. A new one is one function 
 """
 
 # Stars, so that nobody has to name a new schedule here as well.
-from algoperf_lite.schedule_names import parse as parse
+from algoperf_lite.schedules.horizon import *  # noqa: F403
 from algoperf_lite.schedules.shapes import *  # noqa: F403
-from algoperf_lite.schedules.steps import *  # noqa: F403
+from algoperf_lite.schedules.text import parse as parse

@@ -1,6 +1,6 @@
 """Unit shapes: functions of the progress in [0, 1] whose values are multipliers in [0, 1].
 
-`algoperf_lite.schedule_names` reads the signatures: what has a default can be given in text
+`algoperf_lite.schedules.text` reads the signatures: what has a default can be given in text
 (`wsd:decay=0.1`), within the range that its annotation names.
 """
 

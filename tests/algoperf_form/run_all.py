@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import names, tuning
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite import did_you_mean, tuning
+from algoperf_lite.trial.spec import TrialSpec
 from workloads import names as workload_names
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
@@ -86,10 +86,10 @@ def trial_spec(submission: str, workload: str, num_steps: int, directory: str) -
 def run_here(spec_json: str) -> None:
     """Runs the trial in this process and prints its record."""
     import workloads  # a process that only waits for others must not load JAX
-    from algoperf_lite import trial
+    from algoperf_lite.trial import run
 
     spec = TrialSpec.from_json(json.loads(spec_json))
-    record = trial.run(spec)
+    record = run.run(spec)
     metric = workloads.load(spec.workload, spec.scale).target_metric_name
     kept = {name: record.get(name) for name in ("status", "error", "traceback", "steps")}
     print(MARK + json.dumps({**kept, "metric": metric}), flush=True)
@@ -146,7 +146,11 @@ def report(cells: Sequence[Cell], file: Any = None) -> None:
 
 def _names(text: str | None, valid: Sequence[str], what: str) -> list[str]:
     """The names in a comma-separated list, all of the valid ones by default."""
-    return [names.check(name, valid, what) for name in text.split(",")] if text else list(valid)
+    return (
+        [did_you_mean.require(name, valid, what) for name in text.split(",")]
+        if text
+        else list(valid)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -152,8 +152,9 @@ def test_the_command_line_and_scoring_load_neither_jax_nor_matplotlib():
 
 def test_a_run_never_loads_tensorflow(tmp_path):
     code = f"""
-from algoperf_lite import trial, tuning
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite import tuning
+from algoperf_lite.trial import run as trial
+from algoperf_lite.trial.spec import TrialSpec
 rules = tuning.Ruleset("self", 1, 1, 1.0)
 spec = TrialSpec("nadamw", "digits", "lite", 0, 1, 0, rules, {str(tmp_path)!r}, max_global_steps=2)
 assert trial.run(spec)["steps"] == 2

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import executors, trial_jobs, tuning
-from algoperf_lite.rules import static
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.experiment import jobs
 from algoperf_lite.rules.findings import VIOLATION
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite.rules.static import check
+from algoperf_lite.trial.spec import TrialSpec
 
 FOLDER = Path(__file__).parent
 TRICKS = FOLDER / "tricks"
@@ -90,7 +92,7 @@ CHEATS = {
 
 def violations(name: str) -> list[str]:
     """Rules that the file breaks."""
-    found = static.check(TRICKS / f"{name}.py")
+    found = check.check(TRICKS / f"{name}.py")
     return sorted({finding.rule for finding in found if finding.severity == VIOLATION})
 
 
@@ -111,8 +113,8 @@ def run(name: str, directory: Path) -> dict[str, Any]:
     )
     silence = _SILENCE_OF_A_HANGING_ONE if name == "hangs" else _SILENCE_LIMIT
     memory = _MEMORY_LIMIT if name == "allocates" else None
-    care = trial_jobs.Care(silence, memory)
-    [(_, record)] = trial_jobs.run([spec], executors.local(1, 1), care=care)
+    care = jobs.Limits(silence, memory)
+    [(_, record)] = jobs.run([spec], local.local(1, 1), care=care)
     return record
 
 

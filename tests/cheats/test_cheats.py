@@ -6,7 +6,7 @@ import re
 import pytest
 import table
 
-from algoperf_lite.rules import static
+from algoperf_lite.rules.static import check
 
 TRIED = [name for name, cheat in table.CHEATS.items() if cheat.status]
 NOT_TRIED = [name for name in table.CHEATS if name not in TRIED]
@@ -90,7 +90,7 @@ def test_an_honest_submission_is_not_disturbed(tmp_path):
         path = table.TRICKS / f"{name}.py"
         if not path.exists():
             path = table.FOLDER.parents[1] / "submissions" / f"{name}.py"
-        assert static.check(path) == []
+        assert check.check(path) == []
     record = table.run("nadamw", tmp_path / "trial_1")
     assert (record["status"], record["steps"]) == ("not_reached", 45)
 
@@ -101,4 +101,4 @@ def test_weights_in_many_short_texts_are_seen_too(tmp_path):
         "import optax\ndef optimizer(workload, hyperparameters):\n    return optax.sgd(0.1)\n"
     )
     path.write_text(optimizer + "".join(f"W{i} = {'x' * 1900!r}\n" for i in range(5)))
-    assert {finding.rule for finding in static.check(path)} == {"embedded-data"}
+    assert {finding.rule for finding in check.check(path)} == {"embedded-data"}

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from algoperf_lite import hardware, tuning
-from algoperf_lite.output_directory import Directory, Settings
+from algoperf_lite import tuning
+from algoperf_lite.experiment.config import ExperimentConfig
+from algoperf_lite.experiment.directory import Directory
+from algoperf_lite.training.calibration import Calibration
 from scoring import benchmark
 
 MAX_GLOBAL_STEPS = 16
@@ -16,13 +18,13 @@ FLAGS = (
 def prepare(output: Path) -> None:
     """Makes the directory of an experiment with `FLAGS`, whose steps are one dispatch each."""
     rules = benchmark.load("lite").ruleset("self")
-    settings = Settings(
+    settings = ExperimentConfig(
         benchmark="lite",
         scale="lite",
         ruleset=tuning.Ruleset("self", 1, rules.num_trials, rules.slack),
         budget_by="steps",
         max_global_steps=MAX_GLOBAL_STEPS,
     )
-    calibration = hardware.Calibration(0.01, 300, "single", 1, {"single": 0.01}, "given")
+    calibration = Calibration(0.01, 300, "single", 1, {"single": 0.01}, "given")
     with Directory(output, settings) as directory:
         directory.keep("digits", calibration)

@@ -16,9 +16,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite import attempts, checkpoints, population_trial, resume, trial, tuning
-from algoperf_lite.population_rules import PopulationRules
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite import tuning
+from algoperf_lite.population.config import PopulationConfig
+from algoperf_lite.trial import attempts, checkpoints, resume
+from algoperf_lite.trial import run as trial_run
+from algoperf_lite.trial.forms import population
+from algoperf_lite.trial.spec import TrialSpec
 
 _LOGS = ("eval_measurements.csv", "measurements.csv", "lineage.jsonl", attempts.FILE)
 _CUT_AT = 8  # steps: checkpoints are after 6 and before, logs go on to here
@@ -47,7 +50,7 @@ class Pristine:
 
 def pristine(directory: Path, is_population: bool) -> Pristine:
     """A trial on digits that was cut in its second attempt, after two checkpoints or more."""
-    fields = {"population": PopulationRules(2, 3)} if is_population else {}
+    fields = {"population": PopulationConfig(2, 3)} if is_population else {}
     spec = TrialSpec(
         submission="nadamw",
         workload="digits",
@@ -80,7 +83,7 @@ def run(spec: TrialSpec, cut_at: int | None = None) -> dict[str, Any]:
         if cut_at is not None and event.get("step") == cut_at:
             raise Cut
 
-    form = trial if spec.population is None else population_trial
+    form = trial_run if spec.population is None else population
     return form.run(spec, report, checkpoint_share=1.0)
 
 
@@ -199,7 +202,7 @@ def check(trial_: Pristine, damaged: Path) -> str:
     return lines[-1]
 
 
-def _check_is_what_was_saved(trial_: Pristine, damaged: Path, saved: resume.Saved) -> None:
+def _check_is_what_was_saved(trial_: Pristine, damaged: Path, saved: resume.Snapshot) -> None:
     expected = trial_.saved[saved.step]
     assert [_bytes(leaf) for leaf in saved.leaves] == expected["leaves"]
     for name in ("own", "books", "ledger", "at"):

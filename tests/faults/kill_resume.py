@@ -24,10 +24,14 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from algoperf_lite import hardware, lineage, trial_logs, tuning
-from algoperf_lite.clock import adds_up
-from algoperf_lite.population_rules import PopulationRules
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite import tuning
+from algoperf_lite.machine import environment
+from algoperf_lite.population import lineage
+from algoperf_lite.population.config import PopulationConfig
+from algoperf_lite.storage import atomic
+from algoperf_lite.training.clock import adds_up
+from algoperf_lite.trial import logs
+from algoperf_lite.trial.spec import TrialSpec
 
 SUBMISSIONS = Path(__file__).parents[1] / "algoperf_form" / "submissions"
 STEPS = 90
@@ -36,7 +40,7 @@ KINDS = {
     # In AlgoPerf's form: one keeps a batch in a variable of its module, the other much else.
     "echoing": {"submission": str(SUBMISSIONS / "dropout_smoothing")},
     "remembering": {"submission": str(Path(__file__).parent / "remembering")},
-    "population": {"submission": "nadamw", "population": PopulationRules(3, 7)},
+    "population": {"submission": "nadamw", "population": PopulationConfig(3, 7)},
 }
 MOMENTS = ("any time", "log append", "checkpoint write")
 _UNSEEN_SECONDS = 2.5  # between a killed process's last sign of life and its end
@@ -45,18 +49,18 @@ _CHECKPOINT_SECONDS = 0.06
 # What a process does that is to die of itself: the n-th call of a function kills it.
 _AT_APPEND = """
 import os, signal
-from algoperf_lite import trial_logs
-calls, append = itertools.count(), trial_logs.append_text
+from algoperf_lite.storage import atomic
+calls, append = itertools.count(), atomic.append_text
 def torn(path, text):
     if next(calls) == {number}:
         append(path, text[: int({share} * len(text))])
         os.kill(os.getpid(), signal.SIGKILL)
     append(path, text)
-trial_logs.append_text = torn
+atomic.append_text = torn
 """
 _IN_CHECKPOINT = """
 import os, signal, threading
-from algoperf_lite import checkpoints
+from algoperf_lite.trial import checkpoints
 calls, save = itertools.count(), checkpoints.save
 def watched(*arguments):
     if next(calls) == {number}:
@@ -116,7 +120,7 @@ def attempt(trial_spec: TrialSpec, kill: Kill | None, usual_seconds: float) -> f
     is_population = trial_spec.population is not None
     began = time.monotonic()
     message = {
-        "module": f"algoperf_lite.{'population_trial' if is_population else 'trial'}",
+        "module": f"algoperf_lite.trial.{'forms.population' if is_population else 'run'}",
         "payload": {
             "spec": dataclasses.asdict(trial_spec),
             "started": began,
@@ -131,7 +135,7 @@ def attempt(trial_spec: TrialSpec, kill: Kill | None, usual_seconds: float) -> f
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
-        env=hardware.environment(1, compiled),
+        env=environment.environment(1, compiled),
     )
     limit = usual_seconds * kill.share if kill is not None and kill.moment == "any time" else 300.0
     try:
@@ -149,11 +153,11 @@ def end_of(trial_spec: TrialSpec) -> End:
     """What a finished trial left."""
     directory = Path(trial_spec.directory)
     rows = {}
-    for name in trial_logs.ROWS:
+    for name in logs.ROWS:
         with (directory / name).open() as file:
             rows[name] = list(csv.DictReader(file))
     path = directory / lineage.FILE
-    record = trial_logs.read_record(directory)
+    record = logs.read_record(directory)
     assert record is not None, directory
     return End(record, rows, path.read_bytes() if path.exists() else None)
 
@@ -191,7 +195,7 @@ def problems(found: End, expected: End, num_attempts: int, seconds: float) -> li
 
 def _sha256(end: End) -> dict[str, str]:
     directory = Path(end.record["directory"])
-    return {name: trial_logs.mark(directory / name).sha256 for name in trial_logs.ROWS}
+    return {name: atomic.mark(directory / name).sha256 for name in logs.ROWS}
 
 
 def kills(rng: random.Random) -> list[Kill]:
@@ -206,7 +210,7 @@ def run_case(kind: str, deaths: list[Kill], directory: Path, whole: tuple[End, f
     expected, usual_seconds = whole
     trial_spec, seconds, num_attempts = spec_of(kind, directory), 0.0, 0
     for kill in (*deaths, None):
-        if trial_logs.read_record(directory) is None:
+        if logs.read_record(directory) is None:
             seconds += attempt(trial_spec, kill, usual_seconds)
             num_attempts += 1
     found = end_of(trial_spec)

@@ -11,7 +11,7 @@ import corrupt
 import numpy as np
 import pytest
 
-from algoperf_lite import attempts, checkpoints, resume, trial_logs
+from algoperf_lite.trial import attempts, checkpoints, logs, resume
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["native", "population"])
@@ -50,7 +50,7 @@ def test_to_its_end_it_is_the_trial_that_nothing_happened_to(cut, tmp_path):
         assert record["status"] == expected["status"], record["error"]
         assert record["preemption_count"] == 2
         assert _metrics(spec) == _metrics(whole)
-        assert trial_logs.tampered(Path(spec.directory), record["rows_sha256"]) is None
+        assert logs.tampered(Path(spec.directory), record["rows_sha256"]) is None
         for key in ("best", "final", "steps", "hyperparameters", "winner"):
             assert record.get(key) == expected.get(key), key
         if spec.population is not None:
@@ -103,4 +103,4 @@ def test_damaged_attempts_make_up_no_seconds(tmp_path, text):
 @pytest.mark.parametrize("text", ["", "[]", "7", '{"status": ["reached"]}', "{}", "null"])
 def test_a_record_that_is_none_is_not_read(tmp_path, text):
     (tmp_path / "trial.json").write_text(text)
-    assert trial_logs.read_record(tmp_path) is None
+    assert logs.read_record(tmp_path) is None

@@ -13,11 +13,16 @@ import calibrated
 import numpy as np
 import pytest
 
-from algoperf_lite import checkpoints, executors, trial, trial_jobs, trial_logs, tuning
-from algoperf_lite import vectorized as together
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite import tuning
+from algoperf_lite.executors import job
+from algoperf_lite.experiment import jobs
+from algoperf_lite.storage import atomic
+from algoperf_lite.trial import checkpoints, run
+from algoperf_lite.trial import logs as trial_logs
+from algoperf_lite.trial import vectorized as together
+from algoperf_lite.trial.spec import TrialSpec
 
-CLI = [sys.executable, "-m", "algoperf_lite.cli"]
+CLI = [sys.executable, "-m", "algoperf_lite"]
 KIB, MIB = 2**10, 2**20
 
 
@@ -104,11 +109,11 @@ def _ignore(**event):
 
 def test_however_much_is_left_the_trial_is_the_same_in_the_end(disk, tmp_path):
     whole = _spec(tmp_path / "whole")
-    trial.run(whole)
+    run.run(whole)
     spec, ends = _spec(disk / "trial_1"), set()
     for left in [*range(0, 20 * KIB, 4 * KIB), 4 * MIB]:
         filler = _fill(disk, left)
-        result = trial.recorded(spec, _ignore, lambda: trial.run(spec, checkpoint_share=1.0))
+        result = run.recorded(spec, _ignore, lambda: run.run(spec, checkpoint_share=1.0))
         ends.add("disk_full" in result)
         filler.unlink()
     assert ends == {True, False}
@@ -120,7 +125,7 @@ def test_however_much_is_left_the_trial_is_the_same_in_the_end(disk, tmp_path):
 def test_where_only_checkpoints_have_no_room_the_trial_goes_on_and_says_so(disk, capsys):
     filler = _fill(disk, 200 * KIB)
     spec = _spec(disk / "trial_1")
-    result = trial.recorded(spec, _ignore, lambda: trial.run(spec, checkpoint_share=1.0))
+    result = run.recorded(spec, _ignore, lambda: run.run(spec, checkpoint_share=1.0))
     filler.unlink()
     assert result["status"] == "not_reached"
     said = capsys.readouterr().out
@@ -161,18 +166,18 @@ def test_a_record_that_could_not_be_judged_is_none(tmp_path, monkeypatch):
     spec = _spec(tmp_path)
     ledger = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
     record = {"status": "reached", "ledger": ledger, "rows_sha256": logs.sha256}
-    trial_logs.write_json(tmp_path / "trial.json", record)
+    atomic.write_json(tmp_path / "trial.json", record)
 
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(trial_logs, "write_json", full)
+    monkeypatch.setattr(atomic, "write_json", full)
     with pytest.raises(OSError):
-        trial_jobs.settle(spec, executors.Outcome(dict(record), wall=9.0))
+        jobs.finalize(spec, job.Outcome(dict(record), wall=9.0))
     assert trial_logs.read_record(tmp_path) is None
 
 
 def test_a_library_that_hides_the_errors_number_is_understood():
-    assert trial_logs.is_full(RuntimeError("INTERNAL: OSError: [Errno 28] No space left on device"))
-    assert trial_logs.is_full(OSError(errno.EDQUOT, "Disk quota exceeded"))
-    assert not trial_logs.is_full(OSError(errno.EACCES, "Permission denied"))
+    assert atomic.is_full(RuntimeError("INTERNAL: OSError: [Errno 28] No space left on device"))
+    assert atomic.is_full(OSError(errno.EDQUOT, "Disk quota exceeded"))
+    assert not atomic.is_full(OSError(errno.EACCES, "Permission denied"))

@@ -10,10 +10,15 @@ import sys
 import calibrated
 import pytest
 
-from algoperf_lite import executors, out_of_memory, trial_jobs, trial_logs, tuning
-from algoperf_lite.trial_spec import TrialSpec
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.executors.job import Job
+from algoperf_lite.experiment import jobs
+from algoperf_lite.machine import out_of_memory
+from algoperf_lite.trial import logs
+from algoperf_lite.trial.spec import TrialSpec
 
-CLI = [sys.executable, "-m", "algoperf_lite.cli"]
+CLI = [sys.executable, "-m", "algoperf_lite"]
 HEAD = "import ctypes, os, time\nimport jax\nimport numpy as np\nimport optax\n"
 OPTIMIZER = "def optimizer(workload, hyperparameters):\n"
 # An optimizer that calls Python in every step, and does something bad when it has done so often.
@@ -78,7 +83,7 @@ def survived(tmp_path_factory):
 def test_every_trial_ends_with_its_status_and_crashes_are_tried_twice(survived):
     output, done = survived
     assert done.returncode == 0, done.stderr
-    records = {name: trial_logs.read_record(_trial(output, name)) for name in STATUSES}
+    records = {name: logs.read_record(_trial(output, name)) for name in STATUSES}
     assert {name: record["status"] for name, record in records.items()} == STATUSES
     for name, record in records.items():
         tries = 2 if record["status"] == "crashed" else 1
@@ -113,8 +118,8 @@ def test_a_limit_that_is_too_small_for_jax_itself_is_a_want_of_memory(tmp_path):
         str(tmp_path / "trial_1"),
         max_global_steps=5,
     )
-    care = trial_jobs.Care(memory_limit=int(0.3 * GIB))
-    [(_, record)] = trial_jobs.run([spec], executors.local(1, 1), care=care)
+    care = jobs.Limits(memory_limit=int(0.3 * GIB))
+    [(_, record)] = jobs.run([spec], local.local(1, 1), care=care)
     assert record["status"] == "out_of_memory", record["error"]
     assert [end["ended"] for end in record["attempts"]] == ["out_of_memory"]
 
@@ -140,8 +145,8 @@ def end(tmp_path, monkeypatch):
 
     def end(words, number, limit=4 * GIB):
         payload = {"words": words, "signal": number}
-        job = executors.Job("dies", "job_that_dies", payload, log, memory_limit=limit)
-        [(_, outcome)] = executors.Local([()]).run([job])
+        job = Job("dies", "job_that_dies", payload, log, memory_limit=limit)
+        [(_, outcome)] = local.Local([()]).run([job])
         return outcome
 
     return end

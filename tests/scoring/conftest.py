@@ -8,7 +8,7 @@ import pytest
 
 import scoring
 from scoring.benchmark import Benchmark, Ruleset, Target
-from scoring.logs import Trial
+from scoring.logs.read import Trial
 
 HEADER = "accumulated_submission_time,global_step,score,validation/{},validation/num_examples"
 

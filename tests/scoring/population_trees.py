@@ -3,8 +3,8 @@
 import numpy as np
 from report_pages import write_trial
 
-from algoperf_lite import lineage, population
-from algoperf_lite.population_rules import PopulationRules
+from algoperf_lite.population import evolution, lineage
+from algoperf_lite.population.config import PopulationConfig
 
 SPACE = {
     "learning_rate": {"min": 1e-5, "max": 1e-1, "scaling": "log"},
@@ -54,8 +54,8 @@ BAD = {
 
 def evolved(size=16, num_generations=20, interval=50, seed=0, space=SPACE):
     """Losses fall fastest near a learning rate that itself falls; the largest rates diverge."""
-    rules = PopulationRules(size=size, ready_interval=interval, burn_in=2 * interval)
-    found = [population.initial(space, rules, seed)]
+    rules = PopulationConfig(size=size, ready_interval=interval, burn_in=2 * interval)
+    found = [evolution.initial(space, rules, seed)]
     rng, losses = np.random.default_rng(seed), np.full(size, 2.3)
     for number in range(1, num_generations + 1):
         losses = losses[list(found[-1].parents)]
@@ -66,9 +66,9 @@ def evolved(size=16, num_generations=20, interval=50, seed=0, space=SPACE):
         measured = np.where(rates > best + 1.6, np.nan, measured)
         step = interval * number
         if number < num_generations:
-            own = population.generation(found, step, measured, space, rules, seed)
+            own = evolution.generation(found, step, measured, space, rules, seed)
         else:
-            own = population.unchanged(found, step, measured)
+            own = evolution.unchanged(found, step, measured)
         found.append(own)
     return tuple(found)
 

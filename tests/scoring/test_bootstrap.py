@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scoring
-from scoring.bootstrap import limits, resampled_times
+from scoring.stats.bootstrap import limits, resampled_times
 
 
 @pytest.mark.parametrize("num_studies", [2, 3])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring import budgets
 from scoring.benchmark import Target
-from scoring.logs import Trial
+from scoring.logs.read import Trial
+from scoring.stats import budgets
 
 ACCURACY = Target("accuracy", 0.9, 100)
 LOSS = Target("loss", 0.1, 100)

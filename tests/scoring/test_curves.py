@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring import curves
 from scoring.benchmark import Target
-from scoring.logs import Trial
+from scoring.logs.read import Trial
+from scoring.stats import anytime
 
 ACCURACY = Target("accuracy", 0.9, 100)
 LOSS = Target("loss", 0.1, 100)
@@ -29,13 +29,13 @@ def trial(seconds, metric, submission="s", study=0, number=1, status=None):
 
 
 def test_the_best_so_far_holds_between_evaluations():
-    (curve,) = curves.anytime(
+    (curve,) = anytime.anytime(
         [trial([1, 2, 4], [0.3, 0.2, 0.5])], "toy", ACCURACY, x_G=[0, 1, 1.5, 2, 3.9, 4, 9]
     )
     np.testing.assert_equal(curve.median_G, [NAN, 0.3, 0.3, 0.3, 0.3, 0.5, 0.5])
     assert curve.running_G.tolist() == [1, 1, 1, 1, 1, 1, 0]
     assert (curve.unit, curve.num_studies) == ("seconds", 1)
-    (curve,) = curves.anytime([trial([1, 2, 4], [0.3, 0.2, 0.5])], "toy", LOSS, x_G=[1, 2, 4])
+    (curve,) = anytime.anytime([trial([1, 2, 4], [0.3, 0.2, 0.5])], "toy", LOSS, x_G=[1, 2, 4])
     assert curve.median_G.tolist() == [0.3, 0.2, 0.2]
 
 
@@ -46,7 +46,7 @@ def test_median_and_band_over_studies_of_their_best_trial_by_then():
         trial([1, 3], [0.3, 0.4], study=1),
         trial([2, 3], [0.6, 0.7], study=2),
     ]
-    (curve,) = curves.anytime(trials, "toy", ACCURACY, x_G=[1, 2, 3])
+    (curve,) = anytime.anytime(trials, "toy", ACCURACY, x_G=[1, 2, 3])
     np.testing.assert_equal(curve.median_G, [0.2, 0.3, 0.7])
     np.testing.assert_equal(curve.worst_G, [NAN, 0.2, 0.4])
     np.testing.assert_equal(curve.best_G, [0.3, 0.6, 0.9])
@@ -54,13 +54,13 @@ def test_median_and_band_over_studies_of_their_best_trial_by_then():
 
 def test_one_grid_for_all_from_zero_to_the_last_log():
     trials = [trial([1, 8], [0.1, 0.2], "a"), trial([2, NAN], [0.3, 0.9], "b")]
-    found = curves.anytime([*trials, trial([99], [0.5], "c")], "other", ACCURACY)
+    found = anytime.anytime([*trials, trial([99], [0.5], "c")], "other", ACCURACY)
     assert found == ()
-    a, b = curves.anytime(trials, "toy", ACCURACY)
+    a, b = anytime.anytime(trials, "toy", ACCURACY)
     assert (a.submission, b.submission) == ("a", "b")
     assert a.x_G is b.x_G and len(a.x_G) == 200 and (a.x_G[0], a.x_G[-1]) == (0.0, 8.0)
     assert b.median_G[-1] == 0.3  # at no known second is at none
-    a, _ = curves.anytime(trials, "toy", ACCURACY, by="steps")
+    a, _ = anytime.anytime(trials, "toy", ACCURACY, by="steps")
     assert (a.unit, a.x_G[-1]) == ("steps", 80.0)
 
 
@@ -69,16 +69,16 @@ def test_invalid_and_infinite_and_unordered_rows():
         trial([1, 2], [0.9, 0.9], study=0, number=1, status="invalid"),
         trial([3, 1, 2], [0.5, 0.2, np.inf], study=0, number=2),
     ]
-    (curve,) = curves.anytime(trials, "toy", ACCURACY, x_G=[1, 2, 3])
+    (curve,) = anytime.anytime(trials, "toy", ACCURACY, x_G=[1, 2, 3])
     assert curve.median_G.tolist() == [0.2, 0.2, 0.5]
 
 
 def test_json_and_wrong_units():
-    (curve,) = curves.anytime([trial([1], [0.5])], "toy", ACCURACY, x_G=[0, 1])
+    (curve,) = anytime.anytime([trial([1], [0.5])], "toy", ACCURACY, x_G=[0, 1])
     content = json.loads(json.dumps(curve.to_json(), allow_nan=False))
     assert content["median"] == [None, 0.5] and content["running"] == [1, 1]
     with pytest.raises(ValueError, match="did you mean 'steps'"):
-        curves.anytime([], "toy", ACCURACY, by="step")
+        anytime.anytime([], "toy", ACCURACY, by="step")
 
 
 ROWS = st.lists(
@@ -98,7 +98,7 @@ def test_curves_only_improve_and_do_not_know_the_future(studies, lower, now):
         for number, rows in enumerate(group)
     ]
     x_G = np.sort(np.append(np.linspace(0, 100, 11), now))
-    (curve,) = curves.anytime(trials, "toy", target, x_G=x_G)
+    (curve,) = anytime.anytime(trials, "toy", target, x_G=x_G)
     sign = -1 if lower else 1
     for values in (curve.median_G, curve.worst_G, curve.best_G):
         known = ~np.isnan(values)
@@ -112,6 +112,6 @@ def test_curves_only_improve_and_do_not_know_the_future(studies, lower, now):
         trial(t.seconds[t.seconds <= now], t.metric[t.seconds <= now], "s", t.study, t.trial)
         for t in trials
     ]
-    (before,) = curves.anytime(past, "toy", target, x_G=x_G)
+    (before,) = anytime.anytime(past, "toy", target, x_G=x_G)
     seen = x_G <= now
     np.testing.assert_array_equal(before.median_G[seen], curve.median_G[seen])

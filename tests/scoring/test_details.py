@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 import scoring
-from scoring import table
+from scoring.views import terminal
 
 
-def text_of(leaderboard, width=80, render=table.render_details):
+def text_of(leaderboard, width=80, render=terminal.render_details):
     out = io.StringIO()
     render(leaderboard, Console(file=out, width=width))
     return out.getvalue()
@@ -81,5 +81,5 @@ def test_many_submissions_still_fit(trial_of, benchmark_of):
 def test_the_short_table_names_the_rivals_of_the_first(trial_of, benchmark_of, close):
     times = {"x": {"a": 5.0}, "y": {"a": 5.0 if close else 12.0}}
     board = board_of(trial_of, benchmark_of, times, reference=None, base="a")
-    text = text_of(board, render=table.render)
+    text = text_of(board, render=terminal.render)
     assert ("Not distinguishable from the first: y." in text) == close

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import scoring
-from scoring import evenness
+from scoring.stats import anomalies
 
 
 def oddities(trials, benchmark, **options):
@@ -103,4 +103,4 @@ def test_order_sensitivity_of_the_shared_logs(shared_logs):
 def test_a_tie_of_equal_values_decides_nothing(trial_of, benchmark_of, by):
     trials = [trial_of("s", 0, "toy", trial, 40.0, index=1) for trial in (1, 2)]
     targets = benchmark_of().workloads
-    assert list(evenness.order_sensitive(trials, targets, by)) == []
+    assert list(anomalies.order_sensitive(trials, targets, by)) == []

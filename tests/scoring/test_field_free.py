@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoring
-from scoring import field_free
+from scoring.stats import reference_score
 
 INF = float("inf")
 
@@ -78,7 +78,7 @@ def test_no_yardstick_no_score(trial_of, benchmark_of):
 
 def test_one_study_has_no_interval(trial_of, benchmark_of):
     rows = board_of(trial_of, benchmark_of, {"ref": REF, "x": REF}, studies=1).field_free
-    assert isinstance(rows, field_free.FieldFree)
+    assert isinstance(rows, reference_score.ReferenceScores)
     assert (rows.submissions["x"].low, rows.submissions["x"].high) == (None, None)
 
 

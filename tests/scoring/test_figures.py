@@ -11,10 +11,10 @@ import pytest
 from report_pages import BENCHMARK, INFO, write_tree, write_trial
 
 import scoring
-from scoring import figures
 from scoring.benchmark import Target
-from scoring.report.bands import Band, limits, medians
-from scoring.report.traces import Trace
+from scoring.views import figures
+from scoring.views.bands import Band, limits, medians
+from scoring.views.series import Trace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,7 @@ def test_the_axis_holds_the_target_and_the_good_side():
 
 def test_import_draws_nothing_and_sets_nothing():
     program = (
-        "import sys, scoring.figures, scoring.report\n"
+        "import sys, scoring.views.figures, scoring.views.html\n"
         "heavy = {'matplotlib', 'jinja2', 'jax', 'pandas', 'rich', 'algoperf_lite'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
@@ -104,9 +104,9 @@ def test_import_draws_nothing_and_sets_nothing():
 
 
 def test_report_writes_them_on_request(tmp_path):
-    from scoring import report
+    from scoring.views import html
 
     logs = write_tree(tmp_path / "logs", ["fast"])
     folder = tmp_path / "figures"
-    report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, figures=folder)
+    html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, figures=folder)
     assert (folder / "performance_profile.pdf").exists()

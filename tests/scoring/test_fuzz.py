@@ -10,8 +10,8 @@ from rich.console import Console
 from tree_damage import JUNK, MUTATIONS, NEEDED, SILENT
 
 import scoring
-from scoring import table
 from scoring.benchmark import Benchmark, Target
+from scoring.views import terminal
 
 
 def written(_):
@@ -119,8 +119,8 @@ def check(files, benchmark, mode, wanted, disk, baseline, seed):
         assert same or new
     if seed % 10 == 0:
         with open("/dev/null", "w") as nowhere:
-            table.render(board, Console(file=nowhere, width=80))
-            table.render_details(board, Console(file=nowhere, width=80))
+            terminal.render(board, Console(file=nowhere, width=80))
+            terminal.render_details(board, Console(file=nowhere, width=80))
     return "same" if same else "changed"
 
 

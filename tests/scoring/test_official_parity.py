@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import scoring
-from scoring import benchmark, logs, times
+from scoring import benchmark
+from scoring.logs import read as logs_read
+from scoring.stats import times
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -33,7 +35,7 @@ def v05():
 @pytest.fixture(scope="module")
 def read(shared_logs, v05):
     metrics = {name: target.metric for name, target in v05.workloads.items()}
-    return logs.read(shared_logs / "external_tuning", metrics)
+    return logs_read.read(shared_logs / "external_tuning", metrics)
 
 
 @pytest.fixture(scope="module")

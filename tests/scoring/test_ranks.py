@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoring
-from scoring import ranks
+from scoring.stats import ranks
 
 NAMES = ("a", "b", "c", "d", "e")
 

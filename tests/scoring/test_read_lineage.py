@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from population_trees import BAD, GOOD, NEXT, SPACE, evolved
 
-import algoperf_lite.lineage
-from scoring import lineage
+from algoperf_lite.population import lineage as harness_lineage
+from scoring.logs import lineage
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def path(tmp_path):
 @pytest.mark.parametrize("seed", range(5))
 def test_both_readers_tell_the_same_ancestry(path, seed):
     found = evolved(num_generations=12, seed=seed)
-    algoperf_lite.lineage.write(path, found)
+    harness_lineage.write(path, found)
     own = lineage.read(str(path))
-    winner = algoperf_lite.lineage.winner(found)
+    winner = harness_lineage.winner(found)
     assert own.winner == winner
     for member in (winner, 3, 15):
-        stretches = dict(algoperf_lite.lineage.ancestry(found, member))
+        stretches = dict(harness_lineage.ancestry(found, member))
         for name in SPACE:
             course = own.course(name, member)
             held = None

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring import logs
-from scoring.eval_csv import read_columns
+from scoring.logs import read as logs_read
+from scoring.logs.eval_csv import read_columns
 
 WANTED = ("global_step", "accumulated_submission_time", "score", "validation/wer")
 
 
 def read(tree):
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
+    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
     return trials, [oddity.kind for oddity in oddities]
 
 
@@ -102,7 +102,7 @@ def test_stray_files_and_folders(tree):
         expected |= {f"{place}notes.txt", f"{place}folder"}
     (tree.root / "s/study_01").mkdir()  # not a second study 1
     (tree.root / "s/study_0/toy_jax/trial_7").write_text("a file, not a folder")
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
+    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
     assert len(trials) == 1
     assert {oddity.path for oddity in oddities if oddity.kind == "stray"} == {
         *expected,
@@ -139,14 +139,14 @@ def test_links_in_circles_and_folders_in_the_place_of_files(tree):
 def test_a_folder_that_may_not_be_listed_is_named(tree, monkeypatch):
     tree.trial("s/study_0/toy_jax/trial_0")
     tree.trial("s/study_1/toy_jax/trial_0")
-    listing = logs.os.scandir
+    listing = logs_read.os.scandir
 
     def forbidden(path):
         if str(path).endswith("study_1"):
             raise PermissionError(13, "Permission denied")
         return listing(path)
 
-    monkeypatch.setattr(logs.os, "scandir", forbidden)
+    monkeypatch.setattr(logs_read.os, "scandir", forbidden)
     trials, kinds = read(tree)
     assert len(trials) == 1 and kinds == ["unreadable_folder", "empty_folder"]
 
@@ -155,7 +155,7 @@ def test_unknown_workloads_and_two_frameworks_are_named(tree):
     for name in ("toy_jax", "toy_pytorch", "other_jax"):
         tree.trial(f"s/study_0/{name}/trial_0")
     (tree.root / "s/study_1").mkdir()
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
+    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
     assert [trial.framework for trial in trials] == ["jax", "pytorch"]
     assert [(o.kind, o.path) for o in oddities] == [
         ("unknown_workload", "s/study_0/other_jax"),
@@ -174,9 +174,9 @@ def test_a_tree_without_a_trial_says_what_to_do(tree, tmp_path):
     with pytest.raises(ValueError, match="no readable trial"):
         read(tree)
     with pytest.raises(ValueError, match="folder of one submission; give the folder above"):
-        logs.read(tree.root / "s", {"toy": "accuracy"})
+        logs_read.read(tree.root / "s", {"toy": "accuracy"})
     with pytest.raises(ValueError, match="the benchmark has no workload 'toy'"):
-        logs.read(tree.root, {"wmt": "bleu"})
+        logs_read.read(tree.root, {"wmt": "bleu"})
 
 
 def test_a_run_that_failed_before_its_first_evaluation_is_a_trial(tree):

@@ -4,7 +4,7 @@ import pytest
 from report_pages import BENCHMARK, TIMES, assert_fits, chromium, opened, requests, write_tree
 
 import scoring
-from scoring import report
+from scoring.views import html
 
 SECTIONS = (
     *("leaderboard", "profile", "time-to-target", "curves", "learning-rate", "budgets"),
@@ -53,7 +53,7 @@ def shown_profile(browser):
 
 
 def test_every_section_is_there_and_nothing_is_loaded(browser, logs, tmp_path):
-    page = report.write(logs, tmp_path / "deep" / "report.html", benchmark=BENCHMARK)
+    page = html.write(logs, tmp_path / "deep" / "report.html", benchmark=BENCHMARK)
     opened(browser, page)
     assert browser.get_log("browser") == []
     assert requests(browser) == [page.as_uri()]
@@ -79,7 +79,7 @@ def test_leaving_submissions_out_gives_the_scores_of_the_rest(
     browser, logs, tmp_path, mode, by, only_present, away
 ):
     options = {"mode": mode, "by": by, "only_present": only_present}
-    page = report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, **options)
+    page = html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, **options)
     opened(browser, page)
     before = browser.find_element("css selector", "#profile svg").get_attribute("outerHTML")
     press(browser, *away)
@@ -109,7 +109,7 @@ def test_the_case_is_not_trivial(logs):
 
 
 def test_the_last_one_to_go_brings_all_back_and_so_does_show_all(browser, logs, tmp_path):
-    opened(browser, report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
     whole = shown_scores(browser)
     press(browser, *TIMES)
     assert shown_scores(browser) == whole
@@ -122,7 +122,7 @@ def test_the_last_one_to_go_brings_all_back_and_so_does_show_all(browser, logs, 
 
 
 def test_intervals_are_not_shown_for_a_field_they_do_not_hold_for(browser, logs, tmp_path):
-    opened(browser, report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
     cells = browser.find_elements("css selector", "#leaderboard [data-field=interval]")
     whole = [cell.text for cell in cells]
     assert all(" to " in text for text in whole)
@@ -139,7 +139,7 @@ def test_intervals_are_not_shown_for_a_field_they_do_not_hold_for(browser, logs,
 def test_toggles_work_from_the_keyboard_and_say_so(browser, logs, tmp_path):
     from selenium.webdriver.common.keys import Keys
 
-    opened(browser, report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
     chip = browser.find_element("css selector", ".chip")
     assert chip.get_attribute("aria-pressed") == "true"
     chip.send_keys(Keys.SPACE)
@@ -162,7 +162,7 @@ def test_toggles_work_from_the_keyboard_and_say_so(browser, logs, tmp_path):
 
 
 def test_both_themes_have_their_own_paper(browser, logs, tmp_path):
-    opened(browser, report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
     paper = "return getComputedStyle(document.body).backgroundColor"
     before = browser.execute_script(paper)
     browser.find_element("id", "theme").click()
@@ -173,7 +173,7 @@ def test_both_themes_have_their_own_paper(browser, logs, tmp_path):
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_only_boxes_scroll_sideways(browser, logs, tmp_path, width):
-    page = report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK)
+    page = html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK)
     assert_fits(browser, page, width)
 
 
@@ -181,7 +181,7 @@ def test_logs_of_others_say_what_they_lack(browser, tmp_path):
     logs = write_tree(tmp_path / "logs", ["fast"], info=None)
     for path in logs.glob("*/*/*/*/eval_measurements.csv"):
         path.write_text(path.read_text().replace("learning_rate", "loss"))
-    opened(browser, report.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
     empty = browser.find_elements("css selector", ".empty")
     said = {e.find_element("xpath", "./ancestor::section").get_attribute("id") for e in empty}
     assert said == {"learning-rate", "speedups", "ranks", "ledger", "hardware"}

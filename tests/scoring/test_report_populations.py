@@ -4,9 +4,9 @@ import pytest
 from population_trees import BAD, GOOD, SPACE, evolved, write_population
 from report_pages import BENCHMARK, INFO, assert_fits, chromium, opened, requests, write_tree
 
-from scoring import report
-from scoring.lineage import FILE
-from scoring.report import populations
+from scoring.logs.lineage import FILE
+from scoring.views import html
+from scoring.views.html import populations
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def browser(tmp_path_factory):
 
 
 def page_of(logs, folder):
-    return report.write(logs, folder / "report.html", benchmark=BENCHMARK)
+    return html.write(logs, folder / "report.html", benchmark=BENCHMARK)
 
 
 def blocks(browser):

@@ -7,8 +7,8 @@ import time
 import pytest
 from report_pages import BENCHMARK, INFO, chromium, opened, requests, write_trial
 
-from scoring import report
-from scoring.report.text import json_block, long_text
+from scoring.views import html
+from scoring.views.text import json_block, long_text
 
 NAMES = (
     "<img src=x onerror=alert(1)>",
@@ -61,7 +61,7 @@ def shown(name):
 
 def write(logs, folder):
     """Scored on the one workload that was run, so that the fastest, the first name, leads."""
-    return report.write(logs, folder / "report.html", benchmark=BENCHMARK, only_present=True)
+    return html.write(logs, folder / "report.html", benchmark=BENCHMARK, only_present=True)
 
 
 def test_names_are_text(browser, hostile, tmp_path):

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoring
-from scoring import report
 from scoring.benchmark import Target
-from scoring.logs import Trial
-from scoring.report import traces
-from scoring.report.thinning import rounded, thin
+from scoring.logs.read import Trial
+from scoring.views import html, series
+from scoring.views.series import rounded, thin
 
 
 def noise(seed, size, levels, gaps):
@@ -51,7 +50,7 @@ def test_the_target_is_crossed_where_it_was(values, lower, goal, most):
     target = Target("loss" if lower else "accuracy", goal, 100)
     clock = np.cumsum(np.ones(len(values)))
     trial = Trial("s", 0, "w", "jax", 0, "p", 10 * clock, clock, clock, values, {})
-    curve = traces.learning_curve(trial, target, most)
+    curve = series.learning_curve(trial, target, most)
     met = target.met(values)
     if not met.any():
         assert curve.crossing is None
@@ -96,7 +95,7 @@ def test_the_trial_that_counts_is_drawn(benchmark_of, mode, chosen):
     benchmark, protocol = benchmark_of(("w",)), scoring.Protocol(mode=mode)
     times = {1: 3 * 2, 2: 2 * 3}
     assert times[1] == times[2]  # a tie in time goes to the lower number
-    assert [t.trial for t in traces.counted(trials, benchmark, protocol)] == [chosen]
+    assert [t.trial for t in series.counted(trials, benchmark, protocol)] == [chosen]
 
 
 def test_where_nobody_reaches_the_best_is_drawn(benchmark_of):
@@ -106,28 +105,28 @@ def test_where_nobody_reaches_the_best_is_drawn(benchmark_of):
         make(0, 2, [0.1, 0.45], {"status": "invalid"}),
         make(0, 3, [float("nan")]),
     ]
-    found = traces.counted(trials, benchmark_of(("w",)), scoring.Protocol())
+    found = series.counted(trials, benchmark_of(("w",)), scoring.Protocol())
     assert [trial.trial for trial in found] == [1]
 
 
 def test_learning_rates_come_from_either_file(tmp_path):
     trial = make(0, 0, [0.1, 0.2, 0.3])
-    assert traces.learning_rate(tmp_path, trial) is None
+    assert series.learning_rate(tmp_path, trial) is None
     folder = tmp_path / "p"
     folder.mkdir()
     (folder / "eval_measurements.csv").write_text("global_step,learning_rate\n1,0.5\n3,0.25\n")
-    found = traces.learning_rate(tmp_path, trial)
+    found = series.learning_rate(tmp_path, trial)
     assert found.values.tolist() == [0.5, 0.25]
     assert found.seconds.tolist() == [1.0, 3.0]  # from the evaluations at these steps
     (folder / "measurements.csv").write_text(
         "loss,learning_rate,global_step\n1,,1\n1,0.125,2\n1,nan,3\n2,0.0625,4\n"
     )
-    assert traces.learning_rate(tmp_path, trial).values.tolist() == [0.125, 0.0625]
+    assert series.learning_rate(tmp_path, trial).values.tolist() == [0.125, 0.0625]
 
 
 def test_the_official_logs_make_a_small_page_soon(shared_logs, tmp_path):
     began = time.monotonic()
-    page = report.write(
+    page = html.write(
         shared_logs / "external_tuning", tmp_path / "report.html", benchmark="algoperf_v05"
     )
     assert page.stat().st_size < 6e6

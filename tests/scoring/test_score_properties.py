@@ -193,7 +193,7 @@ def test_what_the_disk_lists_first_does_not_matter(tree, benchmark_of, monkeypat
         def __exit__(self, *_):
             return None
 
-    monkeypatch.setattr(scoring.logs.os, "scandir", Reversed)
+    monkeypatch.setattr(os, "scandir", Reversed)
     assert tree.score(benchmark, mode=mode, reference="s").to_json() == expected
 
 

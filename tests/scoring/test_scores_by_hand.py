@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import scoring
-from scoring import profile
-from scoring.times import median_over_studies
+from scoring.stats import profile
+from scoring.stats.times import median_over_studies
 
 INF = float("inf")
 # r: a 1, 2, 1; b 1, inf, 1.5; nobody reaches c.

@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 
 import scoring
-from scoring import plots, table
+from scoring.views import plots, terminal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def text_of(leaderboard, width=80):
     out = io.StringIO()
-    table.render(leaderboard, Console(file=out, width=width))
+    terminal.render(leaderboard, Console(file=out, width=width))
     return out.getvalue()
 
 
@@ -44,8 +44,8 @@ def test_table_at_80_columns(tree, benchmark_of):
 def test_one_study_is_said_to_tell_no_interval(tree):
     tree.trial("s/study_0/toy_jax/trial_0")
     board = tree.score()
-    for text in (text_of(board), table.markdown(board)):
-        assert table.ONE_STUDY in text
+    for text in (text_of(board), terminal.markdown(board)):
+        assert terminal.ONE_STUDY in text
         assert "interval cannot be told from one study" in text
 
 
@@ -63,7 +63,7 @@ def test_control_characters_in_names_do_not_reach_the_terminal(tree):
 
 def test_markdown_is_one_table_whatever_the_names(tree):
     tree.trial("a|b<i>/study_0/toy_jax/trial_0")
-    lines = table.markdown(tree.score()).splitlines()
+    lines = terminal.markdown(tree.score()).splitlines()
     assert lines[0] == "| # | submission | score | 95% interval | reached | studies |"
     assert lines[2] == r"| 1 | a\|b\<i\> | 1.0000 | 1 study: ? | 1/1 | 1 |"
     assert lines[3] == ""
@@ -118,7 +118,7 @@ HEAVY = ("jax", "flax", "optax", "tensorflow", "torch", "pandas", "scipy", "matp
 def test_import_and_scoring_touch_nothing_heavy(tree):
     tree.trial("s/study_0/criteo1tb_jax/trial_0", metrics=(0.9, 0.1), metric="loss")
     program = (
-        "import sys, scoring, scoring.table, scoring.plots\n"
+        "import sys, scoring, scoring.views.terminal, scoring.views.plots\n"
         f"heavy = set({HEAVY!r})\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         f"board = scoring.score({str(tree.root)!r}, 'algoperf_v06')\n"
@@ -133,7 +133,7 @@ def test_import_and_scoring_touch_nothing_heavy(tree):
 
 
 def test_scoring_knows_files_and_nothing_else():
-    sources = list((REPOSITORY / "scoring").glob("*.py"))
+    sources = list((REPOSITORY / "scoring").rglob("*.py"))
     assert len(sources) > 5
     for source in sources:
         for name in ("algoperf_lite", "workloads", "submissions"):

@@ -2,18 +2,18 @@
 
 import pytest
 
-from scoring import logs
+from scoring.logs import read as logs_read
 
 
 def read(tree):
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
+    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
     return trials, [oddity.kind for oddity in oddities]
 
 
 def test_score_stands_in_for_an_absent_clock(tree):
     csv = "global_step,score,validation/accuracy\n10,4.5,0.9\n"
     tree.trial("s/study_0/toy_jax/trial_0", csv=csv)
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
+    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
     assert trials[0].seconds.tolist() == [4.5]
     assert "score read instead" in oddities[0].detail
 
@@ -39,7 +39,7 @@ def test_a_log_that_contradicts_its_trial_json(tree):
     info = {"status": "reached", "submission": "s", "study": 0, "workload": "toy", "trial": 1}
     tree.trial("s/study_0/toy_jax/trial_1", info={**info, "steps_to_target": 20})
     tree.trial("s/study_0/toy_jax/trial_2", info={**info, "steps_to_target": 30})
-    trials, oddities = logs.read(tree.root, {"toy": "accuracy"})
+    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
     assert len(trials) == 2
     assert [(oddity.kind, oddity.path, oddity.detail) for oddity in oddities] == [
         (

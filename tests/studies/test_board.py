@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from algoperf_lite.clock import ON_CLOCK
+from algoperf_lite.training.clock import ON_CLOCK
 from studies import board
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from algoperf_lite import cache
+from algoperf_lite.storage import cache
 
 SIZE = 32  # pixels along each axis
 SLICES = 4  # of a volume

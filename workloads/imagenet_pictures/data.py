@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from algoperf_lite import cache
+from algoperf_lite.storage import cache
 
 SIZE = 16  # pixels along each axis
 BLOCK_PICTURES = 256  # pictures are drawn block by block, each from its own seed

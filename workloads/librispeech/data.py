@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from algoperf_lite import cache
+from algoperf_lite.storage import cache
 from workloads.librispeech import language, synthesis
 
 VERSION = "1"  # of the generator: another one makes other bytes

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from algoperf_lite import cache
+from algoperf_lite.storage import cache
 from workloads.ogbg import assays, molecules
 from workloads.ogbg.molecules import ELEMENTS, MAX_BONDS, Molecules, Neighbours
 

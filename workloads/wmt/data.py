@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from algoperf_lite import cache
+from algoperf_lite.storage import cache
 from workloads.wmt.clauses import sentence
 from workloads.wmt.grammar import Draw
 from workloads.wmt.numerals import Pair

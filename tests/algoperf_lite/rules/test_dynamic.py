@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from algoperf_lite import submission
 from algoperf_lite.rules import dynamic
+from algoperf_lite.submission import find
 
 ROOT = Path(__file__).parents[3]
-OURS = [ROOT / "submissions" / f"{name}.py" for name in submission.names()]
+OURS = [ROOT / "submissions" / f"{name}.py" for name in find.names()]
 FOREIGN = sorted((ROOT / "tests" / "algoperf_form" / "submissions").glob("*/submission.py"))
 _HEAD = """
 import jax
@@ -87,7 +87,7 @@ def _found(paths):
     script = """
 import json, sys
 from pathlib import Path
-from algoperf_lite import dry_run
+from algoperf_lite.rules import dry_run
 found = {}
 for path in map(Path, sys.argv[1:]):
     found[str(path)] = [[finding.rule, finding.why] for finding in dry_run.check(path)]

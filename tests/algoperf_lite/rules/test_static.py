@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algoperf_lite import rules
-from algoperf_lite.rules import dynamic, static
-from algoperf_lite.rules.scopes import Scopes
+from algoperf_lite.rules import dynamic
+from algoperf_lite.rules.static import check
+from algoperf_lite.rules.static.scopes import Scopes
 
 TESTS = Path(__file__).parents[2]
 SUBMISSIONS = sorted((TESTS.parent / "submissions").glob("[a-z]*.py"))
@@ -256,7 +257,7 @@ PASSED = [
 def _check(folder, text, name="mine.py"):
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return static.check(path)
+    return check.check(path)
 
 
 def _kinds(findings):
@@ -277,14 +278,14 @@ def test_near_misses_pass(tmp_path, text):
 
 @pytest.mark.parametrize("path", SUBMISSIONS, ids=lambda path: path.stem)
 def test_our_submissions_pass(path):
-    assert static.check(path) == []
+    assert check.check(path) == []
 
 
 @pytest.mark.parametrize("path", ALGOPERF_SUBMISSIONS, ids=lambda path: path.parent.name)
 def test_submissions_in_algoperfs_form_pass(path):
-    found = static.check(path.parent)
+    found = check.check(path.parent)
     assert [f for f in found if f.severity == V] == []
-    assert found == static.check(path)
+    assert found == check.check(path)
 
 
 # --- form, search space, files ------------------------------------------------------------
@@ -391,11 +392,11 @@ def test_requirements_declare_imports(tmp_path):
 
 
 def test_a_folder_must_hold_the_file_and_no_weights(tmp_path):
-    assert _kinds(static.check(tmp_path)) == [("syntax", V)]
+    assert _kinds(check.check(tmp_path)) == [("syntax", V)]
     (tmp_path / "submission.py").write_text(ALGOPERF)
     (tmp_path / "weights.npz").write_bytes(b"\0")
     (tmp_path / "README.md").write_text("what it is")
-    (found,) = static.check(tmp_path)
+    (found,) = check.check(tmp_path)
     assert (found.rule, found.severity, found.place) == ("embedded-data", R, "weights.npz:1")
 
 

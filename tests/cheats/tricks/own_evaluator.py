@@ -2,7 +2,7 @@
 
 import optax
 
-from algoperf_lite.evaluation import Evaluator
+from algoperf_lite.training.evaluation import Evaluator
 
 _HONEST = Evaluator.__call__
 

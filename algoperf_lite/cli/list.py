@@ -1,0 +1,45 @@
+"""What there is to run: names, each with the first line its author wrote about it."""
+
+import ast
+from pathlib import Path
+
+import workloads
+from algoperf_lite.schedules import text
+from algoperf_lite.submission import find
+from scoring import benchmark
+
+KINDS = ("workloads", "submissions", "schedules", "benchmarks")
+
+
+def describe(kind: str) -> dict[str, str]:
+    """{name: one line} of a kind in `KINDS`. Reads the files, runs none of them."""
+    if kind == "benchmarks":
+        loaded = {name: benchmark.load(name) for name in benchmark.names()}
+        return {
+            name: f"{len(b.base_workloads)} base workloads: {', '.join(b.base_workloads)}"
+            for name, b in loaded.items()
+        }
+    if kind == "schedules":
+        return {name: found.line for name, found in text.signatures().items()}
+    if kind == "submissions":
+        files = {name: find.locate(name) for name in find.names()}
+        return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
+    folder = Path(workloads.__file__).parent
+    trees = {
+        name: ast.parse((folder / name / "workload.py").read_text()) for name in workloads.names()
+    }
+    return {name: _first_line(tree) + _variants(tree) for name, tree in trees.items()}
+
+
+def _variants(tree: ast.Module) -> str:
+    """' Variants: a, b.' from the keys of a family's VARIANTS, or nothing."""
+    for node in tree.body:
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        if any(isinstance(target, ast.Name) and target.id == "VARIANTS" for target in targets):
+            keys = [key.value for key in node.value.keys]
+            return f" Variants: {', '.join(keys)}." if keys else ""
+    return ""
+
+
+def _first_line(node: ast.Module) -> str:
+    return (ast.get_docstring(node) or "").partition("\n")[0]

@@ -1,0 +1,14 @@
+"""One sentence with the nearest valid name, wherever a user may mistype one."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def require(name: str, valid: Iterable[str], what: str, hint: str = "") -> str:
+    """`name` itself if it is valid; else raises ValueError with the nearest valid one."""
+    valid = list(valid)
+    if name in valid:
+        return name
+    nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.0)
+    guess = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise ValueError(f"unknown {what} {name!r}; {guess}(valid: {', '.join(valid)}{hint})")

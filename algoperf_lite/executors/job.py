@@ -1,0 +1,63 @@
+"""Jobs, how they end, and what runs them. Loads no JAX."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+Event = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One process's work.
+
+    Attributes:
+      name: for people.
+      module: has `work(payload, report) -> dict`; `report(**event)` says that it is alive.
+      payload: JSON-able argument.
+      log: file that takes over its stdout and stderr; None discards them.
+      silence_limit: seconds without a report after which it is killed.
+      time_limit: seconds after which it is killed in any case; None for no limit.
+      cache: directory for compiled programs; None compiles afresh.
+      memory_limit: bytes of address space it may have; None for no limit.
+    """
+
+    name: str
+    module: str
+    payload: Mapping[str, Any]
+    log: Path | None = None
+    silence_limit: float = 300.0
+    time_limit: float | None = None
+    cache: Path | None = None
+    memory_limit: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a job ended: with a result, or with a status of `logs.STATUSES` and a sentence.
+
+    `wall` is in seconds on the clock of the process that watched it, from the start to the event
+    "closed" by which the job says that its own clock stopped, or to the end where it says nothing.
+    """
+
+    result: dict[str, Any] | None
+    wall: float
+    status: str = ""
+    error: str = ""
+
+
+Tell = Callable[[Job, Event], None]
+
+
+class Executor(Protocol):
+    """Runs jobs side by side, `num_slots` of them at a time."""
+
+    @property
+    def num_slots(self) -> int: ...
+
+    def run(
+        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+    ) -> Iterator[tuple[Job, Outcome]]:
+        """Starts jobs in order and yields each as it ends; closed early, it ends what runs."""
+        ...

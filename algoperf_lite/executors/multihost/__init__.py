@@ -1,0 +1,1 @@
+"""Jobs that several hosts run together."""

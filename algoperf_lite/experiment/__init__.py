@@ -1,0 +1,1 @@
+"""Experiments: what to run, what is left, in what order."""

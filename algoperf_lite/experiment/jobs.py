@@ -1,0 +1,203 @@
+"""Trials as jobs of `executors`: what each process is given, and what is made of its end."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite.executors.job import Event, Executor, Job, Outcome
+from algoperf_lite.storage import atomic, cache
+from algoperf_lite.training import clock
+from algoperf_lite.trial import attempts, checkpoints, logs
+from algoperf_lite.trial.record import blank_record
+from algoperf_lite.trial.spec import TrialSpec
+
+_PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
+_SPARE_SECONDS = 900.0  # ... and this much more for data, compilation and evaluation
+_FREE_SOME = "free some, and the same command continues"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What is done for trials in trouble; nothing of it changes the numbers of one that is not.
+
+    Attributes:
+      silence_limit: seconds without a sign of life after which a trial's process is killed.
+      memory_limit: bytes of address space it may have; None for no limit.
+      max_retries: how often a trial that crashed is tried again.
+      checkpoint_share: see `resume.Attempt`.
+    """
+
+    silence_limit: float = 300.0
+    memory_limit: int | None = None
+    max_retries: int = 1
+    checkpoint_share: float = 0.02
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class DiskFull(RuntimeError):
+    """There is no room for a trial's logs."""
+
+
+def run(
+    trials: list[TrialSpec],
+    executor: Executor,
+    on_event: Callable[[TrialSpec, Event], None] = lambda trial, event: None,
+    vectorize: bool = False,
+    care: Limits = DEFAULT_LIMITS,
+) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
+    """Runs each trial in a process of its own, or `populations` of them in one process each, and
+    yields every trial's record, which is then on disk.
+
+    Trials that crash are tried again when all others have ended, and go on from their checkpoints.
+    An event of a population is told of its first trial, with the number of its "members".
+    Raises DiskFull, one sentence, where a trial cannot write its logs; it has no record then.
+    """
+    while trials:
+        again = []
+        for trial, record in _run_once(trials, executor, on_event, vectorize, care):
+            if is_to_be_retried(Path(trial.directory), record, care.max_retries):
+                again.append(trial)
+                on_event(trial, {"event": "retry", "error": record["error"]})
+            else:
+                yield trial, record
+        trials = again
+
+
+def is_to_be_retried(directory: Path, record: Mapping[str, Any], max_retries: int) -> bool:
+    """Whether a trial crashed, and not too often yet."""
+    if record["status"] != "crashed":
+        return False
+    return sum(end["ended"] == "crashed" for end in attempts.ended(directory)) <= max_retries
+
+
+def _run_once(
+    trials: list[TrialSpec],
+    executor: Executor,
+    on_event: Callable[[TrialSpec, Event], None],
+    vectorize: bool,
+    care: Limits,
+) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
+    num_slots = executor.num_slots
+    groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
+    # A name is for people, and several trials may share one; a directory is one trial's alone.
+    by_log = {_log(group): group for group in groups}
+    jobs = (_job(group, num_slots, vectorize, care) for group in groups)
+
+    def tell(job: Job, event: Event) -> None:
+        group = by_log[job.log]
+        on_event(group[0], {"members": len(group), **event})
+
+    for job, outcome in executor.run(jobs, tell):
+        group = by_log[job.log]
+        for i, trial in enumerate(group):
+            result = outcome.result
+            if result is not None and "records" in result:
+                result = result["records"][i]
+            yield trial, finalize(trial, dataclasses.replace(outcome, result=result))
+
+
+def populations(trials: list[TrialSpec], num_slots: int) -> list[list[TrialSpec]]:
+    """The trials in groups that one process can train together: of one entry on one workload.
+
+    Groups are split only where there would otherwise be fewer than workers to run them.
+    """
+    cells: dict[TrialSpec, list[TrialSpec]] = {}
+    for trial in trials:
+        cell = dataclasses.replace(trial, study=0, trial=0, directory="", hyperparameters=None)
+        cells.setdefault(cell, []).append(trial)
+    groups = list(cells.values())
+    last = len(groups) % num_slots  # these would leave workers idle
+    found = groups[: len(groups) - last]
+    for group in groups[len(groups) - last :]:
+        size = -(-len(group) // -(-num_slots // last))
+        found += [group[start : start + size] for start in range(0, len(group), size)]
+    return found
+
+
+def _log(group: list[TrialSpec]) -> Path:
+    return Path(group[0].directory) / "output.txt"
+
+
+def _job(
+    group: list[TrialSpec],
+    num_slots: int,
+    vectorize: bool,
+    care: Limits,
+) -> Job:
+    first, limit = group[0], None
+    if first.max_seconds is not None:
+        limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
+    module, payload = "algoperf_lite.trial.run", {"spec": dataclasses.asdict(first)}
+    payload["checkpoint_share"] = care.checkpoint_share
+    if first.population is not None:
+        module, payload = (
+            "algoperf_lite.trial.forms.population",
+            {**payload, "num_processes": num_slots},
+        )
+    elif vectorize:
+        specs = [dataclasses.asdict(trial) for trial in group]
+        module, payload = (
+            "algoperf_lite.trial.vectorized",
+            {"specs": specs, "num_processes": num_slots},
+        )
+    return Job(
+        name=first.name,
+        module=module,
+        payload=payload,
+        log=_log(group),
+        silence_limit=care.silence_limit,
+        time_limit=limit,
+        # Where compilation counts, a program kept from an earlier trial would be a gift.
+        cache=None if first.count_compile else cache.folder() / "compiled",
+        memory_limit=care.memory_limit,
+    )
+
+
+def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
+    """The record of a trial's attempt, written here with all that its process could not know.
+
+    Raises DiskFull where the process had no room to write.
+    """
+    record, directory = outcome.result, Path(trial.directory)
+    if record is None:
+        record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
+        record["ledger"] = {"wall": outcome.wall}
+    elif "disk_full" in record:
+        why = record["disk_full"]
+        raise DiskFull(f"{trial.name} has no room for its logs ({why}); {_FREE_SOME}")
+    else:
+        # A trial of a population has a share of its process's ledger, which is beside it.
+        ledger = record.get("population", record)["ledger"]
+        what = _wrong(directory, record, ledger, outcome.wall)
+        if what is not None:
+            record |= {"status": "invalid", "error": what}
+    try:
+        attempts.end(directory, record["status"], record.get("error"), outcome.wall)
+        record["attempts"] = attempts.ended(directory)
+        atomic.write_json(directory / "trial.json", record)
+    except OSError:
+        # What its process wrote is not checked: the trial has not ended until this is written.
+        (directory / "trial.json").unlink(missing_ok=True)
+        raise
+    if record["status"] != "crashed":  # it will not be tried again
+        checkpoints.remove(directory)
+    return record
+
+
+def _wrong(
+    directory: Path, record: dict[str, Any], ledger: dict[str, float], wall: float
+) -> str | None:
+    """Why a trial's word is not to be trusted; None where it is."""
+    earlier = record.get("earlier_wall", 0.0)
+    if not clock.adds_up(ledger, earlier + wall):
+        return f"the ledger accounts for {ledger['wall']:.2f} s, but {wall:.2f} s went by"
+    written = record.get("rows_sha256", {})
+    if record["status"] in ("reached", "not_reached") and set(written) != set(logs.ROWS):
+        return "the record has no hashes of the rows, so the harness has not made it"
+    changed = logs.tampered(directory, written)
+    if changed is not None:
+        return f"{changed} holds other rows than the harness wrote"
+    return None

@@ -1,0 +1,105 @@
+"""Plan an experiment, skip what is finished, run the rest, and never lose or overwrite a result."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from algoperf_lite.executors.job import Executor, Job
+from algoperf_lite.experiment import jobs as experiment_jobs
+from algoperf_lite.experiment.config import ExperimentConfig
+from algoperf_lite.experiment.directory import Directory
+from algoperf_lite.experiment.plan import unfinished
+from algoperf_lite.storage import cache
+from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.trial.spec import TrialSpec
+
+
+class Reporter(Protocol):
+    """Who is told how an experiment goes; `progress.ExperimentProgress` shows it to people."""
+
+    def on_calibrated(self, workload: str, calibration: Calibration) -> None: ...
+
+    def on_plan(self, trials: list[TrialSpec], left: list[TrialSpec]) -> None: ...
+
+    def on_event(self, trial: TrialSpec, event: Mapping[str, Any]) -> None: ...
+
+    def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None: ...
+
+
+Plan = Callable[[Mapping[str, Calibration]], list[TrialSpec]]
+
+
+def run(
+    output_dir: Path,
+    settings: ExperimentConfig,
+    workload_names: Sequence[str],
+    plan: Plan,
+    executor: Executor,
+    reporter: Reporter,
+    care: experiment_jobs.Limits = experiment_jobs.DEFAULT_LIMITS,
+    checks: Sequence[Job] = (),
+) -> list[TrialSpec]:
+    """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
+
+    Args:
+      plan: from each workload's calibration to all trials, in the order they should run.
+      checks: run beside the calibrations; the "problem" of one's result is a ValueError.
+    Raises ValueError, one sentence, where the output directory is not for this experiment.
+    """
+    with Directory(output_dir, settings) as directory:
+        known = directory.calibrations()
+        missing = [name for name in workload_names if name not in known]
+        try:
+            for name, found in calibrate(missing, settings.scale, executor, checks=checks):
+                directory.keep(name, found)
+                reporter.on_calibrated(name, found)
+        except ValueError:
+            directory.discard()
+            raise
+        trials = plan(directory.calibrations())
+        left = unfinished(trials, care.max_retries)
+        reporter.on_plan(trials, left)
+        for trial, record in experiment_jobs.run(
+            left,
+            executor,
+            reporter.on_event,
+            vectorize=settings.vectorize == "trials",
+            care=care,
+        ):
+            reporter.on_end(trial, record)
+    return trials
+
+
+def calibrate(
+    workload_names: list[str],
+    scale: str,
+    executor: Executor,
+    fresh: bool = False,
+    checks: Sequence[Job] = (),
+) -> Iterator[tuple[str, Calibration]]:
+    """Calibrates each workload in a process of its own, in a trial's environment.
+
+    Raises RuntimeError where a workload cannot be calibrated, ValueError where one of `checks`,
+    which run beside, found a problem.
+    """
+    log = cache.folder() / "calibration" / "output.txt"
+    jobs = [
+        Job(
+            name=name,
+            module="algoperf_lite.training.calibration",
+            payload={"workload": name, "scale": scale, "fresh": fresh},
+            log=log,
+            cache=cache.folder() / "compiled",
+        )
+        for name in workload_names
+    ]
+    names = {job.name for job in checks}
+    for job, outcome in executor.run([*checks, *jobs]):
+        if job.name in names:  # one that could not run is no verdict
+            if outcome.result is not None and outcome.result["problem"]:
+                raise ValueError(outcome.result["problem"])
+            continue
+        if outcome.result is None:
+            what = f"{outcome.error}; its output is in {log}"
+            raise RuntimeError(f"calibrating {job.name!r} failed: {what}")
+        yield job.name, Calibration(**outcome.result)

@@ -1,0 +1,59 @@
+"""What this machine is (fingerprint) and how fast it is (calibration of the reference)."""
+
+import glob
+import importlib.metadata
+import importlib.util
+import os
+from pathlib import Path
+
+# One environment for every trial, whoever starts it. Huge pages in glibc's malloc are worth up to
+# 2x on steps with large temporaries, so they must not depend on the user's shell.
+ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "XLA_FLAGS": "",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+    "JAX_ENABLE_X64": "0",
+}
+
+
+def environment(num_cores: int, compiled: Path | None) -> dict[str, str]:
+    """The environment of a trial's process; `compiled` is a directory for programs."""
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(num_cores)
+    )
+    compilation = {}
+    if compiled is not None:
+        compilation = {
+            "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            # JAX's defaults keep only programs that took over a second: none at lite scale.
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+    return {**os.environ, **ENVIRONMENT, **threads, **compilation}
+
+
+def pin(cores: tuple[int, ...]) -> None:
+    """Restricts this process to `cores` where the system can; none means no restriction."""
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def available_cores() -> tuple[int, ...]:
+    """The cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def has_accelerator() -> bool:
+    """Whether JAX would find a GPU or TPU here, told without starting JAX (which would take it)."""
+    if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
+        return False
+    gpu = glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd")
+    plugins = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
+    if gpu and any(importlib.util.find_spec(plugin) for plugin in plugins):
+        return True
+    tpu = glob.glob("/dev/accel[0-9]*") or glob.glob("/dev/vfio/[0-9]*")
+    return bool(tpu) and importlib.util.find_spec("libtpu") is not None

@@ -1,0 +1,87 @@
+"""The fingerprint: what could change a time on this machine."""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite.machine.environment import available_cores
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
+
+
+_RECORDED = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS")
+
+
+@functools.cache
+def fingerprint() -> dict[str, Any]:
+    """What could change a time: devices, processor, versions, precision, environment.
+
+    "key" is a hash of all that; results with different keys are not comparable in seconds.
+    "git_commit" is recorded beside it and not part of the key.
+    """
+    import jax  # the fingerprint is of the process that trains
+
+    devices = jax.devices()  # of all processes
+    # Said only where it says something: it changes the key, and a machine with one device has
+    # calibrations and results under the key without it.
+    several = {"num_processes": jax.process_count()} if len(devices) > 1 else {}
+    facts = {
+        "platform": devices[0].platform,
+        "device_kind": devices[0].device_kind,
+        "num_devices": len(devices),
+        **several,
+        "driver": devices[0].client.platform_version.splitlines()[0],
+        "cpu": _cpu_model(),
+        "num_cores": len(available_cores()),
+        "memory_gib": round(_memory_bytes() / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": versions(),
+        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "enable_x64": bool(jax.config.jax_enable_x64),
+        "environment": {name: os.environ.get(name, "") for name in _RECORDED},
+    }
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return {**facts, "key": key, "git_commit": _git_commit()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that training goes through."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _memory_bytes() -> int:
+    import psutil
+
+    return psutil.virtual_memory().total
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parents[2]), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

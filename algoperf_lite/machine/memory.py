@@ -1,0 +1,56 @@
+"""Memory of this machine and of this process."""
+
+import sys
+from pathlib import Path
+
+TRIAL_MEMORY = 2 * 2**30  # no trial at lite scale takes more; what it took is in its trial.json
+
+
+def limit_memory(limit: int | None) -> None:
+    """Lets this process have so many bytes of address space; what exceeds them fails to allocate.
+
+    Does nothing where the system knows no such limit (macOS)."""
+    if limit is not None and sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def available_memory() -> int:
+    """Bytes of memory that new processes can have, in a container too (cgroup v2)."""
+    import psutil
+
+    available = psutil.virtual_memory().available
+    try:
+        limit, used = (
+            Path("/sys/fs/cgroup", name).read_text().strip()
+            for name in ("memory.max", "memory.current")
+        )
+        return min(available, int(limit) - int(used))
+    except (OSError, ValueError):  # no such file, or the limit is the word "max"
+        return available
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def workers_that_fit(wanted: int | None, most: int) -> int:
+    """How many trials may run side by side: `wanted`, or as many up to `most` as memory allows.
+
+    Raises ValueError where memory does not suffice for them, or not even for one.
+    """
+    available = available_memory()
+    fits = int(available // TRIAL_MEMORY)
+    count = wanted or max(1, min(most, fits))
+    if count <= fits:
+        return count
+    trials = "1 trial needs" if count == 1 else f"{count} trials side by side need"
+    raise ValueError(
+        f"{trials} about {count * TRIAL_MEMORY / 2**30:.1f} GiB of memory and "
+        f"{available / 2**30:.1f} GiB are available; free some, or run fewer with --num_workers"
+    )

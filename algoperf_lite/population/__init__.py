@@ -1,0 +1,1 @@
+"""Many members trained as one program, and population based training."""

@@ -1,0 +1,1 @@
+"""Rules that are checked by reading a submission's files."""

@@ -1,0 +1,49 @@
+"""Checks a submission by reading its files; runs none of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from algoperf_lite.rules.findings import Finding, finding, in_order
+from algoperf_lite.rules.static import (
+    access,
+    api,
+    at_import,
+    files,
+    fingerprints,
+    literals,
+    search_space,
+    state,
+    tables,
+    workload_use,
+)
+from algoperf_lite.rules.static.source import Source
+
+_CONCERNS = (workload_use, tables, fingerprints, literals, at_import, state)
+
+
+def check(path: Path) -> list[Finding]:
+    """Findings about a submission: a native file, or AlgoPerf's form as a file or folder.
+
+    Helper modules beside the file are read as well. Never raises for what the files contain.
+    """
+    read = files.read(path)
+    found = list(read.findings)
+    for source in read.sources:
+        try:
+            found += access.find(source, read.requirements)
+            for concern in _CONCERNS:
+                found += concern.find(source)
+            if source.is_entry:
+                found += _as_a_whole(read, source)
+        except (RecursionError, ValueError) as error:  # deep nesting, or a number of many digits
+            what = f"it cannot be analysed ({error})"
+            found.append(finding("syntax", f"{source.name}:1", what))
+    return in_order(found)
+
+
+def _as_a_whole(read: files.Files, entry: Source) -> Iterator[Finding]:
+    yield from api.find(read, entry)
+    if api.is_native_form(entry):
+        yield from search_space.find_in_literals(entry)
+    else:
+        yield from search_space.find_in_json(read.folder)

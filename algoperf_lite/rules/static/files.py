@@ -1,0 +1,118 @@
+"""The files that make up a submission: its own, and those beside it that it imports."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding, finding
+from algoperf_lite.rules.static import access_table
+from algoperf_lite.rules.static.source import Source, parse
+from algoperf_lite.submission import find
+
+SEARCH_SPACE = "tuning_search_space.json"
+REQUIREMENTS = "requirements.txt"
+_TEXTS = (".py", ".json", ".txt", ".md", ".toml", ".cfg", ".yaml", ".yml")
+_TEXTS_WITHOUT_SUFFIX = ("LICENSE", "NOTICE", "README")
+_MAX_BYTES_OF_A_TEXT = 200_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """What was read.
+
+    Attributes:
+      folder: where the submission is.
+      sources: the parsed files, its own first; without those that are no Python.
+      requirements: packages that requirements.txt names, spelled as modules.
+      findings: about files that could not be read, or that are none to read.
+    """
+
+    folder: Path
+    sources: tuple[Source, ...]
+    requirements: frozenset[str]
+    findings: tuple[Finding, ...]
+
+
+def read(path: Path) -> Files:
+    """Reads a submission's file, or `submission.py` of its folder, and every helper."""
+    path = path.resolve()
+    entry = path / find.FILE_OF_A_FOLDER if path.is_dir() else path
+    folder = entry.parent
+    sources, findings = (
+        [],
+        list(_strange_files(folder)) if entry.name == find.FILE_OF_A_FOLDER else [],
+    )
+    queue, seen = [entry], {entry}
+    while queue:
+        file = queue.pop(0)
+        found = _parse(file, folder)
+        if isinstance(found, Finding):
+            findings.append(found)
+            continue
+        helpers = {name: _files_of(name, file, folder) for _, name in found.imports}
+        found.is_entry = file == entry
+        found.helpers = frozenset(name for name, files in helpers.items() if files)
+        sources.append(found)
+        new = {helper for files in helpers.values() for helper in files} - seen
+        queue += sorted(new)
+        seen |= new
+    return Files(folder, tuple(sources), _requirements(folder), tuple(findings))
+
+
+def _parse(file: Path, folder: Path) -> Source | Finding:
+    name = file.relative_to(folder).as_posix()
+    try:
+        return parse(file.read_bytes(), name)
+    except OSError as error:
+        return finding("syntax", f"{name}:1", f"the file cannot be read ({error.strerror})")
+
+
+def _files_of(module: str, importer: Path, folder: Path) -> list[Path]:
+    """Files in `folder` that importing `module` runs; none for a library."""
+    parts = module.lstrip(".").split(".")
+    level = len(module) - len(module.lstrip("."))
+    if level:
+        base = importer.parents[level - 1] if level <= len(importer.parents) else None
+        return _on_the_way(base, parts) if base and base.is_relative_to(folder) else []
+    if parts[0] in access_table.HARNESS:
+        return []
+    # In AlgoPerf's repository, helpers are imported by the path of the folder from its root.
+    for start in range(len(parts)):
+        if parts[:start] == list(folder.parts[len(folder.parts) - start :]):
+            files = _on_the_way(folder, parts[start:])
+            if files:
+                return files
+    return []
+
+
+def _on_the_way(base: Path, parts: list[str]) -> list[Path]:
+    """`a/__init__.py` and `a/b.py` for a.b and for a.b.something."""
+    found, here = [], base
+    for part in parts:
+        here = here / part
+        candidates = (here.with_name(f"{part}.py"), here / "__init__.py")
+        found += [file for file in candidates if part and file.is_file()]
+    return found
+
+
+def _requirements(folder: Path) -> frozenset[str]:
+    try:
+        lines = (folder / REQUIREMENTS).read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    names = (re.match(r"\s*([A-Za-z0-9][\w.-]*)", line) for line in lines)
+    return frozenset(name[1].lower().replace("-", "_") for name in names if name)
+
+
+def _strange_files(folder: Path) -> Iterator[Finding]:
+    """Findings about files in a submission's folder that nobody can read as text."""
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if not file.is_file() or any(part.startswith((".", "__pycache__")) for part in name.parts):
+            continue
+        size = file.stat().st_size
+        is_text = file.suffix in _TEXTS or file.name in _TEXTS_WITHOUT_SUFFIX
+        if not is_text or size > _MAX_BYTES_OF_A_TEXT:
+            what = f"the folder holds {name.as_posix()} of {size} bytes"
+            yield finding("embedded-data", f"{name.as_posix()}:1", what, NEEDS_REVIEW)

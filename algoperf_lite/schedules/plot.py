@@ -1,0 +1,61 @@
+"""Learning rate against step, as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.figure import Figure
+
+from algoperf_lite import did_you_mean
+from algoperf_lite.schedules.text import NamedSchedule
+
+SUFFIXES = (".svg", ".png")
+_COLOURS = "petroff10"  # told apart also by the colour-blind; beyond ten, dashes join in
+_DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+_AXES_INCHES, _LETTER_INCHES, _ROW_INCHES = 6.4, 0.078, 0.21  # letters and rows of the legend
+
+
+def draw(
+    specs: Sequence[NamedSchedule],
+    path: str | Path,
+    num_steps: int = 1000,
+    peak: float = 1.0,
+    batch_size: int = 1024,
+    tokens_per_step: float = 1024 * 4096,
+) -> Path:
+    """Writes the learning rates of `specs` over `num_steps` to an SVG or a PNG; returns its path.
+
+    `batch_size` and `tokens_per_step` matter to `power` alone; the defaults are its paper's.
+    """
+    path = Path(path)
+    did_you_mean.require(path.suffix, SUFFIXES, "kind of picture")
+    steps = np.arange(num_steps + 1)
+    rates = [
+        jax.jit(jax.vmap(spec.build(num_steps, peak, num_steps, batch_size, tokens_per_step)))(
+            steps
+        )
+        for spec in specs
+    ]
+    width = _AXES_INCHES + _LETTER_INCHES * max((len(spec.label) for spec in specs), default=0)
+    height = max(4.2, 1.0 + _ROW_INCHES * len(specs))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(
+        cycler(linestyle=_DASHES) * cycler(color=matplotlib.color_sequences[_COLOURS])
+    )
+    # Curves often coincide. The later one is drawn thinner, so that those below it show.
+    widths = np.linspace(4.0, 1.4, len(specs)) if len(specs) > 1 else [2.0]
+    for spec, rate, width in zip(specs, rates, widths, strict=True):
+        axes.plot(steps, rate, label=spec.label, linewidth=width, clip_on=False)
+    axes.set(xlim=(0, num_steps), ylim=(0, 1.03 * peak), xlabel="step", ylabel="learning rate")
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A fixed salt and no date: the same schedules give the same bytes.
+    with matplotlib.rc_context({"svg.hashsalt": "algoperf-lite"}):
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return path

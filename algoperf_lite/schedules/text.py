@@ -1,0 +1,266 @@
+"""Schedules as text, `name:parameter=value:...`, understood without importing JAX.
+
+What there is, and what each takes, is read from the source of `algoperf_lite.schedules`.
+"""
+
+import ast
+import dataclasses
+import functools
+import importlib
+import itertools
+import math
+import numbers
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from algoperf_lite import did_you_mean
+
+Value = float | str | tuple[float, ...]
+
+# What `build` has at hand for arguments without a default; what needs more is no schedule.
+_SUPPLIED = frozenset({"peak", "batch_size", "tokens_per_step", "warmup_steps"})
+
+
+class Parameter(NamedTuple):
+    kind: str  # its annotation: the name of a range
+    default: Any
+
+
+_WARMUP = {"warmup": Parameter("Warmup", 0.05)}
+_END = {"end": Parameter("End", 0.0)}
+_TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
+# {what a function returns: what it takes in text beside its own parameters}
+_RESERVED = {
+    "Shape": _WARMUP | _END,
+    "HalfStep": _WARMUP | _END,
+    "FlatShape": _WARMUP,
+    "RisingShape": _END,
+    "Schedule": _WARMUP | _TAIL | _END,
+}
+
+
+class _Range(NamedTuple):
+    described: str
+    example: str
+    holds: Callable[[Any], bool]
+
+
+_RANGES = {
+    "Scalar": _Range("a number", "-0.5", lambda value: True),
+    "Positive": _Range("a number above 0", "2", lambda value: value > 0),
+    "Share": _Range("a share above 0, at most 1", "0.2", lambda value: 0 < value <= 1),
+    "Warmup": _Range("a share from 0 to below 1", "0.05", lambda value: 0 <= value < 1),
+    "End": _Range("a share from 0 to 1", "0.1", lambda value: 0 <= value <= 1),
+    "Shares": _Range(
+        "ascending shares between 0 and 1, joined by +",
+        "0.25+0.5",
+        lambda values: all(a < b for a, b in itertools.pairwise((0.0, *values, 1.0))),
+    ),
+}
+
+
+class Signature(NamedTuple):
+    """What a function of `algoperf_lite.schedules` says about itself."""
+
+    line: str  # the first of its docstring
+    returns: str
+    required: frozenset[str]
+    parameters: dict[str, Parameter]  # in text, the reserved ones included
+
+    @property
+    def is_schedule(self) -> bool:
+        """Whether it has a name in text; otherwise it is something that schedules are made with."""
+        return self.required <= _SUPPLIED
+
+    def default(self, parameter: str) -> Any:
+        """0 for a parameter that there is not."""
+        return self.parameters[parameter].default if parameter in self.parameters else 0.0
+
+
+@functools.cache
+def signatures() -> dict[str, Signature]:
+    """{name: signature} of the public functions of `algoperf_lite.schedules`. Do not change it."""
+    folder = Path(__file__).parent
+    nodes = itertools.chain.from_iterable(
+        ast.parse((folder / module).read_text()).body for module in ("shapes.py", "horizon.py")
+    )
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    return {node.name: _signature(node) for node in functions if not node.name.startswith("_")}
+
+
+def _signature(node: ast.FunctionDef) -> Signature:
+    arguments, defaults = node.args.args, node.args.defaults
+    num_required = len(arguments) - len(defaults)
+    own = {
+        argument.arg: Parameter(
+            ast.unparse(argument.annotation).removesuffix(" | None"), ast.literal_eval(default)
+        )
+        for argument, default in zip(arguments[num_required:], defaults, strict=True)
+    }
+    returns = ast.unparse(node.returns)
+    return Signature(
+        ast.get_docstring(node).partition("\n")[0],
+        returns,
+        frozenset(argument.arg for argument in arguments[:num_required]),
+        own | _RESERVED[returns],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedSchedule:
+    """A schedule by name, with the parameters that were given, in their order; made by `parse`."""
+
+    name: str
+    parameters: tuple[tuple[str, Value], ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join([self.name, *self._assignments()])
+
+    @property
+    def label(self) -> str:
+        """For tables, legends and names of files: `uba(phi=5)`."""
+        inside = ",".join(self._assignments())
+        return f"{self.name}({inside})" if inside else self.name
+
+    @property
+    def is_horizon_aware(self) -> bool:
+        """Whether the learning rate depends on when training is to end."""
+        returns = signatures()[self.name].returns
+        return "decay" in dict(self.parameters) if returns == "Schedule" else returns != "FlatShape"
+
+    def build(
+        self,
+        num_steps: Any,
+        peak: Any,
+        step_hint: Any = None,
+        batch_size: Any = None,
+        tokens_per_step: Any = None,
+    ) -> Callable[[Any], Any]:
+        """The optax schedule; every argument may be a traced array. Loads JAX.
+
+        Args:
+          num_steps: the horizon; not read, and may be None, if the schedule is not horizon-aware.
+          peak: the highest learning rate.
+          step_hint: the workload's; the warmup of a schedule without a horizon is a share of it.
+          batch_size: in sequences; only `power` reads it, and `tokens_per_step`.
+        """
+        source = "num_steps" if self.is_horizon_aware else "step_hint"
+        horizon = num_steps if self.is_horizon_aware else step_hint
+        self._check_positive("peak", peak)
+        self._check_positive(source, horizon)
+        schedules = importlib.import_module("algoperf_lite.schedules")
+        signature = signatures()[self.name]
+        given = {
+            name: getattr(schedules, value)() if isinstance(value, str) else value
+            for name, value in self.parameters
+        }
+        warmup = given.pop("warmup", signature.default("warmup"))
+        end = given.pop("end", 0.0) * peak
+        function = getattr(schedules, self.name)
+        if signature.returns != "Schedule":
+            return schedules.over(function(**given), horizon, peak, warmup, end)
+        tail = {name: given.pop(name) for name in _TAIL if name in given}
+        supplied = {
+            "peak": peak,
+            "warmup_steps": warmup * horizon,
+            "batch_size": batch_size,
+            "tokens_per_step": tokens_per_step,
+        }
+        supplied = {name: supplied[name] for name in sorted(signature.required)}
+        for name, value in supplied.items():
+            if name != "warmup_steps":
+                self._check_positive(name, value)
+        schedule = function(**supplied, **given)
+        return schedules.cool_down(schedule, horizon, end=end, **tail) if tail else schedule
+
+    def _check_positive(self, name: str, value: Any) -> None:
+        """Raises ValueError for None and numbers that are not above 0; arrays may be traced."""
+        is_number = isinstance(value, numbers.Real)
+        if value is None or (is_number and not 0 < value < math.inf):
+            raise ValueError(
+                f"schedule {self} got {name}={value}, expected a number above 0; give build its "
+                f"{name}"
+            )
+
+    def _assignments(self) -> list[str]:
+        return [f"{name}={_text(value)}" for name, value in self.parameters]
+
+
+def parse(text: str) -> NamedSchedule:
+    """The schedule that `text` describes; raises ValueError, in one sentence, if it describes none.
+
+    `name[:parameter=value]*`; a value is a number, several joined by "+", or the name of a shape.
+    Beside the function's own parameters there are, where they make sense, `warmup` (share of the
+    horizon, or of the step hint if there is none; default 0.05) and `end` (share of the peak;
+    default 0). What has no horizon gets one by `decay`, the share of it that `cool_down` takes.
+    """
+    name, *assignments = text.split(":")
+    known = {name: found.parameters for name, found in signatures().items() if found.is_schedule}
+    parameters = known[did_you_mean.require(name, known, "schedule")]
+    given: dict[str, Value] = {}
+    for assignment in assignments:
+        parameter, _, value = assignment.partition("=")
+        if not parameter or not value:
+            raise ValueError(
+                f"got {assignment!r} in schedule {text!r}, expected parameter=value; {name} takes "
+                f"{', '.join(parameters)}"
+            )
+        did_you_mean.require(parameter, parameters, f"parameter of {name}")
+        if parameter in given:
+            raise ValueError(
+                f"{parameter} is twice in schedule {text!r}, expected once; remove one"
+            )
+        given[parameter] = _value(name, parameter, parameters[parameter].kind, value)
+    _check_together(name, given)
+    return NamedSchedule(name, tuple(given.items()))
+
+
+def _value(name: str, parameter: str, kind: str, text: str) -> Value:
+    if kind == "Shape":
+        shapes = [
+            name for name, s in signatures().items() if s.is_schedule and s.returns == "Shape"
+        ]
+        return did_you_mean.require(text, shapes, f"{parameter} of {name}")
+    described, example, holds = _RANGES[kind]
+    try:
+        value = tuple(map(_number, text.split("+"))) if kind == "Shares" else _number(text)
+        is_valid = holds(value)
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ValueError(
+            f"{parameter} of {name} is {text!r}, expected {described}; give for example "
+            f"'{name}:{parameter}={example}'"
+        )
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _check_together(name: str, given: dict[str, Value]) -> None:
+    """Raises ValueError for values that are right one by one only."""
+    signature = signatures()[name]
+    alone = [parameter for parameter in ("cooldown", "end") if parameter in given]
+    if alone and signature.returns == "Schedule" and "decay" not in given:
+        raise ValueError(
+            f"{name} has {alone[0]} but no decay, expected both, since it never ends without a "
+            f"decay; add for example ':decay=0.1'"
+        )
+    warmup, decay = (given.get(share, signature.default(share)) for share in ("warmup", "decay"))
+    if warmup + decay > 1:
+        raise ValueError(
+            f"warmup {_text(warmup)} and decay {_text(decay)} of {name} add up to more than the "
+            f"horizon, expected at most 1; lower one of them"
+        )
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "+".join(map(_text, value))
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")

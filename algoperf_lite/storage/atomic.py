@@ -1,0 +1,107 @@
+"""Files that are replaced atomically or appended to by whole lines."""
+
+import errno
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replaces `path` atomically. NaN and infinities become null: JSON has no word for them."""
+    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces `path` atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with partial.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # where the disk is full, it is in the way
+
+
+def append_text(path: Path, text: str) -> None:
+    """Appends whole lines in one write, so that a reader sees at worst a torn last line; where
+    that fails the file is as it was."""
+    data = text.encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            while data:  # a disk that is nearly full takes a part, and fails at the next
+                data = data[os.write(descriptor, data) :]
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room left on a disk, or for this user; also one of a
+    library that has it from the system."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    is_own = isinstance(error, OSError) and error.errno in numbers
+    return is_own or any(os.strerror(number) in str(error) for number in numbers)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Mark(NamedTuple):
+    """How far a file of lines had come."""
+
+    num_lines: int
+    sha256: str
+
+
+def mark(path: Path) -> Mark:
+    """How far a file has come; the lines are on the disk then."""
+    sync(path)
+    content = path.read_bytes()
+    return Mark(content.count(b"\n"), hashlib.sha256(content).hexdigest())
+
+
+def still_holds(path: Path, then: Mark) -> bool:
+    """Whether a file begins with the lines that it had."""
+    try:
+        return hashlib.sha256(_first_lines(path, then.num_lines)).hexdigest() == then.sha256
+    except OSError:
+        return False
+
+
+def cut_back(path: Path, then: Mark) -> None:
+    """Cuts off, atomically, what came after the lines that a file had."""
+    kept = _first_lines(path, then.num_lines)
+    if kept != path.read_bytes():
+        write_text(path, kept.decode())
+
+
+def _first_lines(path: Path, num_lines: int) -> bytes:
+    lines = path.read_bytes().split(b"\n")
+    return b"".join(line + b"\n" for line in lines[:num_lines][: len(lines) - 1])
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

@@ -1,0 +1,1 @@
+"""Submissions: found, loaded and described."""

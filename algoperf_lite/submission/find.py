@@ -1,0 +1,90 @@
+"""Submissions by name or path: where their files are, and their form. Runs none of them."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algoperf_lite import did_you_mean as naming
+
+if TYPE_CHECKING:  # finding a file must not load JAX
+    pass
+
+
+_FOLDER = Path(__file__).parents[2] / "submissions"
+
+
+FILE_OF_A_FOLDER = "submission.py"  # in AlgoPerf's layout, one folder per submission
+
+
+def names() -> list[str]:
+    """The submissions that come with the harness: every file in `submissions/`."""
+    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+def name_of(path: Path) -> str:
+    """What logs call the submission in a file: the file's stem, or its folder's name where the
+    file is a folder's `submission.py`."""
+    return path.parent.name if path.name == FILE_OF_A_FOLDER else path.stem
+
+
+def locate(name_or_path: str) -> Path:
+    """The file of a submission, given by name, by path, or by the path of its folder; not run.
+
+    Raises ValueError with the nearest valid name, or naming the missing file.
+    """
+    if name_or_path.endswith(".py") or "/" in name_or_path:
+        path = Path(name_or_path).expanduser()
+        if path.is_dir():
+            path = path / FILE_OF_A_FOLDER
+        if not path.is_file():
+            raise ValueError(
+                f"submission file {str(path)!r} does not exist; give a path to a .py file, to a "
+                f"folder with a {FILE_OF_A_FOLDER}, or one of: {', '.join(names())}"
+            )
+        return path.resolve()
+    naming.require(name_or_path, names(), "submission", ", or the path of a .py file")
+    return _FOLDER / f"{name_or_path}.py"
+
+
+def check_schedule_can_be_replaced(path: Path) -> None:
+    """Raises ValueError unless the file defines a `schedule`; reads it and does not run it."""
+    body = ast.parse(path.read_text()).body
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "schedule" for node in body):
+        raise ValueError(
+            f"submission {name_of(path)!r} defines no schedule(workload, hyperparameters), so no "
+            "other can take its place; leave it out or give it one, as submissions/nadamw.py does"
+        )
+
+
+def check_can_be_vectorized(path: Path) -> None:
+    """Raises ValueError for a file that steps in Python; reads it and does not run it."""
+    if steps_in_python(path):
+        raise ValueError(
+            f"submission {name_of(path)!r} is in AlgoPerf's form (update_params), which is called "
+            "step by step from Python, so its trials cannot share a program; leave it out or leave "
+            "--vectorize=trials out"
+        )
+
+
+def steps_in_python(path: Path) -> bool:
+    """Whether a file is in AlgoPerf's form; reads it and does not run it."""
+    defined = {
+        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+    }
+    return "update_params" in defined and "optimizer" not in defined
+
+
+def source_sha256(path: Path) -> str:
+    """Hash of a submission's file, by which a changed one is told from the one that was run.
+
+    Where a folder is the submission, of all its files."""
+    if path.name != FILE_OF_A_FOLDER:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(path.parent.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(path.parent)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,176 @@
+"""Find a submission by name or path, load its file, and say what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from algoperf_lite import tuning
+from algoperf_lite.submission.workload_view import WorkloadView
+
+if TYPE_CHECKING:  # finding a file must not load JAX
+    from algoperf_lite.schedules.text import NamedSchedule
+    from algoperf_lite.spec import PyTree, Workload
+from algoperf_lite.submission.find import (
+    check_schedule_can_be_replaced,
+    locate,
+    name_of,
+    source_sha256,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Submission:
+    """A training algorithm in native form; see the README for the shape of its file.
+
+    Attributes:
+      name: the file's stem; names the submission in logs and on leaderboards.
+      path: the file.
+      source: its text, kept in every trial's record.
+      optimizer: (workload, hyperparameters) -> optax.GradientTransformation, traceable; where
+        there is a `schedule`, it takes that schedule as a third argument.
+      schedule: (workload, hyperparameters) -> optax schedule of the learning rate; None for a file
+        that keeps its learning rate to itself.
+      batch_size: (workload) -> examples per step.
+      eval_params: (optimizer_state, params) -> parameters to evaluate, traceable.
+      search_space: for external tuning; None if the file gives none.
+      self_tuning_point: hyperparameters under self-tuning; None if it needs none.
+    """
+
+    name: str
+    path: Path
+    source: str
+    optimizer: Callable[..., Any]
+    schedule: Callable[[Workload, Any], Any] | None
+    batch_size: Callable[[Workload], int]
+    eval_params: Callable[[PyTree, PyTree], PyTree] | None
+    search_space: tuning.SearchSpace
+    self_tuning_point: Mapping[str, Any] | None
+
+    @property
+    def sha256(self) -> str:
+        return source_sha256(self.path)
+
+    def transformation(self, workload: Workload, hyperparameters: Any) -> Any:
+        """The optax.GradientTransformation at a point, its learning rate on the schedule."""
+        if self.schedule is None:
+            return self.optimizer(workload, hyperparameters)
+        learning_rate = self.schedule(workload, hyperparameters)
+        return self.optimizer(workload, hyperparameters, learning_rate)
+
+    def on_schedule(self, named: NamedSchedule) -> Submission:
+        """The same with `named` in place of its own schedule.
+
+        The peak is the hyperparameter `learning_rate`; the horizon is the workload's step hint, or
+        that part of it which a hyperparameter `horizon` says.
+        Raises ValueError, one sentence, for a file that keeps its learning rate to itself.
+        """
+        check_schedule_can_be_replaced(self.path)
+
+        def schedule(workload: Workload, hyperparameters: Any) -> Any:
+            return named.build(
+                num_steps=getattr(hyperparameters, "horizon", 1.0) * workload.step_hint,
+                peak=hyperparameters.learning_rate,
+                step_hint=workload.step_hint,
+                batch_size=self.batch_size(workload),
+                tokens_per_step=self.batch_size(workload) * workload.targets_per_example,
+            )
+
+        return dataclasses.replace(self, schedule=schedule)
+
+    def point(self, ruleset: tuning.Ruleset, experiment_seed: int, study: int, trial: int) -> Any:
+        """Hyperparameters of one trial under `ruleset`, None for a hyperparameter-free file.
+
+        Raises ValueError, one sentence, where the file does not say what the ruleset needs.
+        """
+        if self.search_space is None and self.self_tuning_point is None:
+            return None
+        if ruleset.name == "self":
+            if self.self_tuning_point is None:
+                raise ValueError(
+                    f"submission {self.name!r} has a search_space but no self_tuning_point, which "
+                    "the ruleset 'self' needs; add self_tuning_point = {name: value, ...}"
+                )
+            return dict(self.self_tuning_point)
+        if self.search_space is None:
+            raise ValueError(
+                f"submission {self.name!r} has a self_tuning_point but no search_space, which "
+                "the ruleset 'external' needs; add one or use --tuning_ruleset=self"
+            )
+        return tuning.point(self.search_space, ruleset.num_trials, experiment_seed, study, trial)
+
+
+def load(name_or_path: str) -> Submission:
+    """Runs the file and checks its form.
+
+    Raises ValueError, one sentence, for a file that is no native submission; whatever the file
+    itself raises at import comes through unchanged.
+    """
+    path = locate(name_or_path)
+    module = _run_file(path)
+    optimizer = getattr(module, "optimizer", None)
+    if not callable(optimizer):
+        form = (
+            "it looks like AlgoPerf's form (update_params), which has no such function"
+            if hasattr(module, "update_params")
+            else "see any file in submissions/"
+        )
+        raise ValueError(
+            f"submission {name_of(path)!r} defines no optimizer(workload, hyperparameters); {form}"
+        )
+    schedule = getattr(module, "schedule", None)
+    _check_arguments(name_of(path), optimizer, schedule)
+    search_space = getattr(module, "search_space", None)
+    if search_space is not None:
+        tuning.check_search_space(search_space)
+    return Submission(
+        name=name_of(path),
+        path=path,
+        source=path.read_text(),
+        optimizer=_on_view(optimizer),
+        schedule=schedule and _on_view(schedule),
+        batch_size=_on_view(getattr(module, "batch_size", lambda workload: workload.batch_size)),
+        eval_params=getattr(module, "eval_params", None),
+        search_space=search_space,
+        self_tuning_point=getattr(module, "self_tuning_point", None),
+    )
+
+
+def _on_view(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a file, handed of a workload what a submission may see."""
+
+    @functools.wraps(function)
+    def called(workload: Workload, *arguments: Any) -> Any:
+        return function(WorkloadView(workload), *arguments)
+
+    return called
+
+
+def _check_arguments(name: str, optimizer: Callable, schedule: Callable | None) -> None:
+    """Raises ValueError unless `optimizer` takes a learning rate exactly if there is a schedule."""
+    wanted = ["workload", "hyperparameters"] + (["learning_rate"] if schedule else [])
+    try:
+        inspect.signature(optimizer).bind(*wanted)
+    except TypeError:
+        why = "because the file defines a schedule" if schedule else "as there is no schedule"
+        raise ValueError(
+            f"submission {name!r} has optimizer{inspect.signature(optimizer)}; {why}, "
+            f"it must take ({', '.join(wanted)})"
+        ) from None
+
+
+def _run_file(path: Path) -> ModuleType:
+    # A name of its own keeps a file called "optax.py" from shadowing the real module.
+    name = f"algoperf_lite_submission_{name_of(path)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up by name
+    spec.loader.exec_module(module)
+    return module

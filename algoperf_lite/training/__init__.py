@@ -1,0 +1,1 @@
+"""Training on the device: steps, data order, evaluation, the clock."""

@@ -1,0 +1,158 @@
+"""Calibration: how fast the reference submission steps on this machine."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite.machine.fingerprint import fingerprint
+from algoperf_lite.storage import cache
+
+REFERENCE = "nadamw"
+
+
+# Steps whose batches are selected together. In "loop" they are one dispatch: long enough to hide
+# its cost, short enough to interrupt. Elsewhere only the selection is to be spread.
+CHUNK_SECONDS = {"loop": 0.03, "single": 0.3, "unrolled": 0.3}
+
+
+DISPATCH_SECONDS = 1e-4  # about what a dispatch costs, so the most that unrolling can save a step
+
+
+_MEASURED_SECONDS = 0.4  # per sample
+
+
+_SAMPLES = 5
+
+
+_WARMUP_STEPS = 4  # steps
+
+
+_SLOWDOWN_CUTOFF = 3.0
+
+
+_MIN_RELATIVE_GAIN = 0.03  # share of a step that is worth compiling another program for
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """How the reference submission steps on this machine.
+
+    Attributes:
+      seconds_per_step: median, in the faster mode.
+      mode: the faster of `compiled_steps.MODES`.
+      steps_per_dispatch: so many that a dispatch in "loop" takes tens of milliseconds.
+      seconds_by_mode: what decided.
+      step_hint: of the workload; with seconds_per_step, the reference's time.
+      key: of the fingerprint it holds for.
+    """
+
+    seconds_per_step: float
+    step_hint: int
+    mode: str
+    steps_per_dispatch: int
+    seconds_by_mode: Mapping[str, float]
+    key: str
+
+
+def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibration:
+    """Measures the reference on a workload here, or recalls it; `fresh` measures anew."""
+    import workloads
+    from algoperf_lite.training import collectives
+
+    workload = workloads.load(workload_name, scale)
+    # The sizes are part of the name: a workload that changed is measured again.
+    sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
+    folder = cache.folder() / "calibration" / fingerprint()["key"]
+    path = folder / f"{workload_name}_{scale}_{sizes}.json"
+    known = collectives.broadcast_from_first(None if fresh else _recalled(path))
+    if known is not None:
+        return Calibration(**known)
+    calibration = _measure(workload)
+    if not collectives.is_first():
+        return calibration
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    partial.write_text(json.dumps(dataclasses.asdict(calibration), indent=1))
+    partial.replace(path)
+    return calibration
+
+
+def _recalled(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text())
+        Calibration(**found)
+    except (OSError, ValueError, TypeError):
+        return None  # none, or of another version: measure and replace it
+    return found
+
+
+def _measure(workload: Any) -> Calibration:
+    import jax
+
+    from algoperf_lite.submission import native
+    from algoperf_lite.training import collectives, compiled_steps, train_step
+    from algoperf_lite.training.data_parallel import DataParallel
+
+    reference = native.load(REFERENCE)
+    traced, static = train_step.split_point(reference.self_tuning_point)
+    training = train_step.TrainStep(workload, reference, static)
+    batches = train_step.Batches(
+        workload.num_train_examples, reference.batch_size(workload), seed=0
+    )
+    layout = DataParallel.over(jax.devices(), batches.batch_size)
+    data = layout.shared(workload.dataset("train"))
+    params, model_state = layout.shared(train_step.init_model(workload, seed=0))
+    state = jax.jit(layout.spread(training.init, 3))(traced, params, model_state)
+
+    def timed(mode: str) -> Callable[[int], float]:
+        """Seconds per step over a number of steps, by a program compiled here and now."""
+        chunk = 2 * compiled_steps.UNROLLED_STEPS
+        stepper = train_step.NativeStepper(training, traced, data, batches, mode, chunk, layout)
+        stepper.compile(state)
+
+        def seconds_per_step(num_steps: int) -> float:
+            copy = jax.block_until_ready(jax.tree.map(lambda x: x.copy(), state))
+            began = time.perf_counter()
+            jax.block_until_ready(stepper.advance(copy, 0, num_steps))
+            # Process 0's, so that all processes draw the same conclusions from it.
+            return collectives.broadcast_from_first((time.perf_counter() - began) / num_steps)
+
+        return seconds_per_step
+
+    seconds = fastest({"single": timed("single"), "loop": timed("loop")})
+    best = min(seconds.values())
+    if min(seconds, key=seconds.get) == "single" and best < DISPATCH_SECONDS / _MIN_RELATIVE_GAIN:
+        seconds |= fastest({mode: timed(mode) for mode in ("single", "unrolled")})
+    mode = min(seconds, key=seconds.__getitem__)
+    chunk = max(1, round(CHUNK_SECONDS[mode] / seconds[mode]))
+    return Calibration(
+        seconds[mode], workload.step_hint, mode, chunk, seconds, fingerprint()["key"]
+    )
+
+
+def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
+    """Median seconds per step of each way, taken in turns.
+
+    A way that a first look finds `_HOPELESS` times slower than the best is looked at no further:
+    convolutions in a loop would take minutes.
+    """
+    first = {way: run(_WARMUP_STEPS) for way, run in ways.items()}
+    in_race = [way for way in ways if first[way] < _SLOWDOWN_CUTOFF * min(first.values())]
+    counts = {way: max(_WARMUP_STEPS, round(_MEASURED_SECONDS / first[way])) for way in in_race}
+    samples: dict[str, list[float]] = {way: [] for way in in_race}
+    for _ in range(_SAMPLES):
+        for way in in_race:
+            samples[way].append(ways[way](counts[way]))
+    return first | {way: statistics.median(times) for way, times in samples.items()}
+
+
+def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
+    """A calibration as a job of `executors`: {"workload", "scale", "fresh"} -> its fields."""
+    report(event="beat")
+    return dataclasses.asdict(calibrate(payload["workload"], payload["scale"], payload["fresh"]))

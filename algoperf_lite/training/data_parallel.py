@@ -1,0 +1,83 @@
+"""On which devices a trial computes a batch: its examples are spread, all else is whole on each."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from algoperf_lite.spec import PyTree
+
+_AXIS = "batch"
+_ROWS = 4  # of a program's arguments: state, hyperparameters, seed, data, rows, count
+
+
+@dataclasses.dataclass(frozen=True)
+class DataParallel:
+    """Devices that take equal parts of every batch.
+
+    Parameters, optimizer state and data set are replicated; XLA adds the reductions. A batch means
+    what it means on one device: statistics over it are over all of it.
+
+    Attributes:
+      devices: of all processes, equally many of each. Empty for each process's default device, on
+        which programs and arrays are those of a trial that knows of no layout.
+    """
+
+    devices: tuple[jax.Device, ...] = ()
+
+    @classmethod
+    def over(cls, devices: Sequence[jax.Device], batch_size: int) -> "DataParallel":
+        """As many of `devices` as divide a batch evenly, equally many of each process.
+
+        Where that would be one device, or none of some process, each process computes everything
+        on its default device.
+        """
+        by_process: dict[int, list[jax.Device]] = {}
+        for device in devices:
+            by_process.setdefault(device.process_index, []).append(device)
+        for count in range(min(map(len, by_process.values())), 0, -1):
+            used = tuple(device for own in by_process.values() for device in own[:count])
+            if len(used) > 1 and batch_size % len(used) == 0:
+                return cls(used)
+        return cls()
+
+    @property
+    def num_devices(self) -> int:
+        return max(1, len(self.devices))
+
+    def spread(self, program: Callable, num_arguments: int) -> Callable:
+        """A `compiled_steps.Parallelize`: the same program, its rows spread, its results whole."""
+        if self.num_devices == 1:
+            return program
+
+        def together(*arguments: PyTree) -> PyTree:
+            if num_arguments > _ROWS:
+                before, rows, after = arguments[:_ROWS], arguments[_ROWS], arguments[_ROWS + 1 :]
+                spread_rows = PartitionSpec(*[None] * (rows.ndim - 1), _AXIS)
+                rows = jax.lax.with_sharding_constraint(rows, self._sharding(spread_rows))
+                arguments = (*before, rows, *after)
+            # What goes back in has to come out as it went in, whatever XLA would prefer.
+            found = program(*arguments)
+            return jax.lax.with_sharding_constraint(found, self._sharding(PartitionSpec()))
+
+        return together
+
+    def shared(self, tree: PyTree) -> PyTree:
+        """`tree` on the devices, whole on each; every process has to hand in the same."""
+        if self.num_devices == 1:
+            return jax.device_put(tree)
+        return jax.device_put(tree, self._sharding(PartitionSpec()))
+
+    def own(self, tree: PyTree) -> PyTree:
+        """What this process's first device holds of arrays that are whole on each; no copy."""
+        if self.num_devices == 1:
+            return tree
+        return jax.tree.map(lambda array: array.addressable_data(0), tree)
+
+    def _sharding(self, spec: PartitionSpec) -> NamedSharding:
+        return NamedSharding(Mesh(np.asarray(self.devices), (_AXIS,)), spec)
+
+
+SINGLE_DEVICE = DataParallel()

@@ -1,0 +1,226 @@
+"""Advance training: what a step computes, and one trial's way through its steps."""
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from algoperf_lite import spec
+from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
+from algoperf_lite.submission.native import Submission
+from algoperf_lite.training import compiled_steps, data_parallel
+from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.data_order import Batches
+from algoperf_lite.training.data_parallel import DataParallel
+
+
+def init_model(workload: Workload, seed: int) -> tuple[PyTree, PyTree]:
+    """(params, model_state) of a trial: a function of workload and seed alone, so that all
+    submissions start from the same point."""
+    return model_initializer(workload)(seed)
+
+
+def model_initializer(workload: Workload) -> Callable[[int], tuple[PyTree, PyTree]]:
+    """`init_model` of a workload for any number of seeds, compiled once."""
+    init = jax.jit(
+        lambda seed: workload.init_model_fn(compiled_steps.key(seed, compiled_steps.INIT_STREAM))
+    )
+    return lambda seed: init(np.uint32(seed))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainStep:
+    """What a trial computes, as pure functions that trace under jit, vmap and scan.
+
+    Attributes:
+      workload, submission: whose model and whose optimizer.
+      static: hyperparameters that are no numbers; the numbers come in traced, as `traced`.
+    """
+
+    workload: Workload
+    submission: Submission
+    static: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def init(self, traced: Mapping[str, Array], params: PyTree, model_state: PyTree) -> TrainState:
+        """The state before step 1."""
+        optimizer_state = self._optimizer(traced).init(params)
+        step, loss_sum = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
+        return TrainState(step, params, model_state, optimizer_state, loss_sum)
+
+    def step(
+        self, state: TrainState, traced: Mapping[str, Array], batch: Batch, key: Array
+    ) -> TrainState:
+        """One training step.
+
+        Reads the reserved hyperparameters `dropout_rate`, `label_smoothing` and `grad_clip`
+        (largest global gradient norm) where the submission declares them.
+        """
+        mean_loss = functools.partial(
+            self._mean_loss, state.model_state, {**self.static, **traced}, batch, key
+        )
+        value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
+        (loss, model_state), grads = value_and_grad(state.params)
+        if "grad_clip" in traced:
+            norm = jnp.maximum(optax.tree.norm(grads), 1e-12)
+            scale = jnp.minimum(1.0, traced["grad_clip"] / norm)
+            grads = jax.tree.map(lambda g: g * scale, grads)
+        updates, optimizer_state = self._optimizer(traced).update(
+            grads,
+            state.optimizer_state,
+            state.params,
+            value=loss,
+            grad=grads,
+            # What looks at the same batch from elsewhere, as optax.contrib.sam does, may call it.
+            grad_fn=lambda params, _: value_and_grad(params)[1],
+        )
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(
+            state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
+        )
+
+    def evaluated(
+        self, state: TrainState, traced: Mapping[str, Array], seed: Array, data: Batch, rows: Array
+    ) -> tuple[PyTree, PyTree]:
+        """(params, model_state) that the submission wants evaluated.
+
+        Running statistics belong to the parameters that were trained, so where there are any, the
+        evaluated ones see the batches of `rows`, (steps, batch_size), and gather their own.
+        """
+        params = self.submission.eval_params(state.optimizer_state, state.params)
+        if not jax.tree.leaves(state.model_state):
+            return params, state.model_state
+
+        def refreshed(i: Array, model_state: PyTree) -> PyTree:
+            state_then = state._replace(step=state.step + i)
+            batch, key = compiled_steps.batch_of(state_then, seed, data, rows[i])
+            return self._mean_loss(model_state, {**self.static, **traced}, batch, key, params)[1]
+
+        return params, jax.lax.fori_loop(0, len(rows), refreshed, state.model_state)
+
+    def learning_rate(self, traced: Mapping[str, Array], step: Array) -> Array | None:
+        """The schedule's value in step number `step`, counted from 0; None without a schedule."""
+        if self.submission.schedule is None:
+            return None
+        return self.submission.schedule(self.workload, self._point(traced))(step)
+
+    def programs_over(
+        self,
+        data: Batch,
+        mode: str,
+        steps_per_dispatch: int,
+        spread: compiled_steps.Parallelize = compiled_steps.single,
+    ) -> compiled_steps.CompiledSteps:
+        """Its steps, to be compiled; see `compiled_steps.CompiledSteps`."""
+        evaluated = None if self.submission.eval_params is None else self.evaluated
+        return compiled_steps.CompiledSteps(
+            self.step, evaluated, data, mode, steps_per_dispatch, spread
+        )
+
+    def _point(self, traced: Mapping[str, Array]) -> Any:
+        return spec.hyperparameters({**self.static, **traced} or None)
+
+    def _optimizer(self, traced: Mapping[str, Array]) -> optax.GradientTransformationExtraArgs:
+        return optax.with_extra_args_support(
+            self.submission.transformation(self.workload, self._point(traced))
+        )
+
+    def _mean_loss(
+        self,
+        model_state: PyTree,
+        point: Mapping[str, Any],
+        batch: Batch,
+        key: Array,
+        params: PyTree,
+    ) -> tuple[Array, PyTree]:
+        """(loss, model state) of an augmented batch; XLA folds what several calls repeat."""
+        augment_key, model_key = jax.random.split(key)
+        batch = self.workload.augment(batch, augment_key)
+        dropout = {"dropout_rate": point["dropout_rate"]} if "dropout_rate" in point else {}
+        logits, model_state = self.workload.model_fn(
+            params,
+            batch,
+            model_state,
+            ForwardPassMode.TRAIN,
+            model_key,
+            update_batch_norm=True,
+            **dropout,
+        )
+        loss = self.workload.loss_fn(
+            batch["targets"], logits, batch.get("weights"), point.get("label_smoothing", 0.0)
+        )
+        return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
+
+
+def split_point(point: Mapping[str, Any] | None) -> tuple[dict[str, Array], dict[str, Any]]:
+    """A point as (numbers, to be traced; the rest, which stays Python)."""
+    traced, static = {}, {}
+    for name, value in (point or {}).items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            traced[name] = np.asarray(value, np.int32 if isinstance(value, int) else np.float32)
+        else:
+            static[name] = value
+    return traced, static
+
+
+class NativeStepper:
+    """Steps of one trial. `advance` is the interface that every way of stepping shares."""
+
+    def __init__(
+        self,
+        training: TrainStep,
+        traced: Mapping[str, Array],
+        data: Batch,
+        batches: Batches,
+        mode: str,
+        steps_per_dispatch: int,
+        layout: DataParallel = data_parallel.SINGLE_DEVICE,
+    ):
+        """`data` holds the training split, placed by `layout.shared` as states have to be; `mode`
+        and `steps_per_dispatch` >= 1 are those of `compiled_steps.CompiledSteps`."""
+        self.programs = training.programs_over(data, mode, steps_per_dispatch, layout.spread)
+        self.layout = layout
+        self._rows = batches.indices
+        self._constants = layout.shared((dict(traced), np.uint32(batches.seed)))
+
+    def with_hyperparameters(self, traced: Mapping[str, Array]) -> "NativeStepper":
+        """The same steps at another point of the same names and types; nothing is compiled."""
+        other = copy.copy(self)
+        other._constants = (self.layout.shared(dict(traced)), self._constants[1])
+        return other
+
+    def compile(self, state: TrainState) -> None:
+        """Compiles ahead of time and executes once on a copy of `state`.
+
+        Raises ValueError, one sentence, where a step would change the state's structure or types.
+        """
+        self.programs.compile(state, self._constants, self._rows)
+        self.programs.warm_up(state, self._constants, self._rows)
+
+    def advance(
+        self,
+        state: TrainState,
+        first_step: int,
+        num_steps: int,
+        beat: Callable[[], None] = lambda: None,
+    ) -> TrainState:
+        """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
+
+        Consumes `state` and does not block: the caller's clock must. `beat` is called once per
+        dispatch, so that a watchdog sees progress.
+        """
+        return self.programs.advance(
+            state, self._constants, self._rows, first_step, num_steps, beat
+        )
+
+    def prepare_for_eval(self, state: TrainState, step: int) -> tuple[PyTree, PyTree]:
+        """(params, model_state) to evaluate after `step` steps; does not block.
+
+        They are the trained ones, at no cost, unless the submission says otherwise.
+        """
+        return self.programs.evaluated(state, self._constants, self._rows, step)

@@ -1,0 +1,1 @@
+"""One trial: one submission, workload, hyperparameter point and seed."""

@@ -1,0 +1,1 @@
+"""The ways a trial can train: one module per form."""

@@ -1,0 +1,83 @@
+"""The clock of trials that train together: what each would have taken alone, measured once."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.train_step import NativeStepper
+
+_FIRST_LOOK = 4  # steps
+_TURN_SECONDS = 0.1  # at most, unless a step takes longer
+_TURNS = 9  # at least
+_MEASURED_SECONDS = 0.6  # at least
+
+
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """What one trial takes by itself: everything that is on a submission's clock.
+
+    Attributes:
+      init_seconds: to import the submission and make its first state.
+      compile_seconds: on the clock only where compilation counts.
+      seconds_per_step, seconds_per_prepare_for_eval: medians.
+      quartiles: of the seconds per step.
+      num_turns: how many samples these are of.
+    """
+
+    init_seconds: float
+    compile_seconds: float
+    seconds_per_step: float
+    seconds_per_prepare_for_eval: float
+    quartiles: tuple[float, float]
+    num_turns: int
+
+    def seconds(self, step: int, num_evals: int, count_compile: bool = False) -> float:
+        """On the submission's clock after `step` steps and as many preparations as evaluations."""
+        steps = step * self.seconds_per_step + num_evals * self.seconds_per_prepare_for_eval
+        return self.init_seconds + steps + (self.compile_seconds if count_compile else 0.0)
+
+
+def measure(
+    stepper: NativeStepper,
+    state: TrainState,
+    period: int,
+    init_seconds: float,
+    compile_seconds: float,
+    now: Callable[[], float] = time.perf_counter,
+) -> Alone:
+    """Times a compiled trial's steps, `period` of them at a time as between two evaluations, on a
+    copy of `state`; nothing else may run in this process meanwhile."""
+    state = jax.block_until_ready(jax.tree.map(jnp.copy, state))
+    step = 0
+
+    def turn(num_steps: int) -> float:
+        nonlocal state, step
+        began = now()
+        state = jax.block_until_ready(stepper.advance(state, step, num_steps))
+        step += num_steps
+        return (now() - began) / num_steps
+
+    look = turn(_FIRST_LOOK)
+    num_steps = max(1, min(period, round(_TURN_SECONDS / look)))
+    turns: list[float] = []
+    while len(turns) < _TURNS or sum(turns) * num_steps < _MEASURED_SECONDS:
+        turns.append(turn(num_steps))
+    prepared = []
+    for _ in range(_TURNS):
+        began = now()
+        jax.block_until_ready(stepper.prepare_for_eval(state, step))
+        prepared.append(now() - began)
+    low, median, high = statistics.quantiles(turns, n=4)
+    return Alone(
+        init_seconds,
+        compile_seconds,
+        median,
+        statistics.median(prepared),
+        (low, high),
+        len(turns),
+    )

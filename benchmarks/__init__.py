@@ -1,1 +1,0 @@
-"""Measurements and procedures beside the harness; run one with `python -m benchmarks.NAME`."""

@@ -1,0 +1,1 @@
+"""Training logs as AlgoPerf lays them out, read."""

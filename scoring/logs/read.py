@@ -1,0 +1,220 @@
+"""Read a tree of trial directories, AlgoPerf's or ours, into records that scoring can judge.
+
+Layout: `<dir>/<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/`, in each trial
+`eval_measurements.csv` and, if our harness wrote it, `trial.json`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scoring.logs.trial_files import (
+    CLOCK,
+    FAILURES,
+    SCORE,
+    STATUSES,
+    STEP,
+    contradictions,
+    read_evaluations,
+    read_info,
+)
+
+__all__ = ["FAILURES", "STATUSES", "Anomaly", "Trial", "read"]
+
+# Only canonical numbers: beside study_1, a study_01 is a stray folder and not a second study 1.
+_STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
+_WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
+_TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
+# What the harness itself keeps beside the submissions; hidden entries are never looked at.
+_NOT_SUBMISSIONS = frozenset(
+    {"experiment.json", "calibration.txt", "profile.svg", "profile.png", "report.html", "figures"}
+)
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """Something in the tree that was not as expected, and was left out or repaired."""
+
+    kind: str
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One training run as its log tells it: R evaluation rows and what trial.json says."""
+
+    submission: str
+    study: int
+    workload: str
+    framework: str
+    trial: int
+    path: str
+    steps: np.ndarray  # (R,)
+    seconds: np.ndarray  # (R,) on the submission's clock
+    score: np.ndarray  # (R,) AlgoPerf's `score` column: the same seconds, in the logs we know
+    metric: np.ndarray  # (R,) validation metric of the workload
+    info: Mapping[str, object]  # trial.json; empty for AlgoPerf's own logs
+
+    @property
+    def status(self) -> str | None:
+        """How the run ended by its own word, None when it left none."""
+        status = self.info.get("status")
+        return status if status in STATUSES else None
+
+    @property
+    def timing(self) -> str | None:
+        """Where the seconds come from: "measured", "replayed", or None when nothing tells."""
+        timing = self.info.get("timing")
+        return None if timing is None else str(timing)
+
+    @property
+    def fingerprint_key(self) -> str | None:
+        """Identity of the hardware and environment that the run was timed on."""
+        fingerprint = self.info.get("fingerprint")
+        key = fingerprint.get("key") if isinstance(fingerprint, dict) else fingerprint
+        return None if key is None else str(key)
+
+
+def read(
+    directory: str | Path, metrics: Mapping[str, str]
+) -> tuple[tuple[Trial, ...], tuple[Anomaly, ...]]:
+    """All trials under a directory, in natural order, and everything that was odd about them.
+
+    Args:
+      metrics: validation metric by workload, e.g. {"mnist": "accuracy"}. Other workloads in the
+        tree are named as oddities and not read.
+    Raises ValueError when the tree holds no readable trial.
+    """
+    reader = _Reader(os.fspath(directory), metrics)
+    trials = tuple(reader.trials())
+    if not any(trial.steps.size or trial.info for trial in trials):
+        raise ValueError(reader.nothing_found())
+    return trials, tuple(reader.oddities)
+
+
+def _natural(text: str) -> tuple[int, str]:
+    """Sort key that takes numbers as numbers: trial_10 comes after trial_9."""
+    return (int(text) if text.isdecimal() else 0, text)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether it is a folder or a link to one; a link that leads in a circle is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+class _Reader:
+    """One walk over one tree; collects oddities as it goes."""
+
+    def __init__(self, root: str, metrics: Mapping[str, str]):
+        self.root = root
+        self.metrics = metrics
+        self.oddities: list[Anomaly] = []
+
+    def trials(self) -> Iterator[Trial]:
+        """Trials in the order submission, study, workload, trial."""
+        if not os.path.isdir(self.root):
+            return
+        for submission in self._submissions():
+            folder = f"{self.root}/{submission}"
+            for study_name, study in self._children(folder, _STUDY):
+                yield from self._study(submission, int(study[1]), f"{folder}/{study_name}")
+
+    def _study(self, submission: str, study: int, folder: str) -> Iterator[Trial]:
+        """Trials of one study."""
+        frameworks: dict[str, str] = {}
+        for name, match in self._children(folder, _WORKLOAD):
+            workload, framework = match[1], match[2]
+            path = f"{folder}/{name}"
+            if workload not in self.metrics:
+                self._note("unknown_workload", path, f"the benchmark has no workload {workload!r}")
+                continue
+            if frameworks.setdefault(workload, framework) != framework:
+                self._note("two_frameworks", path, f"also logged as {frameworks[workload]}; pooled")
+            for trial_name, trial in self._children(path, _TRIAL):
+                where = (submission, study, workload, framework, int(trial[1]))
+                yield self._trial(*where, path=f"{path}/{trial_name}")
+
+    def _trial(
+        self, submission: str, study: int, workload: str, framework: str, trial: int, *, path: str
+    ) -> Trial:
+        """One trial from its two files, each of which may be absent or damaged."""
+        metric = f"validation/{self.metrics[workload]}"
+        columns, remarks = read_evaluations(f"{path}/eval_measurements.csv", metric)
+        info, info_remarks = read_info(f"{path}/trial.json")
+        place = {"submission": submission, "study": study, "workload": workload, "trial": trial}
+        for kind, detail in remarks:
+            self._note(kind, f"{path}/eval_measurements.csv", detail)
+        for kind, detail in (*info_remarks, *contradictions(info, place, columns)):
+            self._note(kind, f"{path}/trial.json", detail)
+        unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
+        return Trial(
+            *(submission, study, workload, framework, trial),
+            path=self._relative(path),
+            steps=columns.get(STEP, unknown),
+            seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
+            score=columns.get(SCORE, unknown),
+            metric=columns.get(metric, unknown),
+            info=info,
+        )
+
+    def _submissions(self) -> list[str]:
+        """Names of the folders in the root that hold at least one study, sorted."""
+        found = []
+        for entry in self._entries(self.root):
+            inside = self._entries(entry.path) if _is_folder(entry) else ()
+            if any(_STUDY.fullmatch(study.name) for study in inside):
+                found.append(entry.name)
+            elif entry.name not in _NOT_SUBMISSIONS:
+                self._note("stray", entry.path, "not a folder with study_<i> inside")
+        return found
+
+    def _children(self, folder: str, pattern: re.Pattern) -> list[tuple[str, re.Match]]:
+        """Sub-folders whose whole name matches, sorted naturally; anything else is odd."""
+        found = []
+        for entry in self._entries(folder):
+            match = pattern.fullmatch(entry.name)
+            if match and _is_folder(entry):
+                found.append((entry.name, match))
+            else:
+                self._note("stray", entry.path, f"not a folder named {pattern.pattern}")
+        if not found:
+            self._note("empty_folder", folder, f"no folder named {pattern.pattern} inside")
+        return sorted(found, key=lambda item: _natural(item[1][1]))
+
+    def _entries(self, folder: str) -> list[os.DirEntry]:
+        """What is in a folder and not hidden, by name; an oddity if it cannot be listed."""
+        try:
+            with os.scandir(folder) as entries:
+                shown = [entry for entry in entries if not entry.name.startswith(".")]
+            return sorted(shown, key=lambda entry: entry.name)
+        except OSError as error:
+            self._note("unreadable_folder", folder, f"{type(error).__name__}: {error.strerror}")
+            return []
+
+    def _note(self, kind: str, path: str, detail: str) -> None:
+        self.oddities.append(Anomaly(kind, self._relative(path), detail))
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self.root).lstrip("/") or "."
+
+    def nothing_found(self) -> str:
+        """One sentence: what was got, what was expected, what to do."""
+        expected = "<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/eval_measurements.csv"
+        if not os.path.isdir(self.root):
+            return f"{self.root!r} is not a directory; give one that holds {expected}"
+        if any(_STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
+            return f"{self.root!r} is the folder of one submission; give the folder above it"
+        unknown = sorted({o.detail for o in self.oddities if o.kind == "unknown_workload"})
+        if unknown:
+            return f"no readable trial under {self.root!r}: {'; '.join(unknown)}; use its benchmark"
+        return f"no readable trial under {self.root!r}; expected {expected}, so check the path"

@@ -1,0 +1,112 @@
+"""One submission's row of a leaderboard, and how the rows come out of trials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.benchmark import Target
+from scoring.logs.read import Trial
+from scoring.stats import profile
+from scoring.stats.bootstrap import limits
+from scoring.stats.times import outcome
+from scoring.stats.times_matrix import TimesMatrix
+
+
+@dataclass(frozen=True)
+class Row:
+    """One submission's row. Mappings are by workload and hold the workloads it was logged on."""
+
+    submission: str
+    score: float
+    low: float | None  # limits of the 95% interval; None when one study cannot tell
+    high: float | None
+    num_studies: int  # the least over its scored workloads: what the interval rests on
+    time_to_target: Mapping[str, float]  # in the leaderboard's unit; inf: not reached
+    steps_to_target: Mapping[str, float]
+    ratio_to_best: Mapping[str, float]  # base workloads, after the gates; inf: no credit
+    gated: Mapping[str, float]  # base workloads: time to target after the gates
+    statuses: Mapping[str, Mapping[str, int]]
+    best: Mapping[str, float]  # best validation metric over trials; NaN: none was finite
+    rho: np.ndarray  # (T,) performance profile on the leaderboard's tau
+
+
+def build(
+    field: TimesMatrix, trials: Sequence[Trial], score_NS: np.ndarray | None
+) -> tuple[Row, ...]:
+    """Entries of all submissions of the field, sorted by score, then name.
+
+    Args:
+      score_NS: the scores of N resamples, see `resampled_scores`.
+    """
+    gated_SB, base = profile.gate(field.times_SW, field.workloads, field.benchmark)
+    ratios_SB = profile.ratios(gated_SB)
+    score_S = profile.scores(ratios_SB, field.mode)
+    rho_ST = profile.rho(ratios_SB, profile.tau_grid())
+    targets = {name: field.benchmark.workloads[name] for name in field.workloads}
+    groups = _grouped(trials, targets)
+    entries = []
+    for i, name in enumerate(field.submissions):
+        low = high = None
+        if score_NS is not None and field.can_tell(i):
+            low, high = limits(score_NS[:, i], float(score_S[i]))
+        own = groups.get(name, {})
+        entries.append(
+            Row(
+                submission=name,
+                score=float(score_S[i]),
+                low=low,
+                high=high,
+                num_studies=int(field.num_studies_S[i]),
+                time_to_target=_logged(field.workloads, field.times_SW[i]),
+                steps_to_target=_logged(field.workloads, field.steps_SW[i]),
+                ratio_to_best=dict(zip(base, ratios_SB[i].tolist(), strict=True)),
+                gated=dict(zip(base, gated_SB[i].tolist(), strict=True)),
+                statuses={w: _statuses(group, targets[w]) for w, group in own.items()},
+                best={w: _best(group, targets[w]) for w, group in own.items()},
+                rho=rho_ST[i],
+            )
+        )
+    # Rounded: equal scores may differ in the last bits, as their sums run in another order.
+    return tuple(sorted(entries, key=lambda entry: (-round(entry.score, 12), entry.submission)))
+
+
+def resampled_scores(field: TimesMatrix) -> np.ndarray | None:
+    """The score of every submission in every bootstrap resample, (N, S); None without any."""
+    if field.resamples_NSW is None:
+        return None
+    gated_NSB, _ = profile.gate(field.resamples_NSW, field.workloads, field.benchmark)
+    return profile.scores(profile.ratios(gated_NSB), field.mode)
+
+
+def _logged(workloads: Sequence[str], values_W: np.ndarray) -> dict[str, float]:
+    """Values by workload, without those on which there is no data."""
+    pairs = zip(workloads, values_W.tolist(), strict=True)
+    return {name: value for name, value in pairs if not np.isnan(value)}
+
+
+def _grouped(
+    trials: Sequence[Trial], targets: Mapping[str, Target]
+) -> dict[str, dict[str, list[Trial]]]:
+    """Trials on workloads that have a target here, by submission and workload."""
+    groups: dict[str, dict[str, list[Trial]]] = {}
+    for trial in trials:
+        if trial.workload in targets:
+            own = groups.setdefault(trial.submission, {})
+            own.setdefault(trial.workload, []).append(trial)
+    return groups
+
+
+def _statuses(trials: Sequence[Trial], target: Target) -> dict[str, int]:
+    """How many trials ended in which way."""
+    return dict(Counter(outcome(trial, target) for trial in trials))
+
+
+def _best(trials: Sequence[Trial], target: Target) -> float:
+    """Best validation metric over valid trials; NaN where none is finite."""
+    return target.best(
+        np.concatenate([trial.metric for trial in trials if trial.status != "invalid"] or [[]])
+    )

@@ -1,0 +1,1 @@
+"""Views of a leaderboard: terminal, figures, HTML."""

@@ -1,0 +1,160 @@
+"""The JSON block of a report: what its figures are drawn and its scores recomputed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from scoring.leaderboard import Leaderboard
+from scoring.protocol import UNITS
+from scoring.stats import anytime
+from scoring.stats.profile import GATE_FACTOR, TAU_MAX
+from scoring.views.html import populations
+from scoring.views.html.populations import Population
+from scoring.views.runs import Spent, accounts
+from scoring.views.series import Trace, rounded
+from scoring.views.text import printable
+
+
+def page_data(
+    board: Leaderboard,
+    learning: Sequence[Trace],
+    rates: Sequence[Trace],
+    spent: Sequence[Spent],
+    evolved: Sequence[Population],
+) -> dict:
+    """Plain JSON values; null for infinity and NaN. Submissions go by their place on the board."""
+    return {
+        **_field(board),
+        "curves": _by_workload(board, learning),
+        "anytime": {unit: _anytime(board, by) for by, unit in UNITS.items()},
+        "learningRates": _by_workload(board, rates),
+        "populations": [populations.to_json(population) for population in evolved],
+        "speedups": _speedups(board),
+        "ledger": _ledger(board, spent),
+    }
+
+
+def _field(board: Leaderboard) -> dict:
+    """Everything a score is made of. These numbers keep all their digits."""
+    columns = board.workloads + board.held_out
+    benchmark = board.benchmark
+    return {
+        "benchmark": printable(benchmark.name),
+        "mode": board.protocol.mode,
+        "by": board.protocol.by,
+        "unit": board.unit,
+        "onlyPresent": board.protocol.only_present,
+        "tauMax": TAU_MAX,
+        "gateFactor": GATE_FACTOR,
+        "tau": board.tau.tolist(),
+        "submissions": [printable(entry.submission) for entry in board.entries],
+        "workloads": [printable(name) for name in columns],
+        "bases": list(range(len(board.workloads))),
+        "pairs": [
+            [columns.index(variant), columns.index(benchmark.base_of(variant))]
+            for variant in board.held_out
+            if benchmark.base_of(variant) in columns
+        ],
+        "targets": [_target(board, name) for name in columns],
+        "times": [
+            [finite(entry.time_to_target.get(name)) for name in columns] for entry in board.entries
+        ],
+        "logged": [[name in entry.statuses for name in columns] for entry in board.entries],
+        "intervals": [[entry.low, entry.high] for entry in board.entries],
+    }
+
+
+def _target(board: Leaderboard, workload: str) -> dict:
+    target = board.benchmark.workloads[workload]
+    lower = target.lower_is_better
+    return {"metric": printable(target.metric), "value": target.value, "lower": lower}
+
+
+def _by_workload(board: Leaderboard, traces: Sequence[Trace]) -> list[list[dict]]:
+    """Traces of each workload, in the order of the board's workloads."""
+    places = places_of(board)
+    return [
+        [trace.to_json(places[trace.submission]) for trace in traces if trace.workload == name]
+        for name in board.workloads + board.held_out
+    ]
+
+
+def _anytime(board: Leaderboard, by: str) -> list[list[dict]]:
+    """Best so far of each workload, by seconds or by steps."""
+    places = places_of(board)
+    return [
+        [
+            _corners(curve, places[curve.submission])
+            for curve in anytime.anytime(board.trials, name, board.benchmark.workloads[name], by)
+        ]
+        for name in board.workloads + board.held_out
+    ]
+
+
+def _corners(curve: anytime.Curve, place: int) -> dict:
+    """A curve without the points that repeat the one before: it is drawn as steps."""
+    values_3G = np.stack([curve.median_G, curve.worst_G, curve.best_G])
+    before, after = values_3G[:, :-1], values_3G[:, 1:]
+    same = (before == after) | (np.isnan(before) & np.isnan(after))
+    kept = np.append(True, ~same.all(axis=0))
+    # A submission's line ends where its last log does, not where the last of all logs ends.
+    end = max(int((curve.running_G > 0).sum()) - 1, 0)
+    kept[end] = True
+    kept[end + 1 :] = False
+    x, middle, worst, best = (v[kept] for v in (curve.x_G, *values_3G))
+    names = {"x": x, "middle": middle, "worst": worst, "best": best}
+    return {"submission": place} | {k: [rounded(v) for v in row] for k, row in names.items()}
+
+
+def _speedups(board: Leaderboard) -> dict | None:
+    """Of every submission the mean, its interval and the speedups by workload."""
+    if board.speedups is None:
+        return None
+    rows = [board.speedups.submissions[entry.submission] for entry in board.entries]
+    return {
+        "reference": places_of(board)[board.speedups.reference],
+        "rows": [
+            {
+                "mean": row.mean,
+                "low": row.low,
+                "high": row.high,
+                "workloads": {
+                    board.workloads.index(name): rounded(value)
+                    for name, value in row.by_workload.items()
+                },
+            }
+            for row in rows
+        ],
+    }
+
+
+def _ledger(board: Leaderboard, spent: Sequence[Spent]) -> dict:
+    """Accounts and, per submission and workload, seconds in each."""
+    places = places_of(board)
+    columns = board.workloads + board.held_out
+    names = accounts(spent)
+    return {
+        "accounts": names,
+        "rows": [
+            {
+                "submission": places[entry.submission],
+                "workload": columns.index(entry.workload),
+                "seconds": [rounded(entry.seconds.get(name, 0.0)) for name in names],
+                "wall": rounded(entry.wall),
+            }
+            for entry in spent
+        ],
+    }
+
+
+def places_of(board: Leaderboard) -> dict[str, int]:
+    """Place on the board, from 0, by submission."""
+    return {entry.submission: place for place, entry in enumerate(board.entries)}
+
+
+def finite(value: float | None) -> float | None:
+    """The number as it is, None where JSON has no word for it."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Measurements of the harness itself: `python -m studies.measurements.NAME`."""

@@ -1,0 +1,139 @@
+"""Do the workloads tell training algorithms apart? Steps to target of good and of bad ones.
+
+Per workload: the reference at its self-tuning point (read from an experiment's directory), the same
+at a tenth and at ten times the learning rate, and nesterov at the best point that target setting
+found for it. Budget 1.5 step hints, in steps. Runs are kept; the same command continues.
+
+    algoperf-lite run --submissions=nadamw --workloads=all --tuning_ruleset=self --num_studies=5
+    python -m studies.measurements.discrimination --experiment_dir=runs/experiment
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from rich.console import Console
+
+import workloads
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.experiment import run
+from algoperf_lite.experiment.config import ExperimentConfig
+from algoperf_lite.experiment.progress import ExperimentProgress
+from algoperf_lite.submission import find, native
+from algoperf_lite.training.calibration import REFERENCE, Calibration
+from algoperf_lite.trial import logs
+from algoperf_lite.trial.spec import TrialSpec
+from scoring import benchmark
+
+_WORKLOADS = flags.DEFINE_list("workloads", None, "Which; default: all families.")
+_EXPERIMENT_DIR = flags.DEFINE_string("experiment_dir", "runs/experiment", "Has the reference.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/discrimination", "Where all runs are kept.")
+_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Of the entries beside the reference.")
+
+RULESET = tuning.Ruleset("self", 3, 1, 1.5)
+RATES = {"rate_tenth": 0.1, "rate_tenfold": 10.0}
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    names = _WORKLOADS.value or workloads.names()
+    targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
+    folder = Path(_OUTPUT_DIR.value)
+    settings = ExperimentConfig("lite", "lite", RULESET, budget_by="steps")
+
+    def plan(calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
+        return [
+            trial
+            for study in range(_NUM_SEEDS.value)
+            for name in names
+            for trial in _trials(folder, name, targets[name], calibrations[name], study)
+        ]
+
+    with ExperimentProgress(Console()) as progress:
+        here = local.local(1, None)
+        trials = run.run(folder, settings, names, plan, here, progress)
+    print("| workload | target | nadamw | CV | rate / 10 | rate x 10 | nesterov, tuned |")
+    print("|---|---|---|---|---|---|---|")
+    for name in names:
+        print(_row(name, targets[name], trials))
+
+
+def _trials(
+    folder: Path,
+    name: str,
+    target: Mapping[str, Any],
+    calibration: Calibration,
+    study: int,
+) -> list[TrialSpec]:
+    """One trial of each entry beside the reference."""
+    reference = native.load(REFERENCE).self_tuning_point
+    points = {
+        label: ("nadamw", {**reference, "learning_rate": factor * reference["learning_rate"]})
+        for label, factor in RATES.items()
+    }
+    nesterov = target["provenance"]["best_of_points"]["nesterov"]["hyperparameters"]
+    points["nesterov_tuned"] = ("nesterov", nesterov)
+    return [
+        TrialSpec(
+            submission=str(find.locate(entry)),
+            entry=label,
+            workload=name,
+            scale="lite",
+            study=study,
+            trial=1,
+            experiment_seed=0,
+            ruleset=RULESET,
+            directory=str(folder / label / f"study_{study}" / f"{name}_jax" / "trial_1"),
+            target=target["validation_target_value"],
+            max_global_steps=round(RULESET.slack * target["step_hint"]),
+            stepping_mode=calibration.mode,
+            steps_per_dispatch=calibration.steps_per_dispatch,
+            hyperparameters=point,
+        )
+        for label, (entry, point) in points.items()
+    ]
+
+
+def _row(name: str, target: Mapping[str, Any], trials: Sequence[TrialSpec]) -> str:
+    found = Path(_EXPERIMENT_DIR.value, REFERENCE).glob(f"study_*/{name}_jax/trial_1")
+    steps = {"reference": [_steps(directory) for directory in sorted(found)]}
+    for label in (*RATES, "nesterov_tuned"):
+        directories = [Path(t.directory) for t in trials if t.workload == name]
+        steps[label] = [_steps(d) for d in directories if label in d.parts]
+    reached = [count for count in steps["reference"] if count is not None]
+    spread = "-"
+    if len(reached) > 1:
+        spread = f"{statistics.stdev(reached) / statistics.mean(reached):.0%}"
+    hint = target["step_hint"]
+    cells = {label: _cell(counts, hint) for label, counts in steps.items()}
+    goal = f"{target['target_metric_name']} {target['validation_target_value']:.4g}"
+    others = " | ".join(cells[label] for label in (*RATES, "nesterov_tuned"))
+    return f"| {name} | {goal} | {cells['reference']} | {spread} | {others} |"
+
+
+def _steps(directory: Path) -> int | None:
+    record = logs.read_record(directory)
+    if record is None:
+        raise ValueError(f"{directory} has no finished trial; run the experiment to its end first")
+    return record["steps_to_target"]
+
+
+def _cell(counts: Sequence[int | None], hint: int) -> str:
+    """'5/5: 640 (0.53)': how many reached the target, median steps, as a share of the hint."""
+    reached = sorted(count for count in counts if count is not None)
+    text = f"{len(reached)}/{len(counts)}"
+    if not reached:
+        return text
+    # The median of all trials where one exists; those that did not reach it come last.
+    middle = (len(counts) - 1) // 2
+    if middle >= len(reached):
+        return f"{text}: best {reached[0]} ({reached[0] / hint:.2f})"
+    return f"{text}: {reached[middle]} ({reached[middle] / hint:.2f})"
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,70 @@
+"""Where the time of `score` goes on a tree of logs: milliseconds per stage, best of 5.
+
+python -m studies.measurements.scoring_stages DIR --benchmark=algoperf_v05
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from rich.console import Console
+
+import scoring
+from scoring import benchmark
+from scoring.logs import eval_csv, read, trial_files
+from scoring.stats import anytime, bootstrap, budgets, rows, times, times_matrix
+from scoring.views import terminal
+
+_BENCHMARK = flags.DEFINE_string("benchmark", "lite", "Name or file.")
+
+
+def main(argv: Sequence[str]) -> None:
+    root = Path(argv[1])
+    goal = benchmark.load(_BENCHMARK.value)
+    metrics = {name: target.metric for name, target in goal.workloads.items()}
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], Any]) -> Any:
+        samples = []
+        for _ in range(5):
+            began = time.perf_counter()
+            result = work()
+            samples.append(time.perf_counter() - began)
+        seconds[stage] = min(samples)
+        return result
+
+    trials, _ = timed("list, read and parse", lambda: read.read(root, metrics))
+    paths = [root / trial.path / "eval_measurements.csv" for trial in trials]
+    texts = timed("of which read", lambda: [path.read_bytes() for path in paths])
+    fixed = (trial_files.STEP, trial_files.CLOCK, trial_files.SCORE)
+    columns = [(*fixed, f"validation/{metrics[trial.workload]}") for trial in trials]
+    pairs = list(zip(texts, columns, strict=True))
+    timed("of which parse", lambda: [eval_csv.read_columns(*pair) for pair in pairs])
+
+    protocol = scoring.Protocol()
+    board = timed("score", lambda: scoring.score_trials(trials, goal, protocol))
+    whole = times_matrix.of(trials, goal.scored_workloads, goal, protocol)
+    names = sorted({trial.submission for trial in trials})
+    targets = {name: goal.workloads[name] for name in goal.scored_workloads}
+    cells = times.cells(trials, targets, protocol.mode, protocol.by)
+    timed("of which bootstrap", lambda: bootstrap.resample(cells, names, goal.scored_workloads))
+    timed("of which scores of resamples", lambda: rows.resampled_scores(whole))
+    scored = [trial for trial in trials if trial.workload in targets]
+    timed("of which metric at budgets", lambda: budgets.at_budgets(scored, targets))
+    timed("JSON", lambda: json.dumps(board.to_json()))
+    timed("table", lambda: terminal.render(board, Console(file=io.StringIO(), width=80)))
+    timed(
+        "anytime curves (report only)",
+        lambda: [anytime.anytime(board.trials, name, targets[name]) for name in targets],
+    )
+    print("| stage | ms |\n|---|---|")
+    for stage, taken in seconds.items():
+        print(f"| {stage} | {1e3 * taken:.0f} |")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,66 @@
+"""How exactly a validation split measures its metric, beside how much training still improves it.
+
+Trains the reference at its self-tuning point for one step hint per workload and resamples the
+validation examples: the standard error is that of a bootstrap over examples.
+
+    python -m studies.measurements.validation_noise
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from absl import flags
+
+import workloads
+from algoperf_lite.spec import Workload, num_examples
+from algoperf_lite.training import calibration as training_calibration
+from algoperf_lite.training.evaluation import Evaluator
+from studies.measurements import reference
+
+_WORKLOADS = flags.DEFINE_list("workloads", None, "Workloads to look at; default: all families.")
+_NUM_RESAMPLES = flags.DEFINE_integer("num_resamples", 200, "Of the bootstrap.", lower_bound=2)
+flags.DEFINE_integer("core", 0, "Core to run on; -1 for all.")
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    print("| workload | examples | metric at 90% | at 100% | standard error | of the improvement |")
+    print("|---|---|---|---|---|---|")
+    for name in _WORKLOADS.value or workloads.names():
+        print(_row(name), flush=True)
+
+
+def _row(name: str) -> str:
+    workload = workloads.load(name)
+    calibration = training_calibration.calibrate(name, "lite")
+    _, stepper, state = reference.stepper(workload, calibration, calibration.steps_per_dispatch)
+    evaluate = Evaluator(workload)
+    evaluate.compile(state.params, state.model_state)
+
+    metric, hint = workload.target_metric_name, workload.step_hint
+    early = round(0.9 * hint)
+    state = stepper.advance(state, 0, early)
+    before = evaluate(state.params, state.model_state, "validation")[f"validation/{metric}"]
+    state = stepper.advance(state, early, hint - early)
+    outputs = evaluate.outputs(state.params, state.model_state, "validation")
+    after = workload.eval_metrics(outputs)[metric]
+    error = standard_error(workload, outputs, _NUM_RESAMPLES.value)
+    share = error / abs(after - before) if after != before else np.inf
+    total = num_examples(outputs)
+    return f"| {name} | {total} | {before:.4g} | {after:.4g} | {error:.2g} | {share:.2f} |"
+
+
+def standard_error(workload: Workload, outputs: dict[str, np.ndarray], num_resamples: int) -> float:
+    """Bootstrap standard error, over examples, of the target metric."""
+    rng = np.random.default_rng(0)
+    total = num_examples(outputs)
+    values = []
+    for _ in range(num_resamples):
+        rows = rng.integers(total, size=total)
+        resampled = {key: array[rows] for key, array in outputs.items()}
+        values.append(workload.eval_metrics(resampled)[workload.target_metric_name])
+    return float(np.std(values, ddof=1))
+
+
+if __name__ == "__main__":
+    reference.run_pinned(main, "studies.measurements.validation_noise")

@@ -1,0 +1,140 @@
+"""Processes: results, deaths, silence, limits, orphans."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from algoperf_lite.executors import local
+from algoperf_lite.executors.job import Job
+
+JOBS = """
+import os, sys, time
+def work(payload, report):
+    report(event="beat")
+    kind = payload["kind"]
+    print("hello from", kind, flush=True)
+    if kind == "answer":
+        report(event="note", cores=sorted(os.sched_getaffinity(0)))
+        return {"answer": 42, "tunables": os.environ["GLIBC_TUNABLES"]}
+    if kind == "raise":
+        raise RuntimeError("from inside")
+    if kind == "exit":
+        os._exit(3)
+    if kind == "kill":
+        os.kill(os.getpid(), 9)
+    if kind == "hang":
+        time.sleep(60)
+    if kind == "chatter":
+        while True:
+            report(event="beat"); time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    (tmp_path / "jobs_for_test.py").write_text(JOBS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def run(*kinds, slots=((),), on_event=lambda job, event: None, **limits):
+        jobs = [
+            Job(kind, "jobs_for_test", {"kind": kind}, tmp_path / f"{kind}.txt", **limits)
+            for kind in kinds
+        ]
+        return {job.name: out for job, out in local.Local(slots).run(jobs, on_event)}
+
+    return run
+
+
+def test_a_result_comes_back_from_a_pinned_process_with_its_events(run, tmp_path):
+    events = []
+    core = os.sched_getaffinity(0).pop()
+    outcomes = run("answer", slots=[(core,)], on_event=lambda job, event: events.append(event))
+    assert outcomes["answer"].result["answer"] == 42
+    assert "hugetlb" in outcomes["answer"].result["tunables"]
+    assert [event["event"] for event in events] == ["start", "beat", "note"]
+    assert events[-1]["cores"] == [core]
+    assert (tmp_path / "answer.txt").read_text() == "hello from answer\n"
+
+
+def test_every_kind_of_death_has_a_status_and_the_rest_goes_on(run, tmp_path):
+    outcomes = run("raise", "exit", "kill", "answer")
+    assert {kind: out.status for kind, out in outcomes.items()} == {
+        "raise": "crashed",
+        "exit": "crashed",
+        "kill": "crashed",
+        "answer": "",
+    }
+    assert "from inside" in (tmp_path / "raise.txt").read_text()
+    assert "exited with code 3" in outcomes["exit"].error
+    assert "SIGKILL" in outcomes["kill"].error
+
+
+def test_silence_and_endlessness_are_timed_out(run):
+    assert run("hang", silence_limit=2.0)["hang"].status == "timed_out"
+    outcome = run("chatter", time_limit=2.0)["chatter"]
+    assert outcome.status == "timed_out"
+    assert "still running after 2 s" in outcome.error
+
+
+def test_closing_the_iterator_kills_what_runs(run, tmp_path):
+    jobs = [Job("hang", "jobs_for_test", {"kind": "hang"}, tmp_path / "x.txt")]
+    began = time.monotonic()
+
+    def on_event(job, event):
+        if event["event"] == "beat":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(local.Local([()]).run(jobs, on_event))
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
+def test_a_job_dies_with_its_parent(run, tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os\n"
+        "from algoperf_lite.executors.job import Job\n"
+        "from algoperf_lite.executors.local import Local\n"
+        "job = Job('c', 'jobs_for_test', {'kind': 'chatter'})\n"
+        "def tell(job, event):\n"
+        "    if event['event'] == 'beat':\n"
+        "        print('running', flush=True)\n"
+        "list(Local([()]).run([job], tell))\n"
+    )
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "running\n"
+    children = _children(parent.pid)
+    assert children
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while any(_is_running(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_is_running(pid) for pid in children)
+
+
+def _children(pid):
+    import psutil
+
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def _is_running(pid):
+    import psutil
+
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_more_cores_than_there_are_is_refused(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    with pytest.raises(ValueError, match="--cores_per_trial=1000 does not fit"):
+        local.slots(1000, None)
+    with pytest.raises(ValueError, match="--num_workers=1000 with 1 cores each"):
+        local.slots(1, 1000)
+    assert len(set(local.slots(1, None))) == len(os.sched_getaffinity(0))

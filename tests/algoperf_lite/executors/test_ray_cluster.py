@@ -1,0 +1,69 @@
+"""What a trial asks Ray for, and how many fit; no Ray needed."""
+
+import argparse
+import re
+
+import pytest
+
+from algoperf_lite.cli import executor_flags
+from algoperf_lite.executors.ray import cluster
+from algoperf_lite.machine.memory import TRIAL_MEMORY
+
+CPUS = {"CPU": 8.0, "memory": 100.0 * TRIAL_MEMORY}
+GPUS = {**CPUS, "GPU": 4.0}
+
+
+def test_an_accelerator_is_asked_for_where_there_is_one(monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS")
+    memory = {"memory": float(TRIAL_MEMORY)}
+    found = {
+        kind: cluster.request(2, 1, [CPUS, {**CPUS, **more}])
+        for kind, more in {"cpu": {}, "gpu": {"GPU": 4.0}, "tpu": {"TPU": 4.0}}.items()
+    }
+    assert found["cpu"].options() == {"num_cpus": 2.0, **memory}
+    assert found["gpu"].options() == {"num_cpus": 2.0, "num_gpus": 1.0, **memory}
+    assert found["tpu"].options() == {"num_cpus": 2.0, **memory, "resources": {"TPU": 1.0}}
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert cluster.request(2, 1, [GPUS]).accelerator is None
+
+
+def test_slots_are_what_fits_on_each_node_by_its_scarcest():
+    little_memory = {"CPU": 8.0, "memory": 2.5 * TRIAL_MEMORY}
+    assert cluster.Request(3).slots([CPUS, CPUS]) == 4  # not 16 // 3
+    assert cluster.Request(1).slots([CPUS, little_memory]) == 10
+    assert cluster.Request(1, "GPU", 2).slots([CPUS, GPUS]) == 2
+    assert cluster.Request(9).slots([CPUS]) == 0
+
+
+def _arguments(**given):
+    absent = {"ray_address": None, "accelerators_per_trial": None}
+    return argparse.Namespace(executor="local", cores_per_trial=1, num_workers=1, **absent | given)
+
+
+def test_flags_for_ray_alone_are_refused_without_it():
+    for name, value in (("ray_address", "10.0.0.1:6379"), ("accelerators_per_trial", 2)):
+        with pytest.raises(ValueError, match=f"--{name} is for Ray; add --executor=ray"):
+            executor_flags.executor(_arguments(**{name: value}), [])
+    assert executor_flags.executor(_arguments(), []).num_slots == 1
+
+
+def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    arguments = _arguments()
+    arguments.executor = "ray"
+    with pytest.raises(ValueError, match=r"pip install 'algoperf-lite\[ray\]'"):
+        executor_flags.executor(arguments, [])
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("ray://10.0.0.1:10001", "run the command on a machine of the cluster"),
+        ("nowhere", "no Ray cluster answers at 'nowhere' (expected host:port"),
+        ("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1' ([Errno 111] Connection refused)"),
+    ],
+)
+def test_an_address_at_which_nobody_answers_is_refused_at_once(address, sentence):
+    pytest.importorskip("ray", reason="ray is not installed")
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        cluster.connect(address)

@@ -1,0 +1,93 @@
+"""What is seen of a submission that tampers, and that an honest process is left alone."""
+
+import gc
+import os
+import sys
+import threading
+import time
+
+import jax
+import pytest
+
+from algoperf_lite.training import evaluation
+from algoperf_lite.trial import integrity
+
+
+def test_an_untouched_process_is_found_untouched():
+    watch = integrity.TamperCheck()
+    jax.block_until_ready(jax.jit(lambda x: x + 1)(1.0))
+    watch.check_names()
+    for _ in range(10):
+        watch.check_rest()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(time, "monotonic"), (jax, "jit"), (evaluation.Evaluator, "__call__"), (evaluation, "np")],
+)
+def test_replaced_functions_are_named(monkeypatch, owner, name):
+    watch = integrity.TamperCheck()
+    monkeypatch.setattr(owner, name, lambda *arguments: 0.0)
+    with pytest.raises(integrity.RulesBroken, match=name):
+        watch.check_names()
+    monkeypatch.undo()
+    watch.check_names()
+
+
+def test_changed_flags_and_environment_are_named(monkeypatch):
+    watch = integrity.TamperCheck()
+    monkeypatch.setitem(os.environ, "XLA_FLAGS", "--fast")
+    with pytest.raises(integrity.RulesBroken, match="environment variable XLA_FLAGS"):
+        watch.check_names()
+    monkeypatch.undo()
+    precision = jax.config.jax_default_matmul_precision
+    jax.config.update("jax_default_matmul_precision", "bfloat16")
+    try:
+        with pytest.raises(integrity.RulesBroken, match="jax_default_matmul_precision"):
+            watch.check_names()
+    finally:
+        jax.config.update("jax_default_matmul_precision", precision)
+
+
+def test_a_thread_that_computes_while_all_should_rest_is_noticed():
+    watch, stop = integrity.TamperCheck(), threading.Event()
+
+    def spin():
+        while not stop.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=spin, name="helper-of-mine")
+    thread.start()
+    try:
+        with pytest.raises(integrity.RulesBroken, match="helper-of-mine"):
+            for _ in range(20):
+                watch.check_rest()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_garbage_that_changes_modules_while_they_are_listed_does_no_harm(monkeypatch):
+    """Storage libraries leave coroutines behind, whose collection imports what warns of them."""
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+
+    class Late:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            sys.modules[f"late_{len(sys.modules)}"] = None
+            if len(sys.modules) < 100_000 and not is_over:
+                Late()
+
+    is_over = False
+    thresholds = gc.get_threshold()
+    try:
+        gc.set_threshold(1, 1, 1)
+        Late()
+        names = [name for name, _ in integrity._names()]
+    finally:
+        is_over = True
+        gc.set_threshold(*thresholds)
+        gc.collect()
+    assert any(name.startswith("algoperf_lite.") for name in names)

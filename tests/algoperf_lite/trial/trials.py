@@ -1,0 +1,46 @@
+"""Trials on digits, and trials that are cut short: what tests of trials share."""
+
+import contextlib
+
+from algoperf_lite import tuning
+from algoperf_lite.trial import checkpoints
+from algoperf_lite.trial.spec import TrialSpec
+
+
+def on_digits(directory, /, **fields):
+    """A trial of the reference at its own point, unless `fields` say otherwise."""
+    defaults = {
+        "submission": "nadamw",
+        "workload": "digits",
+        "scale": "lite",
+        "study": 0,
+        "trial": 1,
+        "experiment_seed": 0,
+        "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
+        "directory": str(directory),
+    }
+    return TrialSpec(**{**defaults, **fields})
+
+
+class _Cut(BaseException):
+    pass
+
+
+@contextlib.contextmanager
+def cut_after(monkeypatch, step):
+    """A trial that is run in the context ends right after its checkpoint at a step."""
+    save = checkpoints.save
+
+    def saved(directory, at, *arguments):
+        save(directory, at, *arguments)
+        if at == step:
+            raise _Cut
+
+    monkeypatch.setattr(checkpoints, "save", saved)
+    try:
+        yield
+    except _Cut:
+        return
+    finally:
+        monkeypatch.setattr(checkpoints, "save", save)
+    raise AssertionError(f"no checkpoint after step {step}")
