@@ -8,7 +8,6 @@ from typing import Any
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.schedules import text
 from algoperf_lite.submission import find
-from algoperf_lite.trial.spec import Course, _course_and_population
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,18 +20,17 @@ class Contender:
       budget: part of the step hint, in (0, 1], that is both the schedule's horizon and the end of
         training; None where the ruleset decides when a trial ends.
       population: trains as a population under these rules.
-      course: trains on these hyperparameters, as the winner of a population did.
     """
 
     submission: str
     schedule: str | None = None
     budget: float | None = None
     population: PopulationConfig | None = None
-    course: Course | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Contender":
-        return cls(**{**content, **_course_and_population(content)})
+        rules = content["population"]
+        return cls(**{**content, "population": rules and PopulationConfig.from_json(rules)})
 
     def horizon(self, step_hint: int) -> int:
         """Steps of its schedule."""
@@ -57,7 +55,7 @@ class Contender:
     @property
     def is_tuned(self) -> bool:
         """Whether a study of it needs no trials at several points."""
-        return self.population is not None or self.course is not None
+        return self.population is not None
 
     @property
     def name(self) -> str:
@@ -67,6 +65,4 @@ class Contender:
             name += f"+{text.parse(self.schedule).label}"
         if self.population is not None:
             name += f"+pbt({self.population.size})"
-        if self.course is not None:
-            name += "+replay"
         return name if self.budget in (None, 1.0) else f"{name}@{self.budget:g}"

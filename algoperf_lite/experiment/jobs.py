@@ -133,10 +133,7 @@ def _job(
     module, payload = "algoperf_lite.trial.run", {"spec": dataclasses.asdict(first)}
     payload["checkpoint_share"] = care.checkpoint_share
     if first.population is not None:
-        module, payload = (
-            "algoperf_lite.trial.forms.population",
-            {**payload, "num_processes": num_slots},
-        )
+        payload["num_processes"] = num_slots
     elif vectorize:
         specs = [dataclasses.asdict(trial) for trial in group]
         module, payload = (
@@ -170,7 +167,7 @@ def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
         raise DiskFull(f"{trial.name} has no room for its logs ({why}); {_FREE_SOME}")
     else:
         # A trial of a population has a share of its process's ledger, which is beside it.
-        ledger = record.get("population", record)["ledger"]
+        ledger = (record.get("population") or record)["ledger"]
         what = _wrong(directory, record, ledger, outcome.wall)
         if what is not None:
             record |= {"status": "invalid", "error": what}
@@ -194,7 +191,7 @@ def _wrong(
     earlier = record.get("earlier_wall", 0.0)
     if not clock.adds_up(ledger, earlier + wall):
         return f"the ledger accounts for {ledger['wall']:.2f} s, but {wall:.2f} s went by"
-    written = record.get("rows_sha256", {})
+    written = record.get("rows_sha256") or {}
     if record["status"] in ("reached", "not_reached") and set(written) != set(logs.ROWS):
         return "the record has no hashes of the rows, so the harness has not made it"
     changed = logs.tampered(directory, written)

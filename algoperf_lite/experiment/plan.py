@@ -74,7 +74,6 @@ class Experiment:
             experiment_seed=settings.rng_seed,
             ruleset=settings.ruleset,
             directory=str(directory / f"trial_{trial}"),
-            course=entry.course,
             population=rules and rules.for_horizon(entry.horizon(step_hint)),
             target=self.targets.get(workload),
             num_evals=settings.num_evals,
@@ -82,7 +81,6 @@ class Experiment:
             max_global_steps=entry.last_step(slack, step_hint, settings.max_global_steps, by_time),
             stop_at_target=settings.stop_at_target,
             count_compile=settings.count_compile,
-            use_installed_algoperf=settings.use_installed_algoperf,
             stepping_mode=calibration.mode,
             steps_per_dispatch=calibration.steps_per_dispatch,
         )
@@ -107,12 +105,11 @@ def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]
                 f"{trial.directory} was run with it; choose another --output_dir or rename the file"
             )
         wanted = json.loads(json.dumps(blank_record(trial)))
-        for name, what in (("pbt", "rules"), ("course", "hyperparameters over time")):
-            if record.get(name) != wanted[name]:
-                raise ValueError(
-                    f"{trial.directory} was run with other {what}; choose another --output_dir or "
-                    "repeat that run's flags"
-                )
+        if record.get("pbt") != wanted["pbt"]:
+            raise ValueError(
+                f"{trial.directory} was run with other rules; choose another --output_dir or "
+                "repeat that run's flags"
+            )
         if experiment_jobs.is_to_be_retried(Path(trial.directory), record, max_retries):
             left.append(trial)
     return left

@@ -77,7 +77,7 @@ def _check(
     slack: float,
     max_global_steps: int | None,
 ) -> None:
-    if entry.course is not None:
+    if getattr(entry, "course", None) is not None:
         _check_names(entry, found)
         return
     horizon = entry.horizon(workload.step_hint)

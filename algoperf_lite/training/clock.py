@@ -69,6 +69,14 @@ class Ledger:
         """Seconds on the submission's clock; compilation only where the run counts it."""
         return self.seconds(*ON_CLOCK, *(("compile",) if count_compile else ()))
 
+    def off_clock(self) -> dict[str, float]:
+        """Columns of a log's row that are not on the submission's clock, in seconds."""
+        return {
+            "accumulated_eval_time": self.seconds("eval"),
+            "accumulated_logging_time": self.seconds("log"),
+            "total_duration": self.seconds(),
+        }
+
     def close(self) -> dict[str, float]:
         """{account: seconds, ..., "wall": seconds since the start}, the open account included."""
         self._book(self._account)  # waits for nobody: this may be the only process that failed

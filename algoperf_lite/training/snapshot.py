@@ -1,6 +1,7 @@
-"""Arrays of a training state on the host, and back on the device."""
+"""A training state as arrays on the host, and back on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -9,19 +10,31 @@ from algoperf_lite.spec import Array, PyTree
 
 
 class CannotCheckpoint(ValueError):
-    """Something that a trial's future depends on cannot be kept."""
+    """A training state holds something that cannot be written to disk and read back."""
+
+
+class Snapshot(NamedTuple):
+    """Everything that the rest of a training depends on, beside its step.
+
+    Attributes:
+      arrays: on the host, in the order of the state's leaves.
+      facts: plain data that JSON can hold.
+    """
+
+    arrays: Sequence[np.ndarray]
+    facts: Mapping[str, Any]
 
 
 def host_arrays(tree: PyTree) -> list[np.ndarray]:
-    """The numbers of a tree's arrays on the host; those of a random key are its data."""
+    """A tree's arrays on the host, in order; a random key becomes its raw data."""
     return [_plain(leaf) for leaf in jax.tree.leaves(tree)]
 
 
 def like(tree: PyTree, leaves: Sequence[np.ndarray]) -> PyTree:
-    """The tree of which `host_arrays` gave the leaves; `tree` is one of its form, and says on
-    which devices they lie.
+    """The tree that `host_arrays` took the leaves from.
 
-    Raises ValueError, one sentence, where the forms differ.
+    `tree` has the same structure, and its arrays say on which devices the leaves go.
+    Raises ValueError where number, shapes or types differ.
     """
     olds, structure = jax.tree.flatten(tree)
     if len(olds) != len(leaves):

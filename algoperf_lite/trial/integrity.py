@@ -15,6 +15,8 @@ from typing import Any
 
 import jax
 
+from algoperf_lite.trial.record import RulesBroken
+
 _WATCHED = (  # modules whose names are not to be rebound; and all of the harness
     *("time", "os", "builtins", "csv", "json", "threading", "subprocess"),
     *("numpy", "jax", "jax.numpy", "jax.lax", "jax.random", "jax.tree", "optax", "flax.linen"),
@@ -26,10 +28,6 @@ _PATIENCE = 2.0  # seconds to wait for that much, where the machine is busy with
 _BUSY = 0.2  # share of a window, where the system does not tell what threads do
 _TOLERATED_LOOKS = 2  # evaluations at which something was still busy
 _TOLERATED_CHILD_SECONDS = 0.05  # of processor, in child processes, during an evaluation
-
-
-class RulesBroken(Exception):
-    """A submission did what none may do; says what was seen. Its trial is `invalid`."""
 
 
 class TamperCheck:

@@ -1,182 +1,218 @@
-"""A trial's books: what its logs and its record say, when it is evaluated and when it ends."""
+"""The recorder: evaluates a trial, writes its logs, and says when it is to end."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator, Mapping
+import enum
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from algoperf_lite.spec import PyTree, Workload
+from algoperf_lite.spec import Workload
 from algoperf_lite.storage import atomic
-from algoperf_lite.submission.algoperf import AlgoPerfSubmission
-from algoperf_lite.submission.native import Submission
-from algoperf_lite.training.clock import Ledger
 from algoperf_lite.trial import integrity, logs
-from algoperf_lite.trial.resume import Attempt
+from algoperf_lite.trial.forms.base import Candidate
+from algoperf_lite.trial.resume import FIRST_ATTEMPT, Attempt
 from algoperf_lite.trial.setup import TrialSetup
 from algoperf_lite.trial.spec import TrialSpec
 
-Report = Callable[..., None]
+
+class Verdict(enum.Enum):
+    """The answer of an evaluation to the question whether the trial goes on."""
+
+    GO_ON = "goes on"
+    REACHED = "reached its target"
+    AT_LAST_STEP = "did its last step"
+    DIVERGED = "has parameters that are not finite"
+    OVER_BUDGET = "used up its seconds"
+
+    @property
+    def is_end(self) -> bool:
+        return self is not Verdict.GO_ON
 
 
-_BEAT_SECONDS = 1.0
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a trial.
 
+    Attributes:
+      seconds: on the submission's clock.
+      row: metrics by column; empty beyond the budget, where nothing is measured.
+    """
 
-FIRST_ATTEMPT = Attempt()
-
-
-_GROWING = (  # in a record, what is known only as the trial goes on
-    *("steps", "best", "final", "time_to_target", "steps_to_target"),
-)
-
-
-def evaluation_steps(horizon: int, num_evals: int) -> Iterator[int]:
-    """1, then every `horizon / num_evals` steps, past the horizon too; strictly increasing."""
-    yield 1
-    last, index = 1, 0
-    while True:
-        index += 1
-        step = round(index * horizon / num_evals)
-        if step > last:
-            last = step
-            yield step
+    verdict: Verdict
+    step: int
+    seconds: float
+    row: Mapping[str, float]
+    training_loss: float | None = None
 
 
 class Recorder:
-    """One trial's log files and record. After `is_over_budget` or `evaluate` have found that it is
-    to end, `is_over` says so."""
+    """One trial's evaluations, log files, and what becomes its record."""
 
-    def __init__(
-        self,
-        trial_spec: TrialSpec,
-        stage: TrialSetup,
-        record: dict[str, Any],
-        attempt: Attempt = FIRST_ATTEMPT,
-    ):
-        """Opens the logs; `record` is filled from now on. Books of a later attempt go on from what
-        was saved of them, see `so_far`."""
-        self.spec, self.record, self._stage = trial_spec, record, stage
-        self.is_over = False
-        self._watch = integrity.TamperCheck()
-        self._seconds, self._is_healthy = 0.0, True
-        earlier = attempt.saved and attempt.saved.books
+    def __init__(self, spec: TrialSpec, setup: TrialSetup, attempt: Attempt = FIRST_ATTEMPT):
+        """Opens the logs, where a checkpoint of an earlier attempt left them (`state`)."""
+        self.spec, self.workload, self._setup = spec, setup.workload, setup
+        self._compile_seconds: float | None = None
+        self._tamper_check = integrity.TamperCheck()
+        self._last: Evaluation | None = None
+        earlier = None if attempt.saved is None else attempt.saved.recorder
         num_rows = 0 if earlier is None else earlier["rows"][logs.ROWS[0]][0] - 1
-        self._logs = logs.TrialLogs(Path(trial_spec.directory), stage.metric_names, num_rows)
-        record |= stage.facts
+        self._logs = logs.TrialLogs(Path(spec.directory), setup.metric_names, num_rows)
+        self._progress = _Progress() if earlier is None else _Progress(**earlier["progress"])
+        self._fingerprint = setup.facts["fingerprint"]
         if earlier is not None:
-            record |= {name: earlier[name] for name in _GROWING}
-            record["fingerprint"] = _joined(record["fingerprint"], earlier["fingerprint"])
-        record["preemption_count"] = attempt.number
-        directory = self._logs.directory
-        facts, k = _meta_data(stage.workload, record), attempt.number
-        atomic.write_json(directory / f"meta_data_{k}.json", facts)
-        atomic.write_json(directory / f"flags_{k}.json", dataclasses.asdict(trial_spec))
+            self._fingerprint = _joined(self._fingerprint, earlier["fingerprint"])
+        self._preemption_count = attempt.number
+        self._write_start(attempt.number)
 
-    def so_far(self) -> dict[str, Any]:
-        """What other books need to go on from here."""
+    @property
+    def state(self) -> dict[str, Any]:
+        """Plain data from which the recorder of a later attempt goes on."""
         return {
             "rows": self._logs.marks,
-            "fingerprint": self.record["fingerprint"]["key"],
-            **{name: self.record[name] for name in _GROWING},
+            "fingerprint": self._fingerprint["key"],
+            "progress": dataclasses.asdict(self._progress),
         }
 
-    def write_submission(
-        self,
-        entry: Submission | AlgoPerfSubmission,
-        point: Mapping[str, Any] | None,
-        batch_size: int,
-    ) -> None:
-        """Who trains, and at which point."""
-        self.record |= {
-            "submission_sha256": entry.sha256,
-            "submission_source": entry.source,
-            "batch_size": batch_size,
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Fields of the trial's record that are known so far."""
+        return {
+            **self._setup.facts,
+            **dataclasses.asdict(self._progress),
+            "fingerprint": self._fingerprint,
+            "preemption_count": self._preemption_count,
+            "compile_seconds": self._compile_seconds,
         }
-        self.write_point(point)
 
-    def write_point(self, point: Mapping[str, Any] | None) -> None:
-        """The hyperparameters; a population's winner has them only at the end."""
-        atomic.write_json(self._logs.directory / "hparams.json", point)
-        self.record["hyperparameters"] = point
+    @property
+    def has_reached_target(self) -> bool:
+        return self._progress.time_to_target is not None
 
-    def is_over_budget(self, seconds: float, step: int) -> bool:
-        """Books that `step` steps took `seconds` on the submission's clock. There is no evaluation
-        beyond the budget, as in AlgoPerf v0.6."""
-        self._seconds, self.record["steps"] = seconds, step
+    def start(self, form: Mapping[str, Any], compile_seconds: float) -> None:
+        """Writes down what is known before the first step; `form` are facts of the form."""
+        self._compile_seconds = compile_seconds
+        self._write_point(form["hyperparameters"])
+
+    def told(self, evaluation: Evaluation, off_clock: Mapping[str, float]) -> dict[str, Any]:
+        """An evaluation under AlgoPerf's names, as a submission in its form may know it."""
+        return {**evaluation.row, **self._times(evaluation), **off_clock}
+
+    def evaluate(
+        self, step: int, seconds: float, candidate: Callable[[int], Candidate]
+    ) -> Evaluation:
+        """Measures the validation split, and train and test where they are due.
+
+        There is no evaluation beyond the budget, as in AlgoPerf v0.6.
+        Raises `record.RulesBroken` where the submission does what it may not.
+        """
+        self._progress = dataclasses.replace(self._progress, steps=step)
         limit = self.spec.max_seconds
-        self.is_over |= limit is not None and seconds > limit
-        return self.is_over
-
-    def evaluate(self, params: PyTree, model_state: PyTree, is_healthy: bool) -> dict[str, float]:
-        """Metrics of the validation split, and of train and test where they are due.
-
-        Raises `integrity.RulesBroken` where the submission does what it may not.
-        """
-        evaluate, step, spec = self._stage.evaluate, self.record["steps"], self.spec
-        self._watch.check_rest()
+        if limit is not None and seconds > limit:
+            self._last = Evaluation(Verdict.OVER_BUDGET, step, seconds, {})
+            return self._last
+        found = candidate(step)
+        # Between steps nothing of the submission may compute: the clock stands still.
+        self._tamper_check.check_rest()
         children = integrity.Children()
-        row = evaluate(params, model_state, "validation")
-        self._is_healthy = is_healthy
-        self.is_over |= not is_healthy or step == spec.max_global_steps
-        self.is_over |= spec.stop_at_target and self._has_reached(row)
-        if self.is_over or _is_quarter(step, self._stage.workload.step_hint):
-            row |= evaluate(params, model_state, "train")
-            row |= evaluate(params, model_state, "test")
+        measure = self._setup.evaluate
+        row = measure(found.params, found.model_state, "validation")
+        verdict = self._verdict(step, row, found.is_finite)
+        if verdict.is_end or _is_quarter(step, self.workload.step_hint):
+            row |= measure(found.params, found.model_state, "train")
+            row |= measure(found.params, found.model_state, "test")
         children.check()
-        self._watch.check_names()
-        return row
+        self._tamper_check.check_names()
+        row = {**row, **found.columns}
+        self._last = Evaluation(verdict, step, seconds, row, found.training_loss)
+        return self._last
 
-    def enter(
-        self, row: Mapping[str, float], training_loss: float | None, off_clock: Mapping[str, float]
-    ) -> float:
-        """Writes an evaluation down; returns the value of the workload's metric.
+    def log(self, evaluation: Evaluation, off_clock: Mapping[str, float]) -> float:
+        """Writes an evaluation's row; returns the value of the workload's metric.
 
-        Args:
-          training_loss: None where the harness does not see it.
-          off_clock: seconds for the log's columns that are not on the submission's clock.
+        `off_clock` has the log's columns that are not on the submission's clock, in seconds.
         """
-        step = self.record["steps"]
-        times = {
-            "accumulated_submission_time": self._seconds,
-            "score": self._seconds,
-            "global_step": step,
-            "preemption_count": self.record["preemption_count"],
-        }
-        self._logs.write_eval({**row, **times, **off_clock}, training_loss)
-        value = row[f"validation/{self._stage.workload.target_metric_name}"]
-        self._note(value)
-        if self._has_reached(row) and self.record["time_to_target"] is None:
-            self.record |= {"time_to_target": self._seconds, "steps_to_target": step}
+        row = {**evaluation.row, **self._times(evaluation), **off_clock}
+        self._logs.write_eval(row, evaluation.training_loss)
+        workload = self.workload
+        value = evaluation.row[f"validation/{workload.target_metric_name}"]
+        self._progress = self._progress.after(value, workload.lower_is_better)
+        if workload.has_reached_validation_target(evaluation.row) and not self.has_reached_target:
+            self._progress = dataclasses.replace(
+                self._progress,
+                time_to_target=evaluation.seconds,
+                steps_to_target=evaluation.step,
+            )
         return value
 
-    def close(self) -> str:
-        """The trial's status, which is also in its record from now on."""
-        step = self.record["steps"]
-        if self._is_healthy:
-            self._logs.write_score(self._seconds, step)
-            has_reached = self.record["time_to_target"] is not None
-            self.record["status"] = "reached" if has_reached else "not_reached"
-        else:
-            self.record["status"] = "diverged"
-            self.record["error"] = f"parameters are not finite after step {step}"
-        self.record["rows_sha256"] = self._logs.sha256
-        return self.record["status"]
+    def close(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes the last row; returns the fields of the record that the end decides."""
+        assert self._last is not None, "a trial has at least one evaluation"
+        if form["hyperparameters"] != self._point:  # those of a population's winner
+            self._write_point(form["hyperparameters"])
+        end = {"rows_sha256": self._logs.sha256}
+        if self._last.verdict is Verdict.DIVERGED:
+            error = f"parameters are not finite after step {self._last.step}"
+            return {**end, "status": "diverged", "error": error}
+        self._logs.write_score(self._last.seconds, self._last.step)
+        status = "reached" if self.has_reached_target else "not_reached"
+        return {**end, "rows_sha256": self._logs.sha256, "status": status}
 
-    def _has_reached(self, row: Mapping[str, float]) -> bool:
-        return self._stage.workload.has_reached_validation_target(row)
+    def _verdict(self, step: int, row: Mapping[str, float], is_finite: bool) -> Verdict:
+        if not is_finite:
+            return Verdict.DIVERGED
+        workload = self.workload
+        if self.spec.stop_at_target and workload.has_reached_validation_target(row):
+            return Verdict.REACHED
+        return Verdict.AT_LAST_STEP if step == self.spec.max_global_steps else Verdict.GO_ON
 
-    def _note(self, value: float) -> None:
-        lower_is_better = self._stage.workload.lower_is_better
-        self.record["final"] = value
-        best = self.record["best"]
+    def _times(self, evaluation: Evaluation) -> dict[str, Any]:
+        """Columns of progress and of seconds on the submission's clock."""
+        return {
+            "accumulated_submission_time": evaluation.seconds,
+            "score": evaluation.seconds,
+            "global_step": evaluation.step,
+            "preemption_count": self._preemption_count,
+        }
+
+    def _write_point(self, point: Mapping[str, Any] | None) -> None:
+        self._point = point
+        atomic.write_json(self._logs.directory / "hparams.json", point)
+
+    def _write_start(self, attempt: int) -> None:
+        """AlgoPerf's files about a run, one pair for each attempt."""
+        directory = self._logs.directory
+        meta_data = {
+            **_workload_facts(self.workload),
+            **self._fingerprint,
+            "rng_seed": self.spec.seed,
+        }
+        atomic.write_json(directory / f"meta_data_{attempt}.json", meta_data)
+        flags = dataclasses.asdict(self.spec)
+        atomic.write_json(directory / f"flags_{attempt}.json", flags)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Progress:
+    """The part of a record that grows from evaluation to evaluation."""
+
+    steps: int = 0
+    best: float | None = None
+    final: float | None = None
+    time_to_target: float | None = None
+    steps_to_target: int | None = None
+
+    def after(self, value: float, lower_is_better: bool) -> "_Progress":
+        """With one more value of the metric; one that is not finite is never the best."""
+        best = self.best
         is_better = best is None or (value < best if lower_is_better else value > best)
         if np.isfinite(value) and is_better:
-            self.record["best"] = value
+            best = value
+        return dataclasses.replace(self, final=value, best=best)
 
 
-def _joined(fingerprint: dict[str, Any], earlier: str) -> dict[str, Any]:
+def _joined(fingerprint: Mapping[str, Any], earlier: str) -> dict[str, Any]:
     """The fingerprint of a trial that went on here from where another machine had brought it: its
     seconds are comparable with nobody's."""
     keys = earlier.split("+")
@@ -185,35 +221,12 @@ def _joined(fingerprint: dict[str, Any], earlier: str) -> dict[str, Any]:
     return {**fingerprint, "key": "+".join(keys)}
 
 
-def off_clock(ledger: Ledger, num_trials: int = 1) -> dict[str, float]:
-    """A log row's columns of what is not on the submission's clock; of several trials that share
-    a ledger, each has an equal part."""
-    return {
-        "accumulated_eval_time": ledger.seconds("eval") / num_trials,
-        "accumulated_logging_time": ledger.seconds("log") / num_trials,
-        "total_duration": ledger.seconds() / num_trials,
-    }
-
-
-def throttled(report: Report) -> Callable[[], None]:
-    """A `beat` for the training loop that reports at most once a second."""
-    last = time.monotonic()
-
-    def beat() -> None:
-        nonlocal last
-        if time.monotonic() - last >= _BEAT_SECONDS:
-            last = time.monotonic()
-            report(event="beat")
-
-    return beat
-
-
 def _is_quarter(step: int, horizon: int) -> bool:
     """Whether `step` is the first or ends a quarter of the horizon: train and test are measured."""
     return step == 1 or step == round(round(4 * step / horizon) * horizon / 4)
 
 
-def _meta_data(workload: Workload, record: Mapping[str, Any]) -> dict[str, Any]:
+def _workload_facts(workload: Workload) -> dict[str, Any]:
     """AlgoPerf's flat `meta_data` keys."""
     fields = (
         "name",
@@ -226,5 +239,4 @@ def _meta_data(workload: Workload, record: Mapping[str, Any]) -> dict[str, Any]:
         "num_test_examples",
         "target_metric_name",
     )
-    facts = {f"workload.{field}": getattr(workload, field) for field in fields}
-    return {**facts, **record["fingerprint"], "rng_seed": record["seed"]}
+    return {f"workload.{field}": getattr(workload, field) for field in fields}

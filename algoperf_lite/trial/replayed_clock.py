@@ -8,8 +8,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from algoperf_lite.training.clock import Ledger
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.train_step import NativeStepper
+from algoperf_lite.trial.forms.member import Together
 
 _FIRST_LOOK = 4  # steps
 _TURN_SECONDS = 0.1  # at most, unless a step takes longer
@@ -18,8 +20,8 @@ _MEASURED_SECONDS = 0.6  # at least
 
 
 @dataclasses.dataclass(frozen=True)
-class Alone:
-    """What one trial takes by itself: everything that is on a submission's clock.
+class SingleTrialSeconds:
+    """The seconds that one trial takes by itself: all that is on a submission's clock.
 
     Attributes:
       init_seconds: to import the submission and make its first state.
@@ -49,7 +51,7 @@ def measure(
     init_seconds: float,
     compile_seconds: float,
     now: Callable[[], float] = time.perf_counter,
-) -> Alone:
+) -> SingleTrialSeconds:
     """Times a compiled trial's steps, `period` of them at a time as between two evaluations, on a
     copy of `state`; nothing else may run in this process meanwhile."""
     state = jax.block_until_ready(jax.tree.map(jnp.copy, state))
@@ -73,7 +75,7 @@ def measure(
         jax.block_until_ready(stepper.prepare_for_eval(state, step))
         prepared.append(now() - began)
     low, median, high = statistics.quantiles(turns, n=4)
-    return Alone(
+    return SingleTrialSeconds(
         init_seconds,
         compile_seconds,
         median,
@@ -81,3 +83,35 @@ def measure(
         (low, high),
         len(turns),
     )
+
+
+class ReplayedClock:
+    """The clock of one of `num_trials` trials that share a process and its ledger.
+
+    Accounts are the process's. Seconds on the submission's clock are replayed: steps and
+    evaluations so far, times what each takes a trial by itself.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        single: SingleTrialSeconds,
+        together: Together,
+        num_trials: int,
+    ):
+        self._ledger, self._single, self._together = ledger, single, together
+        self._num_trials = num_trials
+
+    def switch(self, account: str, *pending: object) -> None:
+        """Switches the process's ledger."""
+        self._ledger.switch(account, *pending)
+
+    def submission_seconds(self, count_compile: bool = False) -> float:
+        """The replayed seconds; every evaluation so far has cost a `prepare_for_eval`."""
+        step, num_evals = self._together.step, self._together.num_evals
+        return self._single.seconds(step, num_evals, count_compile)
+
+    def off_clock(self) -> dict[str, float]:
+        """Columns of a log's row: an equal share of the process's."""
+        columns = self._ledger.off_clock()
+        return {name: seconds / self._num_trials for name, seconds in columns.items()}

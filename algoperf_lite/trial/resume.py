@@ -1,57 +1,51 @@
-"""Going on where an earlier attempt at a trial stopped.
+"""Checkpoints of a trial: taken while it trains, and gone on from by its next attempt.
 
-At evaluations, off its clock, a trial keeps what its future depends on (`Keeper`). Its next attempt
-looks back (`begin`): the last checkpoint that is whole and fits the logs is gone on from, and what
-the logs have beyond it is cut off. The clock goes on from the checkpoint's value. What earlier
-attempts did after it is lost to the trial, but not to its ledger, where it is the account "lost".
-
-`attempts.jsonl` has a line for each attempt that started, and one for each whose end was seen.
+At evaluations, off the clock, a `Checkpointer` saves everything that the trial's future depends on.
+The next attempt (`begin`) goes on from the last checkpoint that is whole and fits the logs; rows
+beyond it are cut off. The clock goes on from the checkpoint's value. Seconds that earlier attempts
+spent after it are lost to the trial but not to its ledger, where they are the account "lost".
 """
 
 import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.storage import atomic
 from algoperf_lite.storage.atomic import Mark
 from algoperf_lite.submission import find
+from algoperf_lite.training import collectives
 from algoperf_lite.training.clock import Ledger
-from algoperf_lite.training.snapshot import CannotCheckpoint
+from algoperf_lite.training.snapshot import CannotCheckpoint, Snapshot
 from algoperf_lite.trial import attempts, checkpoints, logs
+from algoperf_lite.trial.forms.base import Form
 from algoperf_lite.trial.spec import TrialSpec
 
-# What grows line by line in a trial's directory beside its rows, by whichever form of trial.
+# Files beside the rows that any form of trial appends lines to.
 _GROWING = ("lineage.jsonl", "submission_metrics.jsonl")
-
-
 _FIRST_COST = 0.3  # seconds: the first checkpoint loads orbax
 
 
 @dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """What a trial kept after `step` steps.
+class Saved:
+    """The content of a checkpoint after `step` steps.
 
     Attributes:
-      leaves: the arrays of its state.
-      own: what its form keeps beside.
-      books: see `recorder.Recorder.so_far`.
+      snapshot: of the form.
+      recorder: `Recorder.state`.
       ledger: closed.
       at: seconds since the epoch.
-      attempt: which one it was kept by.
-      files: how far each growing file had come; None for one that was not there.
+      attempt: number of the attempt that saved it.
+      files: how long each growing file was; None for one that did not exist.
     """
 
     step: int
-    leaves: Sequence[np.ndarray]
-    own: Mapping[str, Any]
-    books: Mapping[str, Any]
+    snapshot: Snapshot
+    recorder: Mapping[str, Any]
     ledger: dict[str, float]
     at: float
     attempt: int
@@ -64,31 +58,47 @@ class Attempt:
 
     Attributes:
       number: of attempts before this one.
-      saved: where it goes on; None for the beginning.
-      lost: seconds of earlier attempts that are not part of `saved`.
-      checkpoint_share: of the wall time, that checkpoints may take; 1 for one at every occasion.
+      saved: the checkpoint it goes on from; None for the beginning.
+      lost: seconds of earlier attempts after that checkpoint.
+      checkpoint_share: part of the wall time that checkpoints may take; 1 for one at every
+        evaluation, 0 for none.
     """
 
     number: int = 0
-    saved: Snapshot | None = None
+    saved: Saved | None = None
     lost: float = 0.0
     checkpoint_share: float = 0.0
 
-    def go_on(self, ledger: Ledger) -> None:
-        """Books what came before; what this attempt has spent so far was to get there again."""
+    @property
+    def snapshot(self) -> Snapshot | None:
+        return None if self.saved is None else self.saved.snapshot
+
+    def resume(self, form: Form, ledger: Ledger) -> int:
+        """Puts a started form where the checkpoint is; returns the steps done so far.
+
+        Process 0 of several decides: only it reads and writes checkpoints.
+        """
+        step = collectives.broadcast_from_first(0 if self.saved is None else self.saved.step)
+        if step > 0:
+            form.restore(step, self.snapshot)
         if self.saved is not None:
             ledger.go_on_from(self.saved.ledger)
         ledger.lose(self.lost)
+        return step
 
 
-def begin(trial_spec: TrialSpec, checkpoint_share: float, started: float) -> Attempt:
-    """This attempt at a trial, written down; its directory is then as `saved` says, or free.
+FIRST_ATTEMPT = Attempt()
 
-    `started` is in seconds since the epoch.
+
+def begin(spec: TrialSpec, checkpoint_share: float, started: float) -> Attempt:
+    """The attempt that starts now, written to the trial's directory.
+
+    The directory is then as the checkpoint saw it, or free where there is none. `started` is in
+    seconds since the epoch.
     """
-    directory = Path(trial_spec.directory)
+    directory = Path(spec.directory)
     before = attempts.intervals(directory)
-    saved = _find(trial_spec)
+    saved = _find(spec)
     if saved is None:
         if before or any(checkpoints.found(directory)):
             say("no checkpoint can be used: starting again")
@@ -108,11 +118,12 @@ def begin(trial_spec: TrialSpec, checkpoint_share: float, started: float) -> Att
 
 
 class Checkpointer:
-    """Keeps a trial's state, as often as it may."""
+    """Saves checkpoints of a trial, as often as their share of the wall time allows."""
 
-    def __init__(self, trial_spec: TrialSpec, ledger: Ledger, attempt: Attempt):
-        self._spec, self._ledger, self._share = trial_spec, ledger, attempt.checkpoint_share
+    def __init__(self, spec: TrialSpec, ledger: Ledger, attempt: Attempt):
+        self._spec, self._ledger, self._share = spec, ledger, attempt.checkpoint_share
         self._attempt = attempt.number
+        # Loading the checkpoint that this attempt goes on from is no cost of its own checkpoints.
         self._restoring = ledger.seconds("checkpoint")
         self._cost = _FIRST_COST
 
@@ -124,16 +135,13 @@ class Checkpointer:
         spent = self._ledger.seconds("checkpoint") - self._restoring
         return spent + self._cost <= self._share * self._ledger.seconds()
 
-    def keep(
-        self,
-        step: int,
-        state: Callable[[], tuple[Sequence[np.ndarray], Mapping[str, Any]]],
-        books: Mapping[str, Any],
+    def maybe_save(
+        self, step: int, snapshot: Callable[[int], Snapshot], recorder: Mapping[str, Any]
     ) -> None:
-        """Keeps the trial as it is after `step` steps, if it is time to; off its clock.
+        """Saves the trial after `step` steps if a checkpoint is due; off the clock.
 
-        `state` gives the arrays and what else the trial's form needs. A disk without room for it,
-        or too little memory, is no reason to stop: the trial goes on, and says so.
+        `recorder` is `Recorder.state`. A disk without room, or too little memory, is no reason to
+        stop: the trial goes on, and its output says so.
         """
         self._ledger.switch("checkpoint")
         if not self.is_due:
@@ -141,17 +149,17 @@ class Checkpointer:
         began = self._ledger.seconds("checkpoint")
         directory = Path(self._spec.directory)
         try:
-            leaves, own = state()
-            facts = {
+            arrays, facts = snapshot(step)
+            content = {
                 "terms": _terms(self._spec),
-                "own": own,
-                "books": books,
+                "form": facts,
+                "recorder": recorder,
                 "ledger": self._ledger.close(),
                 "at": time.time(),
                 "attempt": self._attempt,
-                "files": _marks(directory) | books["rows"],
+                "files": _marks(directory) | recorder["rows"],
             }
-            checkpoints.save(directory, step, leaves, facts)
+            checkpoints.save(directory, step, arrays, content)
         except CannotCheckpoint as error:
             say(f"no checkpoints of this trial: {error}")
             self._share = 0.0
@@ -160,26 +168,26 @@ class Checkpointer:
         self._cost = self._ledger.seconds("checkpoint") - began
 
 
-def _marks(directory: Path) -> dict[str, Mark | None]:
-    """How far the growing files have come; all lines, rows too, are on the disk then."""
-    for name in logs.ROWS:
-        atomic.sync(directory / name)
-    paths = {name: directory / name for name in _GROWING}
-    return {n: atomic.mark(path) if path.exists() else None for n, path in paths.items()}
-
-
 def say(line: str) -> None:
     """Prints a line to the trial's output, if there is room for it."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
 
 
-def _find(trial_spec: TrialSpec) -> Snapshot | None:
+def _marks(directory: Path) -> dict[str, Mark | None]:
+    """The length of each growing file; all lines, rows too, are on the disk then."""
+    for name in logs.ROWS:
+        atomic.sync(directory / name)
+    paths = {name: directory / name for name in _GROWING}
+    return {n: atomic.mark(path) if path.exists() else None for n, path in paths.items()}
+
+
+def _find(spec: TrialSpec) -> Saved | None:
     """The last checkpoint of this very trial that can be gone on from."""
-    for checkpoint in checkpoints.found(Path(trial_spec.directory)):
+    for checkpoint in checkpoints.found(Path(spec.directory)):
         try:
-            facts, leaves = checkpoint.read()
-            saved = _saved(trial_spec, checkpoint.step, facts, leaves)
+            content, arrays = checkpoint.read()
+            saved = _saved(spec, checkpoint.step, content, arrays)
         except ValueError as error:
             say(f"{error}; looking for an earlier one")
             continue
@@ -188,31 +196,30 @@ def _find(trial_spec: TrialSpec) -> Snapshot | None:
     return None
 
 
-def _saved(
-    trial_spec: TrialSpec, step: int, facts: dict[str, Any], leaves: Sequence[np.ndarray]
-) -> Snapshot:
-    """Raises ValueError, one sentence, where it cannot be gone on from."""
-    directory, what = Path(trial_spec.directory), f"checkpoint {step}"
-    if facts.pop("terms", None) != _terms(trial_spec):
+def _saved(spec: TrialSpec, step: int, content: dict[str, Any], arrays: list[Any]) -> Saved:
+    """A checkpoint's content. Raises ValueError where the trial cannot go on from it."""
+    directory, what = Path(spec.directory), f"checkpoint {step}"
+    if content.pop("terms", None) != _terms(spec):
         raise ValueError(f"{what} is of another trial")
-    if set(facts) != {field.name for field in dataclasses.fields(Snapshot)} - {"step", "leaves"}:
+    if set(content) != {"form", "recorder", "ledger", "at", "attempt", "files"}:
         raise ValueError(f"{what} was made by another version of this program")
-    files = {name: then and Mark(*then) for name, then in facts.pop("files").items()}
+    files = {name: then and Mark(*then) for name, then in content.pop("files").items()}
     for name, then in files.items():
         if then is not None and not atomic.still_holds(directory / name, then):
             raise ValueError(f"{what} was made with other lines in {name} than there are now")
-    saved = Snapshot(step=step, leaves=leaves, files=files, **facts)
+    snapshot = Snapshot(arrays, content.pop("form"))
+    saved = Saved(step=step, snapshot=snapshot, files=files, **content)
     here = fingerprint.fingerprint()["key"]
     # How the members of a population are laid out, and so how numbers are rounded, depends on it.
-    if trial_spec.population is not None and saved.books["fingerprint"] != here:
+    if spec.population is not None and saved.recorder["fingerprint"] != here:
         raise ValueError(f"{what} is of a population on another machine")
     return saved
 
 
-def _terms(trial_spec: TrialSpec) -> dict[str, Any]:
-    """What has to be the same for a trial to go on; where its directory lies does not matter."""
+def _terms(spec: TrialSpec) -> dict[str, Any]:
+    """The facts that must not change between attempts; where the directory lies may."""
     terms = {
-        "spec": dataclasses.asdict(dataclasses.replace(trial_spec, directory="")),
-        "submission_sha256": find.source_sha256(find.locate(trial_spec.submission)),
+        "spec": dataclasses.asdict(dataclasses.replace(spec, directory="")),
+        "submission_sha256": find.source_sha256(find.locate(spec.submission)),
     }
     return json.loads(json.dumps(terms))

@@ -1,4 +1,4 @@
-"""What trials need before they train: workload and data on the device, submission and point."""
+"""The setup of a trial: workload and data on the device, then its submission and its point."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -9,28 +9,32 @@ import jax.numpy as jnp
 import numpy as np
 
 import workloads
+from algoperf_lite import tuning
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.population import config
 from algoperf_lite.population.evolution import Point
 from algoperf_lite.schedules import text
 from algoperf_lite.spec import Array, PyTree, Workload
 from algoperf_lite.submission import native
+from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.native import Submission
 from algoperf_lite.training import train_step
+from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator, data_sha256
-from algoperf_lite.trial.spec import Course, TrialSpec
+from algoperf_lite.trial.spec import TrialSpec
 
 
 @dataclasses.dataclass(frozen=True)
 class TrialSetup:
-    """What a trial needs before any submission comes into play.
+    """The surroundings of a trial before any submission comes into play.
 
     Attributes:
       data: the training split on the device.
       initial: from a seed to (params, model_state).
       evaluate: compiled.
       metric_names: without the split in front.
-      facts: for the record of any trial on this stage.
+      memory_share: part of the machine's memory that this process may have.
+      facts: fields of the record of any trial in these surroundings.
     """
 
     workload: Workload
@@ -38,12 +42,13 @@ class TrialSetup:
     initial: Callable[[int], tuple[PyTree, PyTree]]
     evaluate: Evaluator
     metric_names: tuple[str, ...]
+    memory_share: float
     facts: Mapping[str, Any]
 
 
-def prepare(trial_spec: TrialSpec) -> TrialSetup:
-    """The stage of a trial, and of all that differ from it in seed and hyperparameters."""
-    import scipy.stats  # noqa: F401  # draws the point, and is not to be loaded on the clock then
+def prepare(trial_spec: TrialSpec, memory_share: float = 1.0) -> TrialSetup:
+    """The setup of a trial, and of all that differ from it in seed and hyperparameters."""
+    tuning.preload()
 
     workload = workloads.load(trial_spec.workload, trial_spec.scale)
     workload = dataclasses.replace(
@@ -66,7 +71,7 @@ def prepare(trial_spec: TrialSpec) -> TrialSetup:
         "fingerprint": fingerprint.fingerprint(),
         "versions": fingerprint.versions(),
     }
-    return TrialSetup(workload, data, initial, evaluate, tuple(names), facts)
+    return TrialSetup(workload, data, initial, evaluate, tuple(names), memory_share, facts)
 
 
 def load_submission(trial_spec: TrialSpec) -> Submission:
@@ -86,13 +91,6 @@ def point(trial_spec: TrialSpec, entry: Submission) -> Mapping[str, Any] | None:
     return _on_whole_horizon(trial_spec, found)
 
 
-def course(trial_spec: TrialSpec, entry: Submission) -> Course:
-    """The trial's hyperparameters from step to step: one stretch, unless it replays a course."""
-    if trial_spec.course is None:
-        return ((0, point(trial_spec, entry)),)
-    return tuple((step, _on_whole_horizon(trial_spec, then)) for step, then in trial_spec.course)
-
-
 def space(trial_spec: TrialSpec, entry: Submission) -> dict[str, Any]:
     """Where the members of a trial that is a population draw their hyperparameters.
 
@@ -110,6 +108,31 @@ def _on_whole_horizon(trial_spec: TrialSpec, found: Point | None) -> Point | Non
     if trial_spec.whole_horizon and "horizon" in (found or {}):
         return {**found, "horizon": 1.0}
     return found
+
+
+def batches(workload: Workload, submission: Submission, seed: int) -> Batches:
+    """The order of data: batches of the submission's size, shuffled by `seed`."""
+    return Batches(workload.num_train_examples, submission.batch_size(workload), seed)
+
+
+def submission_facts(
+    submission: Submission | AlgoPerfSubmission, point: Point | None, batch_size: int
+) -> dict[str, Any]:
+    """Fields of the record: who trains, and at which point."""
+    return {
+        "submission_sha256": submission.sha256,
+        "submission_source": submission.source,
+        "hyperparameters": point,
+        "batch_size": batch_size,
+    }
+
+
+def stepping_facts(trial_spec: TrialSpec) -> dict[str, Any]:
+    """The record's field "stepping", as far as the spec says it."""
+    return {
+        "mode": trial_spec.stepping_mode,
+        "steps_per_dispatch": trial_spec.steps_per_dispatch,
+    }
 
 
 def steps_per_dispatch(trial_spec: TrialSpec, workload: Workload) -> int:

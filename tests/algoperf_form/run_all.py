@@ -89,7 +89,7 @@ def run_here(spec_json: str) -> None:
     from algoperf_lite.trial import run
 
     spec = TrialSpec.from_json(json.loads(spec_json))
-    record = run.run(spec)
+    record = run.run(spec).to_json()
     metric = workloads.load(spec.workload, spec.scale).target_metric_name
     kept = {name: record.get(name) for name in ("status", "error", "traceback", "steps")}
     print(MARK + json.dumps({**kept, "metric": metric}), flush=True)

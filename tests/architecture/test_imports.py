@@ -157,7 +157,7 @@ from algoperf_lite.trial import run as trial
 from algoperf_lite.trial.spec import TrialSpec
 rules = tuning.Ruleset("self", 1, 1, 1.0)
 spec = TrialSpec("nadamw", "digits", "lite", 0, 1, 0, rules, {str(tmp_path)!r}, max_global_steps=2)
-assert trial.run(spec)["steps"] == 2
+assert trial.run(spec).steps == 2
 """
     loaded = _loaded_after(code)
     assert "jax" in loaded

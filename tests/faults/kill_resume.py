@@ -117,10 +117,9 @@ def attempt(trial_spec: TrialSpec, kill: Kill | None, usual_seconds: float) -> f
     elif kill is not None and kill.moment == "checkpoint write":
         values = {"number": kill.number, "share": kill.share, "seconds": _CHECKPOINT_SECONDS}
         head = _IN_CHECKPOINT.format(**values)
-    is_population = trial_spec.population is not None
     began = time.monotonic()
     message = {
-        "module": f"algoperf_lite.trial.{'forms.population' if is_population else 'run'}",
+        "module": "algoperf_lite.trial.run",
         "payload": {
             "spec": dataclasses.asdict(trial_spec),
             "started": began,

@@ -113,7 +113,7 @@ def test_however_much_is_left_the_trial_is_the_same_in_the_end(disk, tmp_path):
     spec, ends = _spec(disk / "trial_1"), set()
     for left in [*range(0, 20 * KIB, 4 * KIB), 4 * MIB]:
         filler = _fill(disk, left)
-        result = run.recorded(spec, _ignore, lambda: run.run(spec, checkpoint_share=1.0))
+        result = run.recorded(spec, _ignore, checkpoint_share=1.0)
         ends.add("disk_full" in result)
         filler.unlink()
     assert ends == {True, False}
@@ -125,7 +125,7 @@ def test_however_much_is_left_the_trial_is_the_same_in_the_end(disk, tmp_path):
 def test_where_only_checkpoints_have_no_room_the_trial_goes_on_and_says_so(disk, capsys):
     filler = _fill(disk, 200 * KIB)
     spec = _spec(disk / "trial_1")
-    result = run.recorded(spec, _ignore, lambda: run.run(spec, checkpoint_share=1.0))
+    result = run.recorded(spec, _ignore, checkpoint_share=1.0)
     filler.unlink()
     assert result["status"] == "not_reached"
     said = capsys.readouterr().out

@@ -1,8 +1,7 @@
-"""A submission as a population: set up, compiled, laid out on the devices, warmed up."""
+"""The setup of a population: first states, compiled programs, and the layout on the devices."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,135 +9,140 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite import tuning
-from algoperf_lite.population import chunk_size, evolution, lineage
+from algoperf_lite.population import chunk_size, evolution
 from algoperf_lite.population import stepper as population_stepper
+from algoperf_lite.population.evolution import Generation
 from algoperf_lite.population.sharding import MemberSharding
-from algoperf_lite.population.stepper import PopulationStepper
+from algoperf_lite.population.stepper import Population, PopulationStepper
 from algoperf_lite.spec import PyTree
 from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.training.compiled_steps import TrainState
-from algoperf_lite.trial import setup
-from algoperf_lite.trial.forms import population_state
-from algoperf_lite.trial.forms.population_state import Progress
-from algoperf_lite.trial.recorder import Recorder
-from algoperf_lite.trial.resume import Attempt
+from algoperf_lite.training.data_order import Batches
+from algoperf_lite.training.snapshot import Snapshot
+from algoperf_lite.trial import setup as trial_setup
+from algoperf_lite.trial.forms.base import Heartbeat
 from algoperf_lite.trial.setup import TrialSetup
+from algoperf_lite.trial.spec import TrialSpec
 
 Stacked = Mapping[str, np.ndarray]  # (members,) values by hyperparameter
 
 
 @dataclasses.dataclass(frozen=True)
 class PopulationSetup:
-    """What a population needs to train.
+    """A submission as a population, compiled and ready for its first step.
 
     Attributes:
-      space: of its hyperparameters.
-      rate: the learning rate at one member's hyperparameters and a step counted from 0.
+      members: before any training.
+      first: generation 0.
+      space: of the hyperparameters.
+      stepping: for the record: how members are laid out, and why.
+      submission: fields of the record about it.
+      rate: learning rate at one member's hyperparameters and a step counted from 0.
       finite: whether one member's parameters are finite.
     """
 
     stepper: PopulationStepper
+    members: Population
+    first: Generation
     space: Mapping[str, Any]
+    stepping: Mapping[str, Any]
+    submission: Mapping[str, Any]
     rate: Callable[[Mapping[str, Any], int], float] | None
     finite: Callable[[PyTree], bool]
 
-    def is_well(self, progress: Progress, member: int) -> bool:
-        """Whether a member has not diverged."""
-        return self.finite(self.stepper.member(progress.population, member).state.params)
-
-    def learning_rate(self, progress: Progress, member: int) -> float | None:
-        """That of a member's last step; None without a schedule."""
-        points = population_stepper.stacked_points(progress.generations[-1].points)
-        return self.rate and self.rate(_of(points, member), progress.step - 1)
+    def learning_rate(self, generation: Generation, member: int, step: int) -> float | None:
+        """The learning rate of a member's last step; None without a schedule."""
+        points = population_stepper.stacked_points(generation.points)
+        return self.rate and self.rate(_of(points, member), step - 1)
 
 
-def start(
-    books: Recorder,
-    stage: TrialSetup,
-    ledger: Ledger,
-    beat: Callable[[], None],
-    attempt: Attempt,
-    memory_share: float,
-) -> tuple[PopulationSetup, Progress]:
-    """Imports the submission and makes all first states on its clock, and compiles off it.
+@dataclasses.dataclass(frozen=True)
+class _Programs:
+    """The programs that a population can be laid out with."""
 
-    Goes on from what an earlier attempt saved; `memory_share` is the part of the machine that the
-    trial may have.
+    training: train_step.TrainStep
+    data: Mapping[str, Any]
+    batches: Sequence[Batches]
+    mode: str
+    steps_per_dispatch: int
+
+    def on(self, layout: MemberSharding) -> PopulationStepper:
+        """The stepper of a layout, not compiled yet."""
+        return population_stepper.stepper(
+            self.training, self.data, self.batches, self.mode, self.steps_per_dispatch, layout
+        )
+
+
+def prepare(
+    spec: TrialSpec,
+    setup: TrialSetup,
+    clock: Ledger,
+    heartbeat: Heartbeat,
+    saved: Snapshot | None,
+) -> PopulationSetup:
+    """Imports the submission and makes all first states on the clock, and compiles off it.
+
+    A population that goes on from `saved` is laid out as it was.
     """
-    spec, workload, saved = books.spec, stage.workload, attempt.saved
     seeds = [tuning.member_seed(spec.seed, member) for member in range(spec.population.size)]
-    models = [stage.initial(seed) for seed in seeds]
-    ledger.switch("init", models, stage.data)
-    entry = setup.load_submission(spec)
-    space = setup.space(spec, entry)
+    models = [setup.initial(seed) for seed in seeds]
+    clock.switch("init", models, setup.data)
+    submission = trial_setup.load_submission(spec)
+    space = trial_setup.space(spec, submission)
     first = evolution.initial(space, spec.population, spec.seed)
     traced = population_stepper.stacked_points(first.points)
-    training = train_step.TrainStep(workload, entry)
-    sizes = workload.num_train_examples, entry.batch_size(workload)
-    batches = [train_step.Batches(*sizes, seed) for seed in seeds]
-    ledger.switch("log")
-    books.write_submission(entry, None, batches[0].batch_size)
-    ledger.switch("compile")
+    training = train_step.TrainStep(setup.workload, submission)
+    batches = [trial_setup.batches(setup.workload, submission, seed) for seed in seeds]
+    clock.switch("compile")
     init = jax.jit(training.init).lower(_of(traced, 0), *models[0]).compile()
-    beat()
-    ledger.switch("init")
+    heartbeat()
+    clock.switch("init")
     states = [init(_of(traced, member), *model) for member, model in enumerate(models)]
-    ledger.switch("compile", states)
-    way = spec.stepping_mode, setup.steps_per_dispatch(spec, workload)
-
-    def on(layout: MemberSharding) -> PopulationStepper:
-        return population_stepper.stepper(training, stage.data, batches, *way, layout)
-
+    clock.switch("compile", states)
+    per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
+    programs = _Programs(training, setup.data, batches, spec.stepping_mode, per_dispatch)
     if saved is None:
-        num_steps = spec.max_global_steps or workload.step_hint
-        choice = _choose(on, states, traced, num_steps, ledger, memory_share)
-        stepper, how = choice.stepper, choice.to_json()
-    else:  # chunks change how numbers are rounded
-        layout = MemberSharding(len(seeds), saved.own["stepping"]["chunk_size"], _devices())
-        stepper, how = on(layout), saved.own["stepping"]
-    members = stepper.population(states, traced)
-    if saved is not None:
+        num_steps = spec.max_global_steps or setup.workload.step_hint
+        compiling = clock.seconds("compile")
+        choice = _choose(programs, states, traced, num_steps, compiling, setup.memory_share)
+        stepper, stepping = choice.stepper, choice.to_json()
+        members = stepper.population(states, traced)
+    else:
+        stepping = saved.facts["stepping"]
+        layout = MemberSharding(len(seeds), stepping["chunk_size"], _devices())
+        stepper = programs.on(layout)
+        members = stepper.population(states, traced)
         stepper.compile(members)
-    beat()
-    rate = setup.learning_rate(training, _of(traced, 0))
-    actor = PopulationSetup(stepper, space, rate, setup.finiteness(models[0][0]))
-    ledger.switch("log", members)
-    books.record["stepping"] |= how
-    progress = population_state.start(members, first)
-    if saved is not None:
-        path = Path(spec.directory) / lineage.FILE
-        generations = lineage.read(path)[: saved.own["num_generations"]]
-        values = population_stepper.stacked_points(generations[-1].points)
-        members = stepper.with_hyperparameters(members, values)
-        progress = population_state.restored(saved, members, generations)
-    attempt.go_on(ledger)
-    books.record["compile_seconds"] = ledger.seconds("compile")
-    return actor, progress
+    heartbeat()
+    rate = trial_setup.learning_rate(training, _of(traced, 0))
+    finite = trial_setup.finiteness(models[0][0])
+    clock.switch("setup", members)
+    stepping = {**trial_setup.stepping_facts(spec), **stepping}
+    facts = trial_setup.submission_facts(submission, None, batches[0].batch_size)
+    return PopulationSetup(stepper, members, first, space, stepping, facts, rate, finite)
 
 
 def _choose(
-    on: Callable[[MemberSharding], PopulationStepper],
+    programs: _Programs,
     states: Sequence[TrainState],
     traced: Stacked,
     num_steps: int,
-    ledger: Ledger,
+    compile_seconds: float,
     memory_share: float,
 ) -> chunk_size.Choice:
     """The layout that is faster here, compiled and warmed up."""
-    alone = on(MemberSharding(len(states)))
+    single = programs.on(MemberSharding(len(states)))
 
-    def fresh(stepper: PopulationStepper) -> population_stepper.Population:
+    def fresh(stepper: PopulationStepper) -> Population:
         # A stepper with one member a chunk takes over the states it is given, and steps use it up.
         first = jax.tree.map(jnp.copy, states[0])
         return stepper.population([first, *states[1:]], traced)
 
-    alone.compile(fresh(alone))
-    seconds = chunk_size.member_seconds(alone, fresh(alone))
-    candidates = chunk_size.Candidates(alone, on, fresh, tuple(jax.local_devices()))
-    return chunk_size.choose(
-        candidates, seconds, num_steps, ledger.seconds("compile"), memory_share
-    )
+    single.compile(fresh(single))
+    seconds = chunk_size.member_seconds(single, fresh(single))
+    candidates = chunk_size.Candidates(single, programs.on, fresh, tuple(jax.local_devices()))
+    return chunk_size.choose(candidates, seconds, num_steps, compile_seconds, memory_share)
 
 
 def _devices() -> tuple[jax.Device, ...]:

@@ -1,4 +1,4 @@
-"""How far a population has come, and how that is kept and put back, bit for bit."""
+"""The state of a population between two steps, and how it is saved and restored bit for bit."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,8 +8,7 @@ import numpy as np
 from algoperf_lite.population.evolution import Generation
 from algoperf_lite.population.stepper import Chunk, Population
 from algoperf_lite.training import snapshot
-from algoperf_lite.trial.recorder import Recorder
-from algoperf_lite.trial.resume import Snapshot
+from algoperf_lite.training.snapshot import Snapshot
 
 
 class Losses(NamedTuple):
@@ -19,11 +18,12 @@ class Losses(NamedTuple):
     sums_M: np.ndarray
 
     def mean_until(self, step: int) -> np.ndarray:
+        """Mean loss of each member, (M,), over the steps up to `step`."""
         return self.sums_M / (step - self.since)
 
 
 class Progress(NamedTuple):
-    """Where a population stands after `step` steps.
+    """A population after `step` steps.
 
     Attributes:
       generations: so far, from number 0.
@@ -38,36 +38,44 @@ class Progress(NamedTuple):
 
 
 def start(population: Population, first: Generation) -> Progress:
-    """Before any training."""
+    """The population before any training."""
     nothing = Losses(0, np.zeros(len(first.points)))
     return Progress(0, population, (first,), nothing, nothing)
 
 
-def kept(progress: Progress, books: Recorder) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """What a population's future depends on, right after a generation; its lineage is on disk."""
-    assert progress.measured.since == progress.step, progress
+def saved(progress: Progress, stepping: dict[str, Any]) -> Snapshot:
+    """The snapshot of a population right after an evaluation; its lineage is on disk.
+
+    `stepping` says how members are laid out, which decides how numbers are rounded.
+    """
+    assert progress.evaluated.since == progress.step, progress
     states = [snapshot.host_arrays(chunk.state) for chunk in progress.population]
     leaves = [np.stack(same) for same in zip(*states, strict=True)]
-    own = {
+    facts = {
         "num_generations": len(progress.generations),
-        "stepping": books.record["stepping"],
-        "evaluated_since": progress.evaluated.since,
+        "stepping": stepping,
+        "measured_since": progress.measured.since,
     }
-    return [*leaves, progress.evaluated.sums_M], own
+    return Snapshot([*leaves, progress.measured.sums_M], facts)
 
 
-def restored(saved: Snapshot, fresh: Population, lineage: Sequence[Generation]) -> Progress:
-    """The progress that was saved; `fresh` is a population that has nothing yet but the
-    hyperparameters of the last generation of its `lineage`."""
-    *leaves, sums_M = saved.leaves
+def restored(
+    step: int, found: Snapshot, fresh: Population, generations: Sequence[Generation]
+) -> Progress:
+    """The progress that was saved after `step` steps.
+
+    `fresh` is a population that has the hyperparameters of the last of its `generations`, and no
+    training yet.
+    """
+    *leaves, sums_M = found.arrays
     chunks = [
         Chunk(snapshot.like(chunk.state, [leaf[i] for leaf in leaves]), chunk.traced)
         for i, chunk in enumerate(fresh)
     ]
     return Progress(
-        saved.step,
+        step,
         tuple(chunks),
-        tuple(lineage),
-        Losses(saved.own["evaluated_since"], sums_M),
-        Losses(saved.step, np.zeros_like(sums_M)),
+        tuple(generations),
+        Losses(step, np.zeros_like(sums_M)),
+        Losses(found.facts["measured_since"], sums_M),
     )

@@ -18,7 +18,6 @@ from algoperf_lite.submission import native as submission_native
 from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import adds_up
 from algoperf_lite.training.data_order import Batches
-from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial.forms import algoperf_stepper
 from algoperf_lite.trial.spec import TrialSpec
 
@@ -90,7 +89,7 @@ def _rows(spec):
 
 def test_a_trial_is_logged_and_accounted_for_like_a_native_one(tmp_path):
     spec = _spec(tmp_path, FILES / "nadamw_jit")
-    record = trial_run.run(spec)
+    record = trials.run(spec)
     assert record["status"] == "not_reached", record.get("traceback")
     assert record["submission"] == "nadamw_jit"
     assert [int(row["global_step"]) for row in _rows(spec)] == [1, 5, 10, 15, 20]
@@ -143,7 +142,7 @@ def test_the_warm_up_leaves_no_trace_and_what_is_handed_over_cannot_be_spoilt(tm
     path = tmp_path / "counting.py"
     path.write_text(COUNTING.replace("LAST", "99").replace("WARM_UP_IS_OTHERWISE", "calls < 17"))
     spec = _spec(tmp_path, path, ruleset=tuning.Ruleset("self", 1, 1, 1.0), max_global_steps=30)
-    record = trial_run.run(spec)
+    record = trials.run(spec)
     assert record["status"] == "not_reached", record.get("traceback")
     module = sys.modules["algoperf_lite_submission_counting.counting"]
     assert module.calls == 30 and module.history == list(range(30))
@@ -154,7 +153,7 @@ def test_a_submission_may_end_its_training(tmp_path):
     path = tmp_path / "ending.py"
     path.write_text(COUNTING.replace("LAST", "7").replace("WARM_UP_IS_OTHERWISE", "True"))
     spec = _spec(tmp_path, path, ruleset=tuning.Ruleset("self", 1, 1, 1.0))
-    record = trial_run.run(spec)
+    record = trials.run(spec)
     assert record["status"] == "not_reached", record.get("traceback")
     assert record["steps"] == 8  # as in AlgoPerf, the step that ended it counts
     assert int(_rows(spec)[-1]["global_step"]) == 8
@@ -164,7 +163,7 @@ def test_other_types_of_parameters_make_a_trial_invalid(tmp_path):
     path = tmp_path / "half.py"
     body = COUNTING.replace("LAST", "99").replace("WARM_UP_IS_OTHERWISE", "True")
     path.write_text(body.replace("0.99 * p", "p.astype('bfloat16')"))
-    record = trial_run.run(_spec(tmp_path, path, ruleset=tuning.Ruleset("self", 1, 1, 1.0)))
+    record = trials.run(_spec(tmp_path, path, ruleset=tuning.Ruleset("self", 1, 1, 1.0)))
     assert record["status"] == "invalid"
     assert "parameters" in record["error"]
 
@@ -179,7 +178,7 @@ from algoperf_lite.trial.spec import TrialSpec
 rules = tuning.Ruleset("external", 1, 1, 1.0)
 spec = TrialSpec({str(FILES / name)!r}, "digits", "lite", 0, 1, 0, rules, sys.argv[1],
                  max_global_steps=10, stop_at_target=False)
-record = trial.run(spec)
+record = trial.run(spec).to_json()
 assert record["status"] == "not_reached", record["traceback"]
 print(record["fingerprint"]["num_devices"], record["final"])
 """

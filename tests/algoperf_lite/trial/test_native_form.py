@@ -37,7 +37,7 @@ def _submission(tmp_path, body, head=""):
 def test_a_trial_evaluates_on_its_grid_and_accounts_for_all_its_time(tmp_path):
     spec = _spec(tmp_path)
     began = time.monotonic()
-    record = run.run(spec)
+    record = trials.run(spec)
     wall = time.monotonic() - began
     assert record["status"] == "not_reached"
     assert [int(row["global_step"]) for row in _rows(spec)] == [1, *range(5, 61, 5)]
@@ -58,19 +58,19 @@ def test_a_trial_evaluates_on_its_grid_and_accounts_for_all_its_time(tmp_path):
 
 def test_it_stops_at_the_target_unless_told_otherwise(tmp_path):
     spec = _spec(tmp_path, target=0.12)
-    record = run.run(spec)
+    record = trials.run(spec)
     assert record["status"] == "reached"
     first = next(row for row in _rows(spec) if float(row["validation/accuracy"]) >= 0.12)
     assert record["steps"] == record["steps_to_target"] == int(first["global_step"])
     assert record["time_to_target"] == float(first["score"])
     spec = _spec(tmp_path, target=0.12, stop_at_target=False, directory=str(tmp_path / "trial_2"))
-    assert run.run(spec)["steps"] == 60
+    assert trials.run(spec)["steps"] == 60
 
 
 def test_evaluation_is_free_and_the_budget_stops_training(tmp_path):
     # Every reading of this clock is one second after the last, so time is a count of readings.
     clock = itertools.count()
-    record = run.run(
+    record = trials.run(
         _spec(tmp_path, max_seconds=12.0, max_global_steps=None), now=lambda: float(next(clock))
     )
     assert record["status"] == "not_reached"
@@ -82,13 +82,13 @@ def test_evaluation_is_free_and_the_budget_stops_training(tmp_path):
 def test_equal_trials_write_equal_metrics_bit_for_bit(tmp_path):
     specs = [_spec(tmp_path, directory=str(tmp_path / name)) for name in "ab"]
     for spec in specs:
-        run.run(spec)
+        trials.run(spec)
     metrics = [
         [{k: v for k, v in row.items() if "/" in k} for row in _rows(spec)] for spec in specs
     ]
     assert metrics[0] == metrics[1]
     other = _spec(tmp_path, experiment_seed=1, directory=str(tmp_path / "c"))
-    run.run(other)
+    trials.run(other)
     assert [row["validation/loss"] for row in _rows(other)] != [
         row["validation/loss"] for row in metrics[0]
     ]
@@ -102,7 +102,7 @@ def test_submissions_start_from_the_same_parameters(tmp_path):
         _spec(tmp_path, directory=str(tmp_path / "b"), submission=frozen, max_global_steps=1),
     ]
     for spec in specs:
-        run.run(spec)
+        trials.run(spec)
     assert _rows(specs[0])[0]["validation/loss"] == _rows(specs[1])[0]["validation/loss"]
 
 
@@ -129,7 +129,7 @@ def test_submissions_start_from_the_same_parameters(tmp_path):
 )
 def test_a_failing_submission_ends_its_trial_with_a_status(tmp_path, body, head, status, message):
     spec = _spec(tmp_path, submission=_submission(tmp_path, body, head))
-    record = run.run(spec)
+    record = trials.run(spec)
     assert record["status"] == status
     assert message in record["error"]
     assert record["submission"] == "mine"
@@ -140,7 +140,7 @@ def test_a_failing_submission_ends_its_trial_with_a_status(tmp_path, body, head,
 def test_a_batch_larger_than_the_split_is_refused(tmp_path):
     head = "def batch_size(workload):\n    return 10**6\n"
     spec = _spec(tmp_path, submission=_submission(tmp_path, "return optax.sgd(0.1)", head))
-    assert "batch size 1000000 does not fit" in run.run(spec)["error"]
+    assert "batch size 1000000 does not fit" in trials.run(spec)["error"]
 
 
 def test_eval_params_are_what_is_evaluated(tmp_path):
@@ -149,7 +149,7 @@ def test_eval_params_are_what_is_evaluated(tmp_path):
         "def eval_params(state, params):\n    return jax.tree.map(jnp.zeros_like, params)\n"
     )
     spec = _spec(tmp_path, submission=_submission(tmp_path, "return optax.sgd(0.1)", head))
-    run.run(spec)
+    trials.run(spec)
     losses = {round(float(row["validation/loss"]), 4) for row in _rows(spec)}
     assert losses == {2.3026}  # log(10): all logits are zero
 
@@ -162,14 +162,14 @@ def test_the_learning_rate_is_logged_with_every_evaluation(tmp_path):
         "def optimizer(workload, hyperparameters, rate):\n    return optax.sgd(rate)\n"
     )
     spec = _spec(tmp_path, submission=str(path), max_global_steps=10)
-    run.run(spec)
+    trials.run(spec)
     logged = [(int(row["global_step"]), float(row["learning_rate"])) for row in _rows(spec)]
     assert logged == [(1, 0.5), (5, pytest.approx(0.1)), (10, pytest.approx(0.05))]
 
 
 def test_hyperparameters_may_be_given(tmp_path):
     point = {"learning_rate": 1e-3, "one_minus_beta1": 0.1, "weight_decay": 0.0}
-    record = run.run(_spec(tmp_path, hyperparameters=point, max_global_steps=1))
+    record = trials.run(_spec(tmp_path, hyperparameters=point, max_global_steps=1))
     assert record["hyperparameters"] == point
 
 

@@ -21,7 +21,6 @@ from algoperf_lite.spec import hyperparameters
 from algoperf_lite.submission import native
 from algoperf_lite.training.clock import ON_CLOCK, adds_up
 from algoperf_lite.trial import checkpoints, run
-from algoperf_lite.trial.forms import population
 from algoperf_lite.trial.spec import TrialSpec
 
 RULES = PopulationConfig(4, 6)
@@ -53,8 +52,8 @@ def _curves(directory):
 
 
 def _run(spec):
-    """Its record; it keeps a checkpoint after each generation."""
-    return population.run(spec, checkpoint_share=1.0)
+    """Its record; it keeps a checkpoint after each evaluation."""
+    return trials.run(spec, checkpoint_share=1.0)
 
 
 def _script(spec, head="", report="lambda **event: None"):
@@ -62,10 +61,11 @@ def _script(spec, head="", report="lambda **event: None"):
     content = json.dumps(dataclasses.asdict(spec))
     return (
         f"import json, os, signal, sys\n{head}\n"
-        "from algoperf_lite.trial.forms import population\n"
+        "from algoperf_lite.trial import run\n"
         "from algoperf_lite.trial.spec import TrialSpec\n"
         f"spec = TrialSpec.from_json(json.loads({content!r}))\n"
-        f"print(json.dumps(population.run(spec, {report}, checkpoint_share=1.0)))"
+        f"record = run.run(spec, {report}, checkpoint_share=1.0)\n"
+        "print(json.dumps(record.to_json()))"
     )
 
 
@@ -89,8 +89,8 @@ def _run_watched(spec):
             compiled.append(kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        loop = population._loop
-        patch.setattr(population, "_loop", lambda *a: (is_training.append(1), loop(*a))[1])
+        train = run.train
+        patch.setattr(run, "train", lambda *a: (is_training.append(1), train(*a))[1])
         jax.monitoring.register_event_duration_secs_listener(listen)
         record = _run(spec)
         is_training.clear()
@@ -135,7 +135,7 @@ def test_its_logs_show_the_leader_and_its_ledger_all_members(whole):
     assert ledger["fitness"] > 0 and ledger["checkpoint"] > 0
     on_clock = sum(ledger[name] for name in ON_CLOCK)
     assert float(_rows(directory)[-1]["score"]) == pytest.approx(on_clock, rel=1e-6)
-    assert [checkpoint.step for checkpoint in checkpoints.found(directory)] == [18, 12]
+    assert [checkpoint.step for checkpoint in checkpoints.found(directory)] == [20, 18]
 
 
 def _check_same(record, directory, whole):
@@ -163,7 +163,7 @@ def _check_goes_on(record, directory, is_after):
     assert not list(directory.glob("interrupted_*"))
 
 
-def test_killed_in_the_middle_of_a_generation_it_goes_on_from_the_last_one(whole, tmp_path):
+def test_killed_in_the_middle_of_a_generation_it_goes_on_from_the_last_evaluation(whole, tmp_path):
     spec = _spec(tmp_path)
     kill = "def kill(**e):\n    if e.get('step') == 16: os.kill(os.getpid(), signal.SIGKILL)\n"
     done = _run_script(_script(spec, kill, "kill"))
@@ -171,7 +171,7 @@ def test_killed_in_the_middle_of_a_generation_it_goes_on_from_the_last_one(whole
     assert int(_rows(tmp_path)[-1]["global_step"]) == 16
     record = _run(spec)
     _check_same(record, tmp_path, whole)
-    _check_goes_on(record, tmp_path, 12)
+    _check_goes_on(record, tmp_path, 14)
 
 
 def test_cut_right_after_a_checkpoint_that_is_then_damaged(whole, tmp_path, monkeypatch):
@@ -183,7 +183,7 @@ def test_cut_right_after_a_checkpoint_that_is_then_damaged(whole, tmp_path, monk
             path.write_bytes(path.read_bytes()[:100])
     record = _run(spec)
     _check_same(record, tmp_path, whole)
-    _check_goes_on(record, tmp_path, 6)
+    _check_goes_on(record, tmp_path, 10)
 
 
 def test_without_a_checkpoint_of_this_very_trial_it_starts_again(tmp_path, monkeypatch):
@@ -266,30 +266,7 @@ def test_a_member_that_diverges_is_replaced_while_there_is_one_to_copy(tmp_path,
     assert None not in [generations[2].fitness[m] for m in range(4) if m not in diverged]
 
 
-def test_replaying_the_winner_trains_on_the_schedule_of_its_ancestry(whole, tmp_path):
-    generations = lineage.read(whole[1] / lineage.FILE)
-    course = lineage.ancestry(generations, lineage.winner(generations))
-    assert len(course) > 1
-    spec = _spec(tmp_path / "replay", population=None, course=course)
-    record = run.run(spec)
-    assert record["status"] == "not_reached", record["error"]
-    entry, workload = native.load("nadamw"), workloads.load("digits")
-    workload = dataclasses.replace(workload, step_hint=HORIZON)
-    for row in _rows(spec.directory):
-        step = int(row["global_step"]) - 1
-        point = [point for first, point in course if first <= step][-1]
-        rate = float(entry.schedule(workload, hyperparameters(point))(step))
-        assert float(row["learning_rate"]) == pytest.approx(rate, rel=1e-5)
-    # Up to the first change it is the trial of that point, bit for bit; and changes do act.
-    alone = _spec(tmp_path / "alone", population=None, hyperparameters=course[0][1])
-    run.run(alone)
-    same = [a == b for a, b in zip(_curves(spec.directory), _curves(alone.directory), strict=True)]
-    steps = [int(row["global_step"]) for row in _rows(spec.directory)]
-    assert same[: len(steps)] == [step <= course[1][0] for step in steps]
-
-
-def test_a_spec_with_a_population_or_a_course_survives_json(tmp_path):
-    course = ((0, {"a": 1.5}), (6, {"a": 2.0}))
-    for fields in ({}, {"population": None, "course": course}):
-        spec = _spec(tmp_path, **fields)
-        assert TrialSpec.from_json(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
+@pytest.mark.parametrize("rules", [None, RULES])
+def test_a_spec_survives_json(tmp_path, rules):
+    spec = _spec(tmp_path, population=rules)
+    assert TrialSpec.from_json(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec

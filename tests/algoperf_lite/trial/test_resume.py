@@ -21,7 +21,7 @@ from algoperf_lite.experiment import jobs, plan
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.training import snapshot
 from algoperf_lite.training.clock import Ledger, adds_up
-from algoperf_lite.trial import attempts, checkpoints, recorder, resume, run
+from algoperf_lite.trial import attempts, checkpoints, recorder, resume
 from algoperf_lite.trial import logs as trial_logs
 from algoperf_lite.trial.forms import algoperf_state
 
@@ -33,7 +33,7 @@ def _spec(tmp_path, **fields):
 def _cut(monkeypatch, spec, step):
     """Runs a trial until right after its checkpoint at a step."""
     with trials.cut_after(monkeypatch, step):
-        run.run(spec, checkpoint_share=1.0)
+        trials.run(spec, checkpoint_share=1.0)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.1, range(32, 35)), (1.0, [300]), (0.0, [0])])
@@ -49,11 +49,11 @@ def test_checkpoints_keep_to_their_share_of_the_wall_time(tmp_path, monkeypatch,
     saved = []
     spec = _spec(tmp_path)
     logs = trial_logs.TrialLogs(Path(spec.directory), ["loss"])
-    keeper = resume.Checkpointer(spec, ledger, resume.Attempt(checkpoint_share=share))
+    checkpointer = resume.Checkpointer(spec, ledger, resume.Attempt(checkpoint_share=share))
     for step in range(300):
         ledger.switch("update_params")
         time[0] += 1.0
-        keeper.keep(step, lambda: ([], {}), {"rows": logs.marks})
+        checkpointer.maybe_save(step, lambda step: ([], {}), {"rows": logs.marks})
     assert len(saved) in expected
     if share == 0.1:
         assert ledger.seconds("checkpoint") <= share * ledger.seconds()
@@ -88,7 +88,7 @@ def test_a_submission_with_state_that_cannot_be_kept_trains_without_checkpoints(
         file.write("\nstream = iter([1, 2])\n")
     ruleset = tuning.Ruleset("external", 1, 1, 1.0)
     spec = _spec(tmp_path, submission=str(mine), ruleset=ruleset, max_global_steps=20)
-    record = run.run(spec, checkpoint_share=1.0)
+    record = trials.run(spec, checkpoint_share=1.0)
     assert record["status"] == "not_reached", record["error"]
     assert not list(checkpoints.found(Path(spec.directory)))
     assert capfd.readouterr().out.count("no checkpoints of this trial") == 1
@@ -99,7 +99,7 @@ def test_on_another_machine_it_goes_on_and_its_seconds_are_nobodys(tmp_path, mon
     _cut(monkeypatch, spec, 15)
     here = fingerprint.fingerprint()
     monkeypatch.setattr(fingerprint, "fingerprint", lambda: {**here, "key": "elsewhere"})
-    record = run.run(spec)
+    record = trials.run(spec)
     assert record["status"] == "not_reached", record["error"]
     assert record["fingerprint"]["key"] == f"{here['key']}+elsewhere"
     assert record["preemption_count"] == 1
@@ -117,7 +117,7 @@ def cut(directory, at, *arguments):
     if at >= {end}:
         os._exit(0)
 checkpoints.save = cut
-record = trial.run(TrialSpec.from_json(json.loads({spec!r})), checkpoint_share=1.0)
+record = trial.run(TrialSpec.from_json(json.loads({spec!r})), checkpoint_share=1.0).to_json()
 print(json.dumps([record["stepping"]["num_devices"], record["fingerprint"]["key"]]))
 """
 CALM = """
@@ -162,18 +162,18 @@ def test_a_checkpoint_of_one_device_goes_on_on_four_and_back(tmp_path):
 
 
 def test_rows_that_the_harness_did_not_write_are_not_gone_on_from(tmp_path, monkeypatch, capfd):
-    spec, enter = _spec(tmp_path), recorder.Recorder.enter
+    spec, log = _spec(tmp_path), recorder.Recorder.log
 
-    def tampering(books, *arguments):
-        value = enter(books, *arguments)
-        if books.record["steps"] == 8:
+    def tampering(self, evaluation, off_clock):
+        value = log(self, evaluation, off_clock)
+        if evaluation.step == 8:
             path = Path(spec.directory) / "eval_measurements.csv"
             path.write_text(path.read_text().replace("0.", "0.9", 1))
         return value
 
-    monkeypatch.setattr(recorder.Recorder, "enter", tampering)
+    monkeypatch.setattr(recorder.Recorder, "log", tampering)
     _cut(monkeypatch, spec, 8)
-    monkeypatch.setattr(recorder.Recorder, "enter", enter)
+    monkeypatch.setattr(recorder.Recorder, "log", log)
     capfd.readouterr()
     saved = resume.begin(spec, 0.0, 0.0).saved
     assert saved is None  # the rows before, which earlier checkpoints go on from, are changed too

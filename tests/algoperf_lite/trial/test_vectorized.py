@@ -16,7 +16,7 @@ from algoperf_lite.experiment import jobs
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.training.clock import adds_up
-from algoperf_lite.trial import attempts, logs, replayed_clock, run, vectorized
+from algoperf_lite.trial import attempts, logs, replayed_clock, vectorized
 from algoperf_lite.trial.spec import TrialSpec
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
@@ -75,11 +75,11 @@ def test_trials_together_are_the_trials_alone(tmp_path):
     path = _sgd(tmp_path, *zip((0.1, 1e30, 0.1, 0.05, 0.1), kinds, strict=True))
     specs = _specs(tmp_path / "together", path, 5)
     began = time.monotonic()
-    records = vectorized.run(specs)
+    records = _together(specs)
     wall = time.monotonic() - began
     alone = _specs(tmp_path / "alone", path, 5)
     for spec, single, record in zip(specs, alone, records, strict=True):
-        expected = run.run(single)
+        expected = trials.run(single)
         assert record["error"] == expected["error"]
         for name in ("status", "steps", "best", "final", "hyperparameters", "num_params"):
             assert record[name] == expected[name], name
@@ -98,20 +98,24 @@ def test_trials_together_are_the_trials_alone(tmp_path):
     assert spent == pytest.approx(records[0]["population"]["ledger"]["wall"])
 
 
+def _together(specs):
+    return [record.to_json() for record in vectorized.run(specs)]
+
+
 def _slow(stepper, state, period, init_seconds, compile_seconds):
     """A measurement of steps so slow that running them together pays."""
-    return replayed_clock.Alone(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
+    return replayed_clock.SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
 
 
 def test_budget_and_target_hold_on_the_replayed_clock(tmp_path, monkeypatch):
     monkeypatch.setattr(replayed_clock, "measure", _slow)
     limits = {"max_seconds": 40.0, "target": 0.5, "max_global_steps": None}
     specs = _specs(tmp_path / "together", "nadamw", 3, **limits)
-    records = vectorized.run(specs)
+    records = _together(specs)
     assert records[0]["stepping"]["chunk_size"] == 3
     alone = _specs(tmp_path / "alone", "nadamw", 3, target=0.5, max_global_steps=30)
     for spec, single, record in zip(specs, alone, records, strict=True):
-        expected = run.run(single)
+        expected = trials.run(single)
         rows = _rows(spec.directory)
         for number, row in enumerate(rows, 1):
             seconds = 2.0 + int(row["global_step"]) * 1.0 + number * 0.5
@@ -134,7 +138,7 @@ def test_budget_and_target_hold_on_the_replayed_clock(tmp_path, monkeypatch):
 
 
 def test_compilation_counts_where_it_is_to_count():
-    alone = replayed_clock.Alone(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
+    alone = replayed_clock.SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
     assert alone.seconds(10, 3) == 13.5
     assert alone.seconds(10, 3, count_compile=True) == 18.5
 
@@ -142,7 +146,7 @@ def test_compilation_counts_where_it_is_to_count():
 def test_a_submission_that_fails_ends_all_its_trials(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text("raise MemoryError('too big')\n")
-    records = vectorized.run(_specs(tmp_path / "out", path, 2))
+    records = _together(_specs(tmp_path / "out", path, 2))
     assert [record["status"] for record in records] == ["out_of_memory"] * 2
     assert "too big" in records[1]["error"]
 

@@ -4,6 +4,7 @@ import contextlib
 
 from algoperf_lite import tuning
 from algoperf_lite.trial import checkpoints
+from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial.spec import TrialSpec
 
 
@@ -20,6 +21,11 @@ def on_digits(directory, /, **fields):
         "directory": str(directory),
     }
     return TrialSpec(**{**defaults, **fields})
+
+
+def run(spec, **how):
+    """The record of a trial that is run in this process, as `trial.json` has it."""
+    return trial_run.run(spec, **how).to_json()
 
 
 class _Cut(BaseException):

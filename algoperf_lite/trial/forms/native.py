@@ -1,0 +1,100 @@
+"""The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
+
+import jax
+
+from algoperf_lite.spec import PyTree
+from algoperf_lite.submission.native import Submission
+from algoperf_lite.training import collectives, snapshot, train_step
+from algoperf_lite.training.data_parallel import DataParallel
+from algoperf_lite.training.snapshot import Snapshot
+from algoperf_lite.trial import setup as trial_setup
+from algoperf_lite.trial.forms.base import Advanced, Candidate, Form
+from algoperf_lite.trial.setup import TrialSetup
+
+
+class Native(Form):
+    """A trial of a native submission, its batches spread over all devices."""
+
+    _stepper: train_step.NativeStepper
+    _state: train_step.TrainState
+    _prepared: tuple[PyTree, PyTree]
+    _since: int  # step of the last evaluation, from which losses are summed
+
+    def start(self, saved: Snapshot | None) -> None:
+        """Imports the submission and makes its first state on the clock, compiles off it."""
+        spec, setup, clock = self._spec, self._setup, self._clock
+        params, model_state = setup.initial(spec.seed)
+        clock.switch("init", params, model_state, setup.data)
+        submission = trial_setup.load_submission(spec)
+        point = trial_setup.point(spec, submission)
+        traced, static = train_step.split_point(point)
+        training = train_step.TrainStep(setup.workload, submission, static)
+        batches = trial_setup.batches(setup.workload, submission, spec.seed)
+        clock.switch("setup")
+        self._facts |= trial_setup.submission_facts(submission, point, batches.batch_size)
+        _check_same_everywhere(setup, submission)
+        layout = DataParallel.over(jax.devices(), batches.batch_size)
+        self._facts["stepping"] = {
+            **trial_setup.stepping_facts(spec),
+            "num_devices": layout.num_devices,
+        }
+        params, model_state, data = layout.shared((params, model_state, setup.data))
+        clock.switch("compile", params, model_state, data)
+        init = jax.jit(layout.spread(training.init, 3)).lower(traced, params, model_state).compile()
+        self._heartbeat()
+        clock.switch("init")
+        self._state = init(traced, params, model_state)
+        clock.switch("compile", self._state)
+        per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
+        self._stepper = train_step.NativeStepper(
+            training, traced, data, batches, spec.stepping_mode, per_dispatch, layout
+        )
+        self._stepper.compile(self._state)
+        self._heartbeat()
+        self._traced = traced
+        self._learning_rate = trial_setup.learning_rate(training, traced)
+        self._is_finite = trial_setup.finiteness(layout.own(params))
+
+    def advance(self, step: int, stop: int) -> Advanced:
+        """Dispatches the steps; the device computes them while the caller waits."""
+        self._since = step
+        self._state = self._stepper.advance(self._state, step, stop - step, self._heartbeat)
+        return Advanced(stop, self._state)
+
+    def prepare_for_eval(self, step: int) -> PyTree:
+        """The trained parameters, unless the submission evaluates others (`eval_params`)."""
+        self._prepared = self._stepper.prepare_for_eval(self._state, step)
+        return self._prepared
+
+    def candidate(self, step: int) -> Candidate:
+        """This process's replica: every process evaluates, as waiting would take it as long."""
+        params, model_state, trained = self._stepper.layout.own(
+            (*self._prepared, self._state.params)
+        )
+        columns = {}
+        if self._learning_rate is not None:
+            columns["learning_rate"] = self._learning_rate(self._traced, step - 1)
+        loss = float(self._state.loss_sum) / (step - self._since)
+        return Candidate(params, model_state, self._is_finite(trained), loss, columns)
+
+    def snapshot(self, step: int) -> Snapshot:
+        """The training state; all else follows from spec and step."""
+        return Snapshot(snapshot.host_arrays(self._state), {})
+
+    def restore(self, step: int, saved: Snapshot | None) -> None:
+        """Puts the state in place, process 0's on every process."""
+        arrays = collectives.broadcast_arrays_from_first(
+            saved and saved.arrays, snapshot.host_arrays(self._state)
+        )
+        self._state = snapshot.like(self._state, arrays)
+
+
+def _check_same_everywhere(setup: TrialSetup, submission: Submission) -> None:
+    """Raises ValueError where the processes of a trial would not compute the same."""
+    collectives.check_same(
+        {
+            "submission": submission.sha256,
+            "data set": setup.facts["data_sha256"],
+            "versions of packages": setup.facts["versions"],
+        }
+    )
