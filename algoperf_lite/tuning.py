@@ -68,7 +68,7 @@ def point(
 
 
 def preload() -> None:
-    """Loads the sampler, which takes a second, before a submission's clock runs: `point` needs it."""
+    """Loads the sampler that `point` needs, a second's work, before a submission's clock runs."""
     importlib.import_module("scipy.stats")
 
 

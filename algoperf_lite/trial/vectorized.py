@@ -69,6 +69,7 @@ class _Trial:
     """One of the trials, as far as it has come.
 
     Attributes:
+      facts: fields of its record about submission and point.
       form: None until its group has started.
       end: fields of its record that its end decided; None while it trains.
     """
@@ -76,6 +77,7 @@ class _Trial:
     spec: TrialSpec
     recorder: Recorder
     point: Mapping[str, Any] | None
+    facts: dict[str, Any]
     form: Member | None = None
     end: dict[str, Any] | None = None
     population: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -120,7 +122,9 @@ def run(
         points = [trial_setup.point(spec, submission) for spec in specs]
         clock.switch("setup")
         import_seconds = clock.seconds("init")
-        trials = [_Trial(*each) for each in zip(specs, recorders, points, strict=True)]
+        size = submission.batch_size(setup.workload)
+        facts = [trial_setup.submission_facts(submission, point, size) for point in points]
+        trials = [_Trial(*each) for each in zip(specs, recorders, points, facts, strict=True)]
         for group in _groups(setup, submission, trials):
             _train(group, clock, report, import_seconds, len(trials))
     except Exception as caught:  # the trials end with a status; the experiment goes on
@@ -205,11 +209,10 @@ def _start(
     clock.switch("setup", together.members)
     stepping = {**trial_setup.stepping_facts(spec), **choice.to_json()}
     for i, trial in enumerate(group.trials):
-        facts = trial_setup.submission_facts(group.submission, trial.point, batches[0].batch_size)
-        facts |= {"stepping": stepping, "replay": dataclasses.asdict(single)}
+        trial.facts |= {"stepping": stepping, "replay": dataclasses.asdict(single)}
         own_rate = None if rate is None else functools.partial(rate, group.point(i))
-        trial.form = Member(together, i, facts, is_finite, own_rate)
-        trial.recorder.start(facts, compile_seconds)
+        trial.form = Member(together, i, trial.facts, is_finite, own_rate)
+        trial.recorder.start(trial.facts, compile_seconds)
     return together, single
 
 
@@ -277,21 +280,15 @@ def _records(
 ) -> list[TrialRecord]:
     """The trials' records: each has an equal share of the process's ledger."""
     failed = {} if error is None else record.failure(error)
-    share = {account: value / len(specs) for account, value in closed["ledger"].items()}
+    num_trials = len(specs)
+    share = {account: value / num_trials for account, value in closed["ledger"].items()}
+    common = {**closed, "ledger": share, "timing": "replayed"}
+    ledger = {"ledger": closed["ledger"]}
+    if not trials:
+        return [TrialRecord.of(s, **failed, **common, population=ledger) for s in specs]
     found = []
-    for i, spec in enumerate(specs):
-        fields: dict[str, Any] = {}
-        if i < len(trials):
-            form = trials[i].form
-            fields = {
-                **trials[i].recorder.facts,
-                **({} if form is None else form.facts()),
-                **(trials[i].end or failed),
-            }
-        fields = {**failed, **fields, **closed, "ledger": share, "timing": "replayed"}
-        fields["population"] = {
-            "ledger": closed["ledger"],
-            **(trials[i].population if i < len(trials) else {}),
-        }
-        found.append(TrialRecord.of(spec, **fields))
+    for trial in trials:
+        fields = {**trial.recorder.facts, **trial.facts, **(trial.end or failed), **common}
+        fields["population"] = {**ledger, **trial.population}
+        found.append(TrialRecord.of(trial.spec, **fields))
     return found

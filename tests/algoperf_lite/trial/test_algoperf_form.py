@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import trials
 
 import workloads
 from algoperf_lite import spec, tuning

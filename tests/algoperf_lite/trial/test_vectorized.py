@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trials
 
 from algoperf_lite import tuning
 from algoperf_lite.experiment import jobs
