@@ -20,6 +20,7 @@ from algoperf_lite.trial.spec import TrialSpec
 class Verdict(enum.Enum):
     """The answer of an evaluation to the question whether the trial goes on."""
 
+    # The value is the rest of a sentence that begins with "the trial".
     GO_ON = "goes on"
     REACHED = "reached its target"
     AT_LAST_STEP = "did its last step"
@@ -57,6 +58,7 @@ class Recorder:
         self._tamper_check = integrity.TamperCheck()
         self._last: Evaluation | None = None
         earlier = None if attempt.saved is None else attempt.saved.recorder
+        # The mark counts lines, of which the first is the header.
         num_rows = 0 if earlier is None else earlier["rows"][logs.ROWS[0]][0] - 1
         self._logs = logs.TrialLogs(Path(spec.directory), setup.metric_names, num_rows)
         self._progress = _Progress() if earlier is None else _Progress(**earlier["progress"])
@@ -108,6 +110,7 @@ class Recorder:
         Raises `record.RulesBroken` where the submission does what it may not.
         """
         self._progress = dataclasses.replace(self._progress, steps=step)
+        # Evaluating a trial that is past its budget would let it reach the target too late.
         limit = self.spec.max_seconds
         if limit is not None and seconds > limit:
             self._last = Evaluation(Verdict.OVER_BUDGET, step, seconds, {})
@@ -123,6 +126,7 @@ class Recorder:
             row |= measure(found.params, found.model_state, "train")
             row |= measure(found.params, found.model_state, "test")
         children.check()
+        # Last, so that what an evaluation itself gave the chance to replace is seen as well.
         self._tamper_check.check_names()
         row = {**row, **found.columns}
         self._last = Evaluation(verdict, step, seconds, row, found.training_loss)
@@ -155,11 +159,13 @@ class Recorder:
         if self._last.verdict is Verdict.DIVERGED:
             error = f"parameters are not finite after step {self._last.step}"
             return {**end, "status": "diverged", "error": error}
+        # A diverged trial has no such row: AlgoPerf's scorer would take it for a result.
         self._logs.write_score(self._last.seconds, self._last.step)
         status = "reached" if self.has_reached_target else "not_reached"
         return {**end, "rows_sha256": self._logs.sha256, "status": status}
 
     def _verdict(self, step: int, row: Mapping[str, float], is_finite: bool) -> Verdict:
+        # First: a metric of parameters that are not finite proves nothing.
         if not is_finite:
             return Verdict.DIVERGED
         workload = self.workload

@@ -13,7 +13,7 @@ from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.train_step import NativeStepper
 from algoperf_lite.trial.forms.member import Together
 
-_FIRST_LOOK = 4  # steps
+_WARMUP_STEPS = 4  # tell about how long a step takes
 _TURN_SECONDS = 0.1  # at most, unless a step takes longer
 _TURNS = 9  # at least
 _MEASURED_SECONDS = 0.6  # at least
@@ -64,7 +64,7 @@ def measure(
         step += num_steps
         return (now() - began) / num_steps
 
-    look = turn(_FIRST_LOOK)
+    look = turn(_WARMUP_STEPS)
     num_steps = max(1, min(period, round(_TURN_SECONDS / look)))
     turns: list[float] = []
     while len(turns) < _TURNS or sum(turns) * num_steps < _MEASURED_SECONDS:
@@ -74,6 +74,7 @@ def measure(
         began = now()
         jax.block_until_ready(stepper.prepare_for_eval(state, step))
         prepared.append(now() - began)
+    # Medians, as a shared machine only ever makes a turn slower.
     low, median, high = statistics.quantiles(turns, n=4)
     return SingleTrialSeconds(
         init_seconds,

@@ -26,6 +26,7 @@ from algoperf_lite.trial.setup import prepare
 from algoperf_lite.trial.spec import TrialSpec
 
 Report = Callable[..., None]
+# TrialSpec.form names one of these.
 FORMS = {"native": Native, "algoperf": AlgoPerf, "population": Population}
 _HEARTBEAT_SECONDS = 1.0
 
@@ -100,6 +101,7 @@ def run(
     recorder = form = None
     try:
         setup = prepare(spec, memory_share)
+        # Before the submission is imported: what it replaces of the harness has to show.
         recorder = Recorder(spec, setup, attempt)
         report(event="beat")
         form = FORMS[spec.form](spec, setup, clock, throttled(report))
@@ -115,6 +117,7 @@ def run(
         if atomic.is_full(error):
             raise
         end = record.failure(error)
+    # After a failure the record says as much as was known by then.
     found = {} if recorder is None else recorder.facts
     found |= {} if form is None else form.facts()
     return TrialRecord.of(spec, **{**found, **end}, **closed(clock))
@@ -139,6 +142,8 @@ def train(
             continue
         stop = min(stop, spec.max_global_steps or stop)
         yield stop
+        # Each switch waits for the arrays it is handed, so that an account is charged for its own
+        # work and for nothing that was dispatched before it.
         clock.switch("update_params")
         advanced = form.advance(step, stop)
         step = advanced.step
@@ -147,9 +152,10 @@ def train(
         clock.switch("eval", pending)
         seconds = clock.submission_seconds(spec.count_compile)
         evaluation = recorder.evaluate(step, seconds, form.candidate)
+        # Clocks of several processes differ a little, and all must stop at the same step.
         verdict = Verdict(collectives.broadcast_from_first(evaluation.verdict.value))
         clock.switch("log")
-        if evaluation.row:
+        if evaluation.row:  # there is none beyond the budget
             times = clock.off_clock()
             value = recorder.log(evaluation, times)
             report(
@@ -162,7 +168,7 @@ def train(
             form.told(step, recorder.told(evaluation, times))
         if verdict.is_end or advanced.is_last:
             break
-        if checkpointer is not None:
+        if checkpointer is not None:  # trials that share a ledger have no checkpoints
             checkpointer.maybe_save(step, form.snapshot, recorder.state)
     clock.switch("eval")
     form.finish(step)
@@ -181,6 +187,7 @@ def evaluation_steps(horizon: int, num_evals: int) -> Iterator[int]:
     """1, then every `horizon / num_evals` steps, past the horizon too; strictly increasing."""
     yield 1
     last = 1
+    # Each stop is rounded, not the distance, so that the grid stays even on any horizon.
     for index in itertools.count(1):
         step = round(index * horizon / num_evals)
         if step > last:

@@ -56,11 +56,13 @@ def prepare(trial_spec: TrialSpec, memory_share: float = 1.0) -> TrialSetup:
         validation_target_value=trial_spec.target,
         step_hint=max(1, round(trial_spec.budget * workload.step_hint)),
     )
+    # On the device once: steps gather their batches there.
     data = jax.device_put(workload.dataset("train"))
     initial = train_step.model_initializer(workload)
     params, model_state = initial(trial_spec.seed)
     evaluate = Evaluator(workload)
     evaluate.compile(params, model_state)
+    # A first evaluation names the metrics, and takes the cost of a first execution.
     metrics = evaluate(params, model_state, "validation")
     names = [name.removeprefix("validation/") for name in metrics if "num_examples" not in name]
     facts = {

@@ -117,6 +117,7 @@ def run(
         setup = trial_setup.prepare(specs[0], memory_share)
         recorders = [Recorder(spec, setup) for spec in specs]
         trial_run.throttled(report)()
+        # Imported once for all: each trial is charged the whole of it, as it would be alone.
         clock.switch("init", setup.data)
         submission = trial_setup.load_submission(specs[0])
         points = [trial_setup.point(spec, submission) for spec in specs]
@@ -191,6 +192,7 @@ def _start(
     clock.switch("setup")
     compile_seconds = clock.seconds("compile") - compiling
     period = max(1, round(setup.workload.step_hint / spec.num_evals))
+    # Nothing else runs in this process meanwhile, so these are seconds of a trial alone.
     single = replayed_clock.measure(native, states[0], period, init_seconds, compile_seconds)
     heartbeat()
     clock.switch("init")
@@ -240,10 +242,12 @@ def _take_turns(
         own_clock = ReplayedClock(clock, single, together, num_trials)
         trainings.append(trial_run.train(trial.form, trial.recorder, own_clock, told))
     before = clock.seconds("update_params")
+    # A generator runs up to its first stretch of training, and says where that ends.
     stops = [next(training, None) for training in trainings]
     workload = group.setup.workload
     best = min if workload.lower_is_better else max
     while any(active := [stop is not None for stop in stops]):
+        # All that still train have the same grid of evaluations, so the same stop.
         together.advance(max(filter(None, stops)), active, clock, heartbeat)
         for i in np.flatnonzero(active):
             stops[i] = next(trainings[i], None)

@@ -68,6 +68,7 @@ class AlgoPerf(Form):
             "batch_size_asked": dataclasses.asdict(size),
         }
         self._submission, self._logger = submission, MetricsLogger(Path(trial.directory))
+        # The submission sees the workload under AlgoPerf's names, and no held-out data.
         view = algoperf.AlgoPerfView(
             setup.workload, self._logger, trial.max_seconds, trial.num_evals
         )
@@ -80,6 +81,7 @@ class AlgoPerf(Form):
         clock.switch("init", key)
         self._state = self._stepper.init(params, model_state, key)
         clock.switch("compile", self._state)
+        # A file compiles its own programs in its first steps, so a few are taken and forgotten.
         self._train_state = algoperf_stepper.blank_train_state()
         self._stepper.warm_up(self._state, self._blank_result(), self._heartbeat)
         jax.block_until_ready(self._is_finite(self._stepper.evaluated(self._state)[0]))
@@ -106,7 +108,7 @@ class AlgoPerf(Form):
                 )
             except TrainingCompleteError:
                 is_complete = self._train_state["training_complete"] = True
-            step += 1
+            step += 1  # also for a step that ended the training, as in AlgoPerf
             self._heartbeat()
         return Advanced(step, self._state, is_complete)
 
@@ -124,6 +126,7 @@ class AlgoPerf(Form):
                 "the submission changed shapes, types or names of parameters, which have to stay "
                 "as they were initialised"
             )
+        # The evaluated parameters are those that training goes on from, so their health is its.
         params, model_state = self._stepper.evaluated(self._state)
         return Candidate(params, model_state, self._is_finite(params), None, {})
 
@@ -172,6 +175,7 @@ class AlgoPerf(Form):
         self._results = [(at, result) for at, result in facts["results"]]
         self._handed_results = [(at, dict(result)) for at, result in self._results]
         self._train_state |= facts["train_state"]
+        # Putting arrays back may compile; the submission has no part in that.
         self._compilations = algoperf_stepper.compilations()
 
     def facts(self) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Member(Form):
 
     def advance(self, step: int, stop: int) -> Advanced:
         """The group's step; the driver of the group has trained it to `stop`."""
+        # A difference would evaluate one step's parameters under another step's number.
         assert self._together.step == stop, (self._together.step, stop)
         self._since = step
         return Advanced(stop, None)

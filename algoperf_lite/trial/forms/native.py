@@ -38,10 +38,12 @@ class Native(Form):
             **trial_setup.stepping_facts(spec),
             "num_devices": layout.num_devices,
         }
+        # Placing data on the devices is the harness's work, so it is off the clock.
         params, model_state, data = layout.shared((params, model_state, setup.data))
         clock.switch("compile", params, model_state, data)
         init = jax.jit(layout.spread(training.init, 3)).lower(traced, params, model_state).compile()
         self._heartbeat()
+        # The optimizer's first state is the submission's work, so it is on the clock.
         clock.switch("init")
         self._state = init(traced, params, model_state)
         clock.switch("compile", self._state)
@@ -72,6 +74,7 @@ class Native(Form):
             (*self._prepared, self._state.params)
         )
         columns = {}
+        # Steps count from 0 inside a schedule: this is the rate of the last step taken.
         if self._learning_rate is not None:
             columns["learning_rate"] = self._learning_rate(self._traced, step - 1)
         loss = float(self._state.loss_sum) / (step - self._since)

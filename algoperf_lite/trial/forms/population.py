@@ -62,6 +62,7 @@ class Population(Form):
         """The leader. The trial goes on while any member is finite: it will be copied."""
         leader, ready = self._leader, self._ready
         params, model_state = ready.stepper.member(self._prepared, leader)
+        # The leader first: it is nearly always finite, and then nobody else is looked at.
         is_finite = any(self._is_finite(member) for member in (leader, *self._members))
         rate = ready.learning_rate(self._progress.generations[-1], leader, step)
         loss = float(self._progress.evaluated.mean_until(step)[leader])
@@ -76,6 +77,7 @@ class Population(Form):
     def restore(self, step: int, saved: Snapshot | None) -> None:
         """Puts the members' states back, and the lineage as it was."""
         assert saved is not None, "one process trains a population"
+        # The file may hold generations that came after the checkpoint.
         generations = lineage.read(self._lineage)[: saved.facts["num_generations"]]
         lineage.write(self._lineage, generations)
         values = population_stepper.stacked_points(generations[-1].points)
@@ -116,16 +118,19 @@ class Population(Form):
         """Steps in [`step`, `stop`) after which a generation is due and has not been made."""
         interval = self._spec.population.ready_interval
         made = self._progress.generations[-1].step
+        # None after step 0: nobody has trained yet.
         first = max(interval, -(-step // interval) * interval)
         return (due for due in range(first, stop, interval) if due > made)
 
     def _train_to(self, stop: int) -> None:
         stepper, progress = self._ready.stepper, self._progress
         num_steps = stop - progress.step
+        # A generation that is due right where the last stretch ended has no steps before it.
         if num_steps == 0:
             return
         members = stepper.advance(progress.population, progress.step, num_steps, self._heartbeat)
         sums = [np.ravel(chunk.state.loss_sum) for chunk in members]
+        # Chunks are padded to one size; the padding's losses are nobody's.
         sums_M = np.concatenate(sums)[: stepper.layout.num_members].astype(float)
         evaluated, measured = (
             Losses(losses.since, losses.sums_M + sums_M)
@@ -136,6 +141,7 @@ class Population(Form):
     def _evolve(self) -> None:
         """Makes the next generation, all of it on the clock but for its line in the lineage."""
         spec, clock, stepper = self._spec, self._clock, self._ready.stepper
+        # Measuring members is part of how a population trains, so it is on the clock.
         clock.switch("fitness", self._progress.population)
         fitness = self._fitness()
         clock.switch("update_params")
@@ -151,9 +157,11 @@ class Population(Form):
         members = stepper.select(progress.population, generation.parents)
         points = population_stepper.stacked_points(generation.points)
         members = stepper.with_hyperparameters(members, points)
+        # Writing is the harness's wish, so it is off the clock.
         clock.switch("log", members)
         lineage.append(self._lineage, generation)
         clock.switch("update_params")
+        # A member that copied another has the other's losses behind it.
         evaluated = progress.evaluated
         self._progress = Progress(
             progress.step,
@@ -173,11 +181,12 @@ class Population(Form):
             return [float(losses_M[m]) if well[m] else None for m in self._members]
         prepared = stepper.prepare_for_eval(progress.population, progress.step)
         metric = f"validation/{setup.workload.target_metric_name}"
+        # Fitness is lower for better, whatever the metric.
         sign = 1.0 if setup.workload.lower_is_better else -1.0
         found: list[float | None] = []
         for member in self._members:
             self._heartbeat()
-            value = None
+            value = None  # a member that diverged is copied by nobody
             if well[member]:
                 row = setup.evaluate(*stepper.member(prepared, member), "validation")
                 value = sign * float(row[metric])

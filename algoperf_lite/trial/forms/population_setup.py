@@ -86,6 +86,7 @@ def prepare(
     A population that goes on from `saved` is laid out as it was.
     """
     seeds = [tuning.member_seed(spec.seed, member) for member in range(spec.population.size)]
+    # Members differ in their initial parameters too, as trials of a study do.
     models = [setup.initial(seed) for seed in seeds]
     clock.switch("init", models, setup.data)
     submission = trial_setup.load_submission(spec)
@@ -95,6 +96,7 @@ def prepare(
     training = train_step.TrainStep(setup.workload, submission)
     batches = [trial_setup.batches(setup.workload, submission, seed) for seed in seeds]
     clock.switch("compile")
+    # One program makes all first states: points differ in numbers only, see `space`.
     init = jax.jit(training.init).lower(_of(traced, 0), *models[0]).compile()
     heartbeat()
     clock.switch("init")
@@ -109,6 +111,7 @@ def prepare(
         stepper, stepping = choice.stepper, choice.to_json()
         members = stepper.population(states, traced)
     else:
+        # Another layout would round otherwise, and the numbers would not go on bit for bit.
         stepping = saved.facts["stepping"]
         layout = MemberSharding(len(seeds), stepping["chunk_size"], _devices())
         stepper = programs.on(layout)
@@ -146,6 +149,7 @@ def _choose(
 
 
 def _devices() -> tuple[jax.Device, ...]:
+    # A single device needs no sharding, and gets the programs that a trial alone compiles.
     devices = tuple(jax.local_devices())
     return devices if len(devices) > 1 else ()
 
