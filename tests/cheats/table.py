@@ -113,8 +113,8 @@ def run(name: str, directory: Path) -> dict[str, Any]:
     )
     silence = _SILENCE_OF_A_HANGING_ONE if name == "hangs" else _SILENCE_LIMIT
     memory = _MEMORY_LIMIT if name == "allocates" else None
-    care = jobs.Limits(silence, memory)
-    [(_, record)] = jobs.run([spec], local.local(1, 1), care=care)
+    limits = jobs.Limits(silence, memory)
+    [(_, record)] = jobs.run([spec], local.local(1, 1), limits=limits)
     return record
 
 
