@@ -94,6 +94,11 @@ def adds_up(ledger: dict[str, float], wall: float, least: float | None = None) -
     Where it was closed at a moment that is only known to lie between two, these are `least` and
     `wall`, and anything between them will do.
     """
-    booked = sum(seconds for account, seconds in ledger.items() if account != "wall")
     tolerance = max(TOLERANCE * wall, GRACE_SECONDS)
-    return (wall if least is None else least) - tolerance <= booked <= wall + tolerance
+    least = wall if least is None else least
+    return least - tolerance <= booked(ledger) <= wall + tolerance
+
+
+def booked(ledger: dict[str, float]) -> float:
+    """Seconds of all accounts of a closed ledger."""
+    return sum(seconds for account, seconds in ledger.items() if account != "wall")
