@@ -15,7 +15,7 @@ from absl import app, logging
 from absl.flags import argparse_flags
 
 from algoperf_lite import did_you_mean as naming
-from algoperf_lite.cli import executor_flags, multihost_flags, population_flags
+from algoperf_lite.cli import executor_flags, multihost_flags, population_flags, signals
 from algoperf_lite.schedules import text as schedules_text
 from algoperf_lite.storage import atomic, cache
 
@@ -48,21 +48,30 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _dispatch(arguments: argparse.Namespace) -> int:
     logging.set_verbosity(logging.WARNING)
     try:
-        return arguments.command(arguments) or 0
+        with signals.terminable():
+            return arguments.command(arguments) or 0
     except (ValueError, RuntimeError) as error:
         print(f"algoperf-lite: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else 1
     except OSError as error:
-        if not atomic.is_full(error):
-            raise
+        return _say_why(error)
+    except KeyboardInterrupt as stop:
+        print(f"\nalgoperf-lite: stopped; {_GO_ON}", file=sys.stderr)
+        is_term = isinstance(stop, signals.Terminated)
+        return signals.TERMINATED if is_term else signals.INTERRUPTED
+
+
+def _say_why(error: OSError) -> int:
+    """The exit code of what the system has refused, which is said; raises what nobody asked for."""
+    if atomic.is_full(error):
         print(f"algoperf-lite: no room to write ({error}); free some: {_GO_ON}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(
-            f"\nalgoperf-lite: stopped; {_GO_ON}",
-            file=sys.stderr,
-        )
-        return 130
+    if not atomic.is_refused(error) or error.filename is None:
+        raise error
+    # Of a file that was to be renamed, the second name is the one that people have given.
+    where = f"{str(error.filename2 or error.filename)!r} ({error.strerror})"
+    print(f"algoperf-lite: cannot use {where}; give another path, or mend that", file=sys.stderr)
+    return BAD_INPUT
 
 
 # --- flags --------------------------------------------------------------------------------

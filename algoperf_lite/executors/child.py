@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from algoperf_lite.machine import environment, memory
@@ -14,23 +15,31 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(argv: list[str]) -> None:
-    """The job's side: reads payload and cores from stdin, runs, writes events to a pipe."""
+    """Runs the job that stdin describes; `argv` is its module and the pipe its events go to."""
     module, pipe = argv[0], int(argv[1])
     os.set_inheritable(pipe, False)
     _die_with_parent()
+    _leave_sigterm_to_parent()
     message = json.load(sys.stdin)
     environment.pin(tuple(message["cores"]))
     memory.limit_memory(message["memory_limit"])
+    # Bound here, before a submission is loaded that might put another clock in its place.
+    now = time.monotonic
 
     def report(**event: Any) -> None:
-        try:
-            os.write(pipe, json.dumps(event).encode() + b"\n")
-        except BrokenPipeError:
-            os._exit(1)  # nobody is left to hear the result
+        _write(pipe, json.dumps({**event, "at": now()}).encode() + b"\n")
 
     work = importlib.import_module(module).work
     result = work({**message["payload"], "started": message["started"]}, report)
     report(event="result", result=result)
+
+
+def _write(pipe: int, line: bytes) -> None:
+    try:
+        while line:  # a signal may interrupt a long one
+            line = line[os.write(pipe, line) :]
+    except BrokenPipeError:
+        os._exit(1)  # nobody is left to hear the result
 
 
 def _die_with_parent() -> None:
@@ -40,6 +49,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _leave_sigterm_to_parent() -> None:
+    """Lets SIGTERM pass: Slurm sends it to all processes of a job at once, and a trial that died of
+    it would count as crashed. The parent, which gets it too, ends this process."""
+    own = os.getpid()
+
+    def pass_by(number: int, frame: object) -> None:
+        if os.getpid() != own:  # a fork, such as a submission's worker, which it may end so
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, pass_by)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ class Job:
 
     Attributes:
       name: for people.
-      module: has `work(payload, report) -> dict`; `report(**event)` says that it is alive.
+      module: has `work(payload, report) -> dict`; `report(**event)` says that it is alive. The
+        events "closing" and "closed" come before and after it stops a clock of its own.
       payload: JSON-able argument.
       log: file that takes over its stdout and stderr; None discards them.
       silence_limit: seconds without a report after which it is killed.
@@ -37,17 +38,31 @@ class Job:
 class Outcome:
     """How a job ended: with a result, or with a status of `logs.STATUSES` and a sentence.
 
-    `wall` is in seconds on the clock of the process that watched it, from the start to the event
-    "closed" by which the job says that its own clock stopped, or to the end where it says nothing.
+    Times are in seconds since the process that watched the job started it, on the clock of their
+    machine; the job's own process read them.
+
+    Attributes:
+      result: of `work`; None where it had none.
+      wall: until the event "closed", or until the end where the job has no clock of its own.
+      status, error: of a job without a result.
+      closing: until the event "closing"; None without it. A clock of the job's own stopped between
+        this and `wall`, however long its process was kept from a core in between.
+      finding: why these times are not to be trusted; empty where they are.
     """
 
     result: dict[str, Any] | None
     wall: float
     status: str = ""
     error: str = ""
+    closing: float | None = None
+    finding: str = ""
 
 
-Tell = Callable[[Job, Event], None]
+OnEvent = Callable[[Job, Event], None]
+
+
+def nothing(job: Job, event: Event) -> None:
+    """An `OnEvent` that lets events pass."""
 
 
 class Executor(Protocol):
@@ -57,7 +72,7 @@ class Executor(Protocol):
     def num_slots(self) -> int: ...
 
     def run(
-        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+        self, jobs: Iterable[Job], on_event: OnEvent = nothing
     ) -> Iterator[tuple[Job, Outcome]]:
         """Starts jobs in order and yields each as it ends; closed early, it ends what runs."""
         ...

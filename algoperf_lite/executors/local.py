@@ -1,29 +1,17 @@
-"""Where jobs run: one fresh process each on this machine, pinned, watched, and never outlived.
-
-An `Executor` runs jobs and says how each ended; `Local` is the one for this machine.
-
-A job names a module of ours with a function `work(payload, report) -> result`; payload, progress
-and result travel as JSON through pipes, so that whatever a job prints cannot disturb them.
-"""
+"""Jobs on this machine: one fresh process each, pinned, watched, and never outlived."""
 
 import contextlib
 import dataclasses
-import json
-import os
+import itertools
 import selectors
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from algoperf_lite.executors.job import Event, Job, Outcome, Tell
-from algoperf_lite.machine import environment, memory, out_of_memory
+from algoperf_lite.executors.job import Event, Job, OnEvent, Outcome, nothing
+from algoperf_lite.executors.process import Process
+from algoperf_lite.machine import environment, memory
 
+# Deaths and broken limits are looked for so often; events are heard of at once.
 _POLL_SECONDS = 0.1
-
-
-_EXIT_SECONDS = 10.0  # for a process that has its result to go away
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +25,7 @@ class Local:
         return len(self.worker_slots)
 
     def run(
-        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+        self, jobs: Iterable[Job], on_event: OnEvent = nothing
     ) -> Iterator[tuple[Job, Outcome]]:
         """Runs jobs in order, one per slot at a time, and yields each as it ends.
 
@@ -52,32 +40,56 @@ class Local:
 
     def stream(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Event | Outcome]]:
         """`run`, with what jobs report as items between the outcomes."""
-        waiting, free, running = iter(jobs), list(self.worker_slots), []
-        exhausted = False
-        with selectors.DefaultSelector() as selector:
-            try:
-                while not (exhausted and not running):
-                    while free and not exhausted:
-                        job = next(waiting, None)
-                        if job is None:
-                            exhausted = True
-                        else:
-                            running.append(_Process(job, free.pop(0)))
-                            selector.register(running[-1].events, selectors.EVENT_READ, running[-1])
-                            yield job, {"event": "start"}
-                    for key, _ in selector.select(_POLL_SECONDS) if running else ():
-                        for event in key.data.read():
-                            yield key.data.job, event
-                    for process in [p for p in running if p.outcome() is not None]:
-                        selector.unregister(process.events)
-                        running.remove(process)
-                        process.close()
-                        free.append(process.cores)
-                        yield process.job, process.outcome()
-            finally:
-                for process in running:
-                    process.kill()
-                    process.close()
+        waiting, free = iter(jobs), list(self.worker_slots)
+        with _Running() as running:
+            while True:
+                for job in itertools.islice(waiting, len(free)):
+                    running.start(job, free.pop(0))
+                    yield job, {"event": "start"}
+                if not running.processes:
+                    return
+                for process, event in running.events():
+                    yield process.job, event
+                for process in running.ended():
+                    free.append(process.cores)
+                    yield process.job, process.outcome()
+
+
+class _Running:
+    """The processes that run; none is left when the context is."""
+
+    def __init__(self) -> None:
+        self.processes: list[Process] = []
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> "_Running":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self.processes:
+            process.kill()  # all of them first: each may take a moment to be gone
+        for process in self.processes:
+            process.close()
+        self._selector.close()
+
+    def start(self, job: Job, cores: tuple[int, ...]) -> None:
+        process = Process(job, cores)
+        self.processes.append(process)
+        self._selector.register(process.events, selectors.EVENT_READ, process)
+
+    def events(self) -> Iterator[tuple[Process, Event]]:
+        """What they report; waits for it, but not for long."""
+        for key, _ in self._selector.select(_POLL_SECONDS):
+            for event in key.data.read():
+                yield key.data, event
+
+    def ended(self) -> Iterator[Process]:
+        """Those that have an outcome, which are then gone."""
+        for process in [p for p in self.processes if p.outcome() is not None]:
+            self._selector.unregister(process.events)
+            self.processes.remove(process)
+            process.close()
+            yield process
 
 
 def local(cores_per_job: int, num_workers: int | None) -> Local:
@@ -107,124 +119,3 @@ def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
         )
     count = memory.workers_that_fit(num_workers, most)
     return [tuple(cores[i * cores_per_job : (i + 1) * cores_per_job]) for i in range(count)]
-
-
-class _Process:
-    """A running job as its parent sees it."""
-
-    def __init__(self, job: Job, cores: tuple[int, ...]):
-        self.job, self.cores = job, cores
-        self._began = self._heard = time.monotonic()
-        self._closed: float | None = None
-        self._result: Outcome | None = None
-        self._outcome: Outcome | None = None
-        self._buffer = b""
-        self.events, writer = os.pipe()
-        os.set_blocking(self.events, False)
-        if job.log:
-            job.log.parent.mkdir(parents=True, exist_ok=True)
-        self._said_before = job.log.stat().st_size if job.log and job.log.exists() else 0
-        self._kills_before = out_of_memory.num_kills()
-        output = job.log.open("ab") if job.log else open(os.devnull, "wb")  # noqa: SIM115
-        payload = {
-            "payload": dict(job.payload),
-            "cores": cores,
-            "started": self._began,
-            "memory_limit": job.memory_limit,
-        }
-        with output:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-m", "algoperf_lite.executors.child", job.module, str(writer)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(writer,),
-                env=environment.environment(len(cores) or os.cpu_count() or 1, job.cache),
-                start_new_session=True,  # a group of its own: killed with all it started
-            )
-        os.close(writer)
-        with contextlib.suppress(BrokenPipeError), self._popen.stdin as stdin:
-            stdin.write(json.dumps(payload).encode())
-
-    def read(self) -> list[Event]:
-        """Takes in what the job has reported; returns what of it is for others to know."""
-        with contextlib.suppress(BlockingIOError):
-            while piece := os.read(self.events, 1 << 16):
-                self._buffer += piece
-        *lines, self._buffer = self._buffer.split(b"\n")
-        events = []
-        for line in lines:
-            self._heard = time.monotonic()
-            event = json.loads(line)
-            if event["event"] == "closed":
-                self._closed = self._heard
-            elif event["event"] == "result":
-                end = self._closed or self._heard
-                self._result = Outcome(event["result"], end - self._began)
-            else:
-                events.append(event)
-        return events
-
-    def outcome(self) -> Outcome | None:
-        """The outcome once the process is gone; kills it where it broke a limit. Never blocks."""
-        if self._outcome is not None:
-            return self._outcome
-        now = time.monotonic()
-        limit = self.job.time_limit
-        if self._popen.poll() is not None:
-            self.read()  # what it said last
-            self._outcome = self._result or self._death(now)
-        elif self._result is not None:
-            if now - self._heard > _EXIT_SECONDS:
-                self._outcome = self._result  # it has said all it had to say and hangs
-        elif now - self._heard > self.job.silence_limit:
-            self._time_out(now, f"gave no sign of life for {self.job.silence_limit:.0f} s")
-        elif limit is not None and now - self._began > limit:
-            self._time_out(now, f"was still running after {limit:.0f} s")
-        return self._outcome
-
-    def kill(self) -> None:
-        """Ends the job and everything it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Ends the process, if it has not ended, and whatever it left running."""
-        self.kill()
-        self._popen.wait()
-        os.close(self.events)
-
-    def _time_out(self, now: float, what: str) -> None:
-        self.kill()
-        # Without room for a thread, native code may wait for it for ever.
-        why = self._said_want_of_memory()
-        status = "timed_out" if why is None else "out_of_memory"
-        what = f"the process {what}" + ("" if why is None else f" ({why})")
-        self._outcome = Outcome(None, now - self._began, status, what)
-
-    def _death(self, now: float) -> Outcome:
-        code = self._popen.returncode
-        if code >= 0:
-            what = f"the process exited with code {code} before it had a result"
-        else:
-            what = f"the process was killed by {signal.Signals(-code).name}"
-        why = self._want_of_memory(code)
-        if why is not None:
-            return Outcome(None, now - self._began, "out_of_memory", f"{what} ({why})")
-        if code == -signal.SIGKILL:
-            what += " (often the kernel, out of memory)"
-        return Outcome(None, now - self._began, "crashed", what)
-
-    def _want_of_memory(self, code: int) -> str | None:
-        """How it shows that the process died for want of memory; None where it does not."""
-        kills = out_of_memory.num_kills()
-        if code == -signal.SIGKILL and kills is not None and kills > (self._kills_before or 0):
-            return "by the kernel, out of memory"
-        # 1 is the code of an exception; one without a limit speaks of memory for other reasons.
-        return self._said_want_of_memory() if code < 0 or code == 1 else None
-
-    def _said_want_of_memory(self) -> str | None:
-        """Its last words, if they are of memory; only of a process with a limit."""
-        if self.job.memory_limit is None or self.job.log is None:
-            return None
-        return out_of_memory.said_by(out_of_memory.last_words(self.job.log, self._said_before))

@@ -23,14 +23,22 @@ class Directory:
     """
 
     def __init__(self, path: Path, settings: ExperimentConfig):
-        """Raises ValueError, one sentence, for a directory in use or not this experiment's."""
-        content = _content(path, settings)
+        """Raises ValueError, one sentence, for a directory in use, not this experiment's, or that
+        cannot be written."""
         self.path, self._file = path, path / FILE
-        self._is_new = not self._file.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
-        self._content = content
-        self._save()
+        try:
+            self._content = _content(path, settings)
+            self._is_new = not self._file.exists()
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(path)
+            self._save()
+        except OSError as error:
+            if not atomic.is_refused(error):
+                raise
+            raise ValueError(
+                f"output directory {str(path)!r} cannot be used ({error.strerror}); choose another "
+                "--output_dir, or make this one a folder that can be written"
+            ) from None
 
     def calibrations(self) -> dict[str, Calibration]:
         """Calibrations kept here, by workload."""

@@ -9,7 +9,7 @@ from algoperf_lite.executors.job import Event, Executor, Job, Outcome
 from algoperf_lite.storage import atomic, cache
 from algoperf_lite.training import clock
 from algoperf_lite.trial import attempts, checkpoints, logs
-from algoperf_lite.trial.record import blank_record
+from algoperf_lite.trial.record import TrialRecord
 from algoperf_lite.trial.spec import TrialSpec
 
 _PARTS_OF_SECONDS = 3.0  # a trial's process may take this multiple of its budget ...
@@ -46,7 +46,7 @@ def run(
     executor: Executor,
     on_event: Callable[[TrialSpec, Event], None] = lambda trial, event: None,
     vectorize: bool = False,
-    care: Limits = DEFAULT_LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     """Runs each trial in a process of its own, or `populations` of them in one process each, and
     yields every trial's record, which is then on disk.
@@ -57,8 +57,8 @@ def run(
     """
     while trials:
         again = []
-        for trial, record in _run_once(trials, executor, on_event, vectorize, care):
-            if is_to_be_retried(Path(trial.directory), record, care.max_retries):
+        for trial, record in _run_once(trials, executor, on_event, vectorize, limits):
+            if is_to_be_retried(Path(trial.directory), record, limits.max_retries):
                 again.append(trial)
                 on_event(trial, {"event": "retry", "error": record["error"]})
             else:
@@ -78,19 +78,19 @@ def _run_once(
     executor: Executor,
     on_event: Callable[[TrialSpec, Event], None],
     vectorize: bool,
-    care: Limits,
+    limits: Limits,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     num_slots = executor.num_slots
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # A name is for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
-    jobs = (_job(group, num_slots, vectorize, care) for group in groups)
+    jobs = (_job(group, num_slots, vectorize, limits) for group in groups)
 
-    def tell(job: Job, event: Event) -> None:
+    def on_job_event(job: Job, event: Event) -> None:
         group = by_log[job.log]
         on_event(group[0], {"members": len(group), **event})
 
-    for job, outcome in executor.run(jobs, tell):
+    for job, outcome in executor.run(jobs, on_job_event):
         group = by_log[job.log]
         for i, trial in enumerate(group):
             result = outcome.result
@@ -121,36 +121,32 @@ def _log(group: list[TrialSpec]) -> Path:
     return Path(group[0].directory) / "output.txt"
 
 
-def _job(
-    group: list[TrialSpec],
-    num_slots: int,
-    vectorize: bool,
-    care: Limits,
-) -> Job:
-    first, limit = group[0], None
+def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits) -> Job:
+    """One process's work: a trial, or all trials of a group."""
+    first, time_limit = group[0], None
     if first.max_seconds is not None:
-        limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
-    module, payload = "algoperf_lite.trial.run", {"spec": dataclasses.asdict(first)}
-    payload["checkpoint_share"] = care.checkpoint_share
-    if first.population is not None:
-        payload["num_processes"] = num_slots
-    elif vectorize:
-        specs = [dataclasses.asdict(trial) for trial in group]
-        module, payload = (
-            "algoperf_lite.trial.vectorized",
-            {"specs": specs, "num_processes": num_slots},
-        )
+        time_limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
     return Job(
         name=first.name,
-        module=module,
-        payload=payload,
+        module=_module(vectorize),
+        payload={
+            "spec": dataclasses.asdict(first),
+            "checkpoint_share": limits.checkpoint_share,
+            "num_processes": num_slots,
+            **({"specs": [dataclasses.asdict(trial) for trial in group]} if vectorize else {}),
+        },
         log=_log(group),
-        silence_limit=care.silence_limit,
-        time_limit=limit,
+        silence_limit=limits.silence_limit,
+        time_limit=time_limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
-        cache=None if first.count_compile else cache.folder() / "compiled",
-        memory_limit=care.memory_limit,
+        cache=None if first.count_compile else cache.subfolder("compiled"),
+        memory_limit=limits.memory_limit,
     )
+
+
+def _module(vectorize: bool) -> str:
+    """The module whose `work` runs a trial, or many."""
+    return f"algoperf_lite.trial.{'vectorized' if vectorize else 'run'}"
 
 
 def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
@@ -158,41 +154,51 @@ def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
 
     Raises DiskFull where the process had no room to write.
     """
-    record, directory = outcome.result, Path(trial.directory)
-    if record is None:
-        record = blank_record(trial) | {"status": outcome.status, "error": outcome.error}
-        record["ledger"] = {"wall": outcome.wall}
-    elif "disk_full" in record:
-        why = record["disk_full"]
+    directory = Path(trial.directory)
+    if "disk_full" in (outcome.result or {}):
+        why = outcome.result["disk_full"]
         raise DiskFull(f"{trial.name} has no room for its logs ({why}); {_FREE_SOME}")
-    else:
-        # A trial of a population has a share of its process's ledger, which is beside it.
-        ledger = (record.get("population") or record)["ledger"]
-        what = _wrong(directory, record, ledger, outcome.wall)
-        if what is not None:
-            record |= {"status": "invalid", "error": what}
+    record = _record(trial, outcome)
     try:
-        attempts.end(directory, record["status"], record.get("error"), outcome.wall)
-        record["attempts"] = attempts.ended(directory)
-        atomic.write_json(directory / "trial.json", record)
+        attempts.end(directory, record.status, record.error, outcome.wall)
+        found = dataclasses.replace(record, attempts=attempts.ended(directory)).to_json()
+        atomic.write_json(directory / "trial.json", found)
     except OSError:
         # What its process wrote is not checked: the trial has not ended until this is written.
         (directory / "trial.json").unlink(missing_ok=True)
         raise
-    if record["status"] != "crashed":  # it will not be tried again
+    if record.status != "crashed":  # it will not be tried again
         checkpoints.remove(directory)
-    return record
+    return found
 
 
-def _wrong(
-    directory: Path, record: dict[str, Any], ledger: dict[str, float], wall: float
-) -> str | None:
+def _record(trial: TrialSpec, outcome: Outcome) -> TrialRecord:
+    """The record that the process made, if it is to be trusted, or else one that says why not."""
+    if outcome.result is None:
+        end = {"status": outcome.status, "error": outcome.error}
+        return TrialRecord.of(trial, **end, ledger={"wall": outcome.wall})
+    try:
+        record = TrialRecord.from_json(outcome.result)
+    except TypeError as error:
+        what = f"the record is none that the harness makes ({error})"
+        return TrialRecord.of(trial, status="invalid", error=what, ledger={"wall": outcome.wall})
+    what = _wrong(Path(trial.directory), record, outcome)
+    return record if what is None else dataclasses.replace(record, status="invalid", error=what)
+
+
+def _wrong(directory: Path, record: TrialRecord, outcome: Outcome) -> str | None:
     """Why a trial's word is not to be trusted; None where it is."""
-    earlier = record.get("earlier_wall", 0.0)
-    if not clock.adds_up(ledger, earlier + wall):
-        return f"the ledger accounts for {ledger['wall']:.2f} s, but {wall:.2f} s went by"
-    written = record.get("rows_sha256") or {}
-    if record["status"] in ("reached", "not_reached") and set(written) != set(logs.ROWS):
+    if outcome.finding:
+        return outcome.finding
+    # The ledger was closed between the two events. A process that had to wait for a core there
+    # has done nothing wrong; seconds that are missing before or after are.
+    earlier, wall = record.earlier_wall, outcome.wall
+    least = wall if outcome.closing is None else outcome.closing
+    if not clock.adds_up(record.watched_ledger, earlier + wall, earlier + least):
+        booked = clock.booked(record.watched_ledger)
+        return f"the ledger accounts for {booked:.2f} s, but {earlier + wall:.2f} s went by"
+    written = record.rows_sha256 or {}
+    if record.status in ("reached", "not_reached") and set(written) != set(logs.ROWS):
         return "the record has no hashes of the rows, so the harness has not made it"
     changed = logs.tampered(directory, written)
     if changed is not None:

@@ -1,5 +1,7 @@
 """Plan an experiment, skip what is finished, run the rest, and never lose or overwrite a result."""
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,7 +66,7 @@ def run(
             executor,
             reporter.on_event,
             vectorize=settings.vectorize == "trials",
-            care=care,
+            limits=care,
         ):
             reporter.on_end(trial, record)
     return trials
@@ -82,14 +84,16 @@ def calibrate(
     Raises RuntimeError where a workload cannot be calibrated, ValueError where one of `checks`,
     which run beside, found a problem.
     """
-    log = cache.folder() / "calibration" / "output.txt"
+    kept = cache.subfolder("calibration")
+    # A file of a fixed name in the folder for temporary ones, so that its sentence can name it.
+    log = (kept or Path(tempfile.gettempdir()) / f"algoperf_lite_{os.getuid()}") / "output.txt"
     jobs = [
         Job(
             name=name,
             module="algoperf_lite.training.calibration",
             payload={"workload": name, "scale": scale, "fresh": fresh},
             log=log,
-            cache=cache.folder() / "compiled",
+            cache=cache.subfolder("compiled"),
         )
         for name in workload_names
     ]

@@ -9,6 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_REFUSALS = (
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
+
 
 def write_json(path: Path, content: Any) -> None:
     """Replaces `path` atomically. NaN and infinities become null: JSON has no word for them."""
@@ -17,12 +29,23 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replaces `path` atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Replaces `path` atomically by the parts, one after the other; makes its folder.
+
+    Raises OSError where that fails; what was there before then still is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, as a rename is atomic within one file system only; several processes may try.
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with partial.open("w") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            for part in parts:
+                file.write(part)
             file.flush()
+            # A power cut after the rename must not leave an empty file of that name.
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
@@ -52,6 +75,12 @@ def is_full(error: BaseException) -> bool:
     numbers = (errno.ENOSPC, errno.EDQUOT)
     is_own = isinstance(error, OSError) and error.errno in numbers
     return is_own or any(os.strerror(number) in str(error) for number in numbers)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether an error says that a path is not to be used: nothing or something else is in its
+    place, or this user may not."""
+    return isinstance(error, OSError) and error.errno in _REFUSALS
 
 
 def sync(path: Path) -> None:

@@ -3,15 +3,15 @@
 import dataclasses
 import hashlib
 import json
-import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from algoperf_lite.machine.fingerprint import fingerprint
-from algoperf_lite.storage import cache
+from algoperf_lite.storage import atomic, cache
 
 REFERENCE = "nadamw"
 
@@ -74,12 +74,11 @@ def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibratio
     if known is not None:
         return Calibration(**known)
     calibration = _measure(workload)
-    if not collectives.is_first():
-        return calibration
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    partial.write_text(json.dumps(dataclasses.asdict(calibration), indent=1))
-    partial.replace(path)
+    if collectives.is_first() and cache.subfolder("calibration") is not None:
+        try:
+            atomic.write_json(path, dataclasses.asdict(calibration))
+        except OSError as error:  # a full disk costs time at the next run, nothing else
+            print(f"cannot keep the calibration in {path} ({error}); going on", file=sys.stderr)
     return calibration
 
 

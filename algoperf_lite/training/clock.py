@@ -88,7 +88,17 @@ class Ledger:
         self._since, self._account = reading, account
 
 
-def adds_up(ledger: dict[str, float], wall: float) -> bool:
-    """Whether the accounts of a closed ledger make up `wall` seconds, within the tolerance."""
-    booked = sum(seconds for account, seconds in ledger.items() if account != "wall")
-    return abs(booked - wall) <= max(TOLERANCE * wall, GRACE_SECONDS)
+def adds_up(ledger: dict[str, float], wall: float, least: float | None = None) -> bool:
+    """Whether the accounts of a closed ledger make up `wall` seconds, within the tolerance.
+
+    Where it was closed at a moment that is only known to lie between two, these are `least` and
+    `wall`, and anything between them will do.
+    """
+    tolerance = max(TOLERANCE * wall, GRACE_SECONDS)
+    least = wall if least is None else least
+    return least - tolerance <= booked(ledger) <= wall + tolerance
+
+
+def booked(ledger: dict[str, float]) -> float:
+    """Seconds of all accounts of a closed ledger."""
+    return sum(seconds for account, seconds in ledger.items() if account != "wall")

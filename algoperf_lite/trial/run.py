@@ -120,7 +120,7 @@ def run(
     # After a failure the record says as much as was known by then.
     found = {} if recorder is None else recorder.facts
     found |= {} if form is None else form.facts()
-    return TrialRecord.of(spec, **{**found, **end}, **closed(clock))
+    return TrialRecord.of(spec, **{**found, **end}, **closed(clock, report))
 
 
 def train(
@@ -174,11 +174,14 @@ def train(
     form.finish(step)
 
 
-def closed(clock: Ledger) -> dict[str, Any]:
+def closed(clock: Ledger, report: Report) -> dict[str, Any]:
     """Fields of the record that are known once the clock has stopped."""
+    peak = memory.peak_memory()
+    # From here to the event "closed", a wait for a core does not count as a gap in the ledger.
+    report(event="closing")
     return {
-        "peak_memory_bytes": memory.peak_memory(),
-        "ledger": clock.close(),  # the parent checks it against the clock of the process
+        "peak_memory_bytes": peak,
+        "ledger": clock.close(),  # the parent checks it against the stamps of both events
         "earlier_wall": clock.earlier_wall,
     }
 

@@ -132,7 +132,7 @@ def run(
         if atomic.is_full(caught):
             raise
         error = caught
-    closed = trial_run.closed(clock)
+    closed = trial_run.closed(clock, report)
     return _records(specs, trials, error, closed)
 
 

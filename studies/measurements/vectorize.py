@@ -110,7 +110,7 @@ def _timed(
         cache.folder().mkdir(parents=True)
         (cache.folder() / "data").symlink_to(data)  # data are kept, only programs are not
         began = time.monotonic()
-        ended = list(jobs.run(moved, here, vectorize=vectorize, care=CARE))
+        ended = list(jobs.run(moved, here, vectorize=vectorize, limits=CARE))
         wall = time.monotonic() - began
     del os.environ["XDG_CACHE_HOME"]
     if users is not None:

@@ -27,7 +27,7 @@ Each file in [tricks/](tricks) tries one trick that would pay off in a harness t
 runs. [test_cheats.py](test_cheats.py) sees to it that each is found by `algoperf-lite check`, or
 makes its trial end without a time, or gains nothing. What is not tried is found by `check` alone:
 within its own process a determined file can do anything, as
-[surroundings.py](../../algoperf_lite/surroundings.py) says.
+[integrity.py](../../algoperf_lite/trial/integrity.py) says.
 
 `python -m tests.cheats.table` makes this page from a run of all of them (some minutes).
 
@@ -82,6 +82,7 @@ CHEATS = {
     "flattering_jit": Cheat(),
     "own_evaluator": Cheat(),
     "moved_seconds": Cheat(),
+    "lost_seconds": Cheat("invalid"),
     "own_rows": Cheat("invalid"),
     "own_record": Cheat("crashed"),
     "own_result": Cheat(),
@@ -113,8 +114,8 @@ def run(name: str, directory: Path) -> dict[str, Any]:
     )
     silence = _SILENCE_OF_A_HANGING_ONE if name == "hangs" else _SILENCE_LIMIT
     memory = _MEMORY_LIMIT if name == "allocates" else None
-    care = jobs.Limits(silence, memory)
-    [(_, record)] = jobs.run([spec], local.local(1, 1), care=care)
+    limits = jobs.Limits(silence, memory)
+    [(_, record)] = jobs.run([spec], local.local(1, 1), limits=limits)
     return record
 
 
@@ -136,7 +137,8 @@ def _evidence(error: str) -> str:
     """An error without its type and what differs from run to run."""
     error = re.sub(r"^\w+: ", "", error)
     error = re.sub(r"(; threads it started): .*", r"\1", error)
-    return re.sub(r" \([\d.]+ s\)", "", error)
+    error = re.sub(r" \([\d.]+ s\)", "", error)
+    return re.sub(r"\b[\d.]+ s\b", "some s", error)
 
 
 def main() -> None:

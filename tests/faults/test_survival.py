@@ -118,8 +118,8 @@ def test_a_limit_that_is_too_small_for_jax_itself_is_a_want_of_memory(tmp_path):
         str(tmp_path / "trial_1"),
         max_global_steps=5,
     )
-    care = jobs.Limits(memory_limit=int(0.3 * GIB))
-    [(_, record)] = jobs.run([spec], local.local(1, 1), care=care)
+    limits = jobs.Limits(memory_limit=int(0.3 * GIB))
+    [(_, record)] = jobs.run([spec], local.local(1, 1), limits=limits)
     assert record["status"] == "out_of_memory", record["error"]
     assert [end["ended"] for end in record["attempts"]] == ["out_of_memory"]
 

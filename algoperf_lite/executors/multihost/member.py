@@ -16,7 +16,7 @@ _HEARTBEAT_SECONDS = 30  # of silence after which a process counts as dead, and 
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
-    """A host's share as a job of `executors`; see `rendezvous.Group.sharing`.
+    """A host's share as a job of `executors`; see `rendezvous.Group.job_for_member`.
 
     Process 0 returns the job's own result; what the job writes elsewhere is thrown away.
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.executors import local
-from algoperf_lite.executors.job import Event, Executor, Job, Outcome, Tell
+from algoperf_lite.executors.job import Event, Executor, Job, OnEvent, Outcome, nothing
 from algoperf_lite.storage import cache
 
 JOIN_SECONDS = 300  # for all processes of a job to come together
@@ -55,7 +55,7 @@ class Group:
         """Where its processes meet, for people."""
         return f"at {self.join['coordinator_address']}" if self.join else "where JAX told them to"
 
-    def sharing(self, job: Job, content: Mapping[str, Any] | None) -> Job:
+    def job_for_member(self, job: Job, content: Mapping[str, Any] | None) -> Job:
         """`job` as this host's share of what `content` of process 0 says; the others pass None,
         and so does process 0 to say that there are no more jobs."""
         payload = {"join": dict(self.join), "content": content}
@@ -71,8 +71,8 @@ def rendezvous(
 ) -> Group:
     """The group, once every host has started the command.
 
-    Raises ValueError where JAX does not find out who they are, Scattered where they do not come
-    together in time; one sentence.
+    Raises ValueError where JAX does not find out who they are, RendezvousError where they do not
+    come together in time; one sentence.
     """
     group = Group(join, worker_slots[0], memory_limit)
     result, error = _take_part(group, MEETING)
@@ -120,9 +120,9 @@ class Leader:
     num_slots: int = 1
 
     def run(
-        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+        self, jobs: Iterable[Job], on_event: OnEvent = nothing
     ) -> Iterator[tuple[Job, Outcome]]:
-        """Yields each job as it ends; raises Scattered where a follower does not come to one."""
+        """Yields each job as it ends; raises RendezvousError where a follower does not come."""
         have_joined = False
 
         def note(job: Job, event: Event) -> None:
@@ -141,13 +141,13 @@ class Leader:
 
     def _share(self, job: Job) -> Job:
         content = {"name": job.name, "module": job.module, "payload": dict(job.payload)}
-        return self.group.sharing(job, content)
+        return self.group.job_for_member(job, content)
 
 
 def follow(group: Group, silence_limit: float, say: Callable[[str], None]) -> None:
     """Takes part in the jobs of process 0 until it says that there are no more.
 
-    Raises Scattered, one sentence, where nothing is heard of it for `JOIN_SECONDS`.
+    Raises RendezvousError, one sentence, where nothing is heard of it for `JOIN_SECONDS`.
     """
     heard = time.monotonic()
 
@@ -179,7 +179,7 @@ def _take_part(
     group: Group,
     content: Mapping[str, Any] | None,
     silence_limit: float = 2.0 * JOIN_SECONDS,
-    on_event: Tell = lambda job, event: None,
+    on_event: OnEvent = nothing,
 ) -> tuple[dict[str, Any] | None, str]:
     """(result, error) of this host's share of one job; shows the end of its output if it dies."""
     with tempfile.TemporaryDirectory() as folder:
@@ -190,10 +190,10 @@ def _take_part(
             payload={},
             log=log,
             silence_limit=silence_limit,
-            cache=cache.folder() / "compiled",
+            cache=cache.subfolder("compiled"),
             memory_limit=group.memory_limit,
         )
-        share = group.sharing(job, content)
+        share = group.job_for_member(job, content)
         ((_, outcome),) = local.Local([group.cores]).run([share], on_event)
         if outcome.result is None:
             lines = log.read_text(errors="replace").splitlines()

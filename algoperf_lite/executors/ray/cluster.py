@@ -1,10 +1,13 @@
 """A Ray cluster: what its nodes have, what a trial asks of them, and how to be connected to it."""
 
+import contextlib
 import dataclasses
 import logging
 import os
+import signal
 import socket
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from algoperf_lite.machine import environment, memory
@@ -89,17 +92,30 @@ def connect(address: str | None) -> None:
     if address is None:
         os.environ.setdefault("RAY_worker_niceness", "0")  # trials run as they do without Ray
         cores = len(environment.available_cores())
-        ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+        with _own_sigterm():
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         return
     try:
         if address not in ("auto", "local"):
             _check_answers(address)  # Ray itself waits for minutes, without a word
-        ray.init(address=address, **quiet)
+        with _own_sigterm():
+            ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"no Ray cluster answers at {address!r} ({first_sentence(str(error))}); start one "
             "with 'ray start --head', or leave --ray_address out to use this machine alone"
         ) from None
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keeps what this process does at SIGTERM, which Ray would decide from now on."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_answers(address: str) -> None:

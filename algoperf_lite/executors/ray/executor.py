@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from algoperf_lite.executors.job import Job, Outcome, Tell
+from algoperf_lite.executors.job import Job, OnEvent, Outcome, nothing
 from algoperf_lite.executors.ray import cluster, node
 from algoperf_lite.executors.ray.leases import Lease, Register
 from algoperf_lite.storage import cache
@@ -48,7 +48,7 @@ class Cluster:
         return min(self.num_workers or fit, fit)
 
     def run(
-        self, jobs: Iterable[Job], on_event: Tell = lambda job, event: None
+        self, jobs: Iterable[Job], on_event: OnEvent = nothing
     ) -> Iterator[tuple[Job, Outcome]]:
         """Runs jobs in order and yields each as it ends.
 
@@ -125,7 +125,7 @@ class _Task:
     number: int
     stream: "ray.ObjectRefGenerator"
 
-    def hear(self, on_event: Tell) -> Outcome | _Loss | None:
+    def hear(self, on_event: OnEvent) -> Outcome | _Loss | None:
         """Takes in what the task says next, which is there; None where it was no end.
 
         Raises ValueError where its node cannot run jobs, RuntimeError where its code fails.

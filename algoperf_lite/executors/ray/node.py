@@ -69,7 +69,7 @@ def run_on_node(order: NodeTask) -> Iterator[dict[str, Any]]:
 
 def _here(job: Job) -> Job:
     """The job with this node's folder for compiled programs."""
-    return job if job.cache is None else dataclasses.replace(job, cache=cache.folder() / "compiled")
+    return job if job.cache is None else dataclasses.replace(job, cache=cache.subfolder("compiled"))
 
 
 def _problem(order: NodeTask) -> str | None:

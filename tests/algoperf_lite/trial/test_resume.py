@@ -207,8 +207,8 @@ def test_a_crash_is_tried_again_and_both_attempts_are_told(tmp_path, max_retries
     path.write_text(ONCE.format(flag=str(tmp_path / "flag")))
     spec = _spec(tmp_path, submission=str(path), target=0.2)
     told, here = [], local.local(1, 1)
-    care = jobs.Limits(max_retries=max_retries)
-    [(_, record)] = jobs.run([spec], here, lambda t, e: told.append(e["event"]), care=care)
+    limits = jobs.Limits(max_retries=max_retries)
+    [(_, record)] = jobs.run([spec], here, lambda t, e: told.append(e["event"]), limits=limits)
     assert [end["ended"] for end in record["attempts"]] == ends
     assert record["status"] == ends[-1]
     assert told.count("retry") == len(ends) - 1
