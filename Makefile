@@ -2,13 +2,20 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test test-slow test-all lint clean
 
 quickstart: .venv/installed
 	$(BIN)/algoperf-lite quickstart
 
+# The fast tier: five minutes on two cores.
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+# Hosts, Ray, faults, cheats, the browser, all workloads, commands that documents quote.
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

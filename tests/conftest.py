@@ -1,11 +1,15 @@
 """Settings for all tests, made before JAX is imported."""
 
 import atexit
+import ctypes
+import gc
 import importlib.metadata
 import os
 import shutil
+import sys
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 # A first call compiles, so the time of a single example says nothing.
@@ -33,3 +37,16 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):  # XLA ends at a fl
         "--xla_cpu_parallel_codegen_split_count=1",
     ]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_QUICK_COMPILATION])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_programs_of_other_modules():
+    """Each module starts without the compiled programs of those before: a worker that kept them
+    would grow to several GiB, and what one module compiled seldom serves another."""
+    yield
+    if "jax" not in sys.modules:
+        return
+    sys.modules["jax"].clear_caches()
+    gc.collect()
+    if sys.platform == "linux":  # glibc keeps what was freed, unless it is asked to give it back
+        ctypes.CDLL(None).malloc_trim(0)
