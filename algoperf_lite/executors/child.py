@@ -54,14 +54,9 @@ def _die_with_parent() -> None:
 def _leave_sigterm_to_parent() -> None:
     """Lets SIGTERM pass: Slurm sends it to all processes of a job at once, and a trial that died of
     it would count as crashed. The parent, which gets it too, ends this process."""
-    own = os.getpid()
-
-    def pass_by(number: int, frame: object) -> None:
-        if os.getpid() != own:  # a fork, such as a submission's worker, which it may end so
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, pass_by)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    # A fork, such as a submission's worker, is ended by it as usual; so is a program it starts.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 if __name__ == "__main__":
