@@ -17,10 +17,12 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def main(argv: list[str]) -> None:
     """Runs the job that stdin describes; `argv` is its module and the pipe its events go to."""
     module, pipe = argv[0], int(argv[1])
+    # Programs that a submission starts are not to keep the pipe open, nor to write to it.
     os.set_inheritable(pipe, False)
     _die_with_parent()
     _leave_sigterm_to_parent()
     message = json.load(sys.stdin)
+    # Both before JAX is loaded: its pools of threads are as large as the cores it finds.
     environment.pin(tuple(message["cores"]))
     memory.limit_memory(message["memory_limit"])
     # Bound here, before a submission is loaded that might put another clock in its place.
@@ -47,7 +49,7 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
+        if os.getppid() != parent:  # it died before the kernel was asked
             os._exit(1)
 
 

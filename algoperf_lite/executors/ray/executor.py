@@ -103,6 +103,7 @@ class Cluster:
         asked = self.request
         task = node.NodeTask(job, lease, asked.cores, asked.accelerator, self.sources, inherited)
         options = {"name": job.name, "scheduling_strategy": "SPREAD", **asked.options()}
+        # Ray would repeat a task while its lost node may still write; leases come first.
         remote = ray.remote(max_retries=0, num_returns="streaming")(node.run_on_node)
         return _Task(index, job, lease, number, remote.options(**options).remote(task))
 
@@ -183,6 +184,7 @@ def _ready(running: Sequence[_Task]) -> list[_Task]:
     streams = [task.stream for task in running]
     if not ray.wait(streams, num_returns=1, timeout=_LOOK_SECONDS)[0]:
         return []
+    # Of several that have one by now, none is to wait for another round.
     ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0)
     return [task for task in running if any(stream is task.stream for stream in ready)]
 
@@ -194,6 +196,7 @@ def _cancel(running: Sequence[_Task]) -> None:
     import ray
 
     for task in running:
+        # An exception in the task, which closes its `Local` and so kills the job.
         ray.cancel(task.stream, force=False)
     ends = [task.stream.completed() for task in running]
     ray.wait(ends, num_returns=len(ends), timeout=_EXIT_SECONDS)

@@ -75,7 +75,7 @@ class Lease:
         def watch() -> None:
             while not has_ended.wait(_POLL_SECONDS):
                 if self.is_over():
-                    os._exit(1)
+                    os._exit(1)  # an exception here would not reach the main thread
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()

@@ -45,11 +45,13 @@ def run_on_node(task: NodeTask) -> Iterator[dict[str, Any]]:
     Runs in the main thread of a process of Ray: when that thread ends, however it ends, the
     kernel kills the job's process.
     """
+    # A process of Ray has the node's variables, not those of the command.
     os.environ.update(task.environment)
     problem = _problem(task)
     if problem is not None:
         yield {"problem": f"node {platform.node()}: {problem}"}
         return
+    # Ray cancels a task by an exception in it, which leaves all that is entered here.
     with contextlib.ExitStack() as until_the_end:
         if task.lease is not None:
             until_the_end.enter_context(task.lease.watched())
