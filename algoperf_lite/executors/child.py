@@ -17,10 +17,12 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def main(argv: list[str]) -> None:
     """Runs the job that stdin describes; `argv` is its module and the pipe its events go to."""
     module, pipe = argv[0], int(argv[1])
+    # Programs that a submission starts are not to keep the pipe open, nor to write to it.
     os.set_inheritable(pipe, False)
     _die_with_parent()
     _leave_sigterm_to_parent()
     message = json.load(sys.stdin)
+    # Both before JAX is loaded: its pools of threads are as large as the cores it finds.
     environment.pin(tuple(message["cores"]))
     memory.limit_memory(message["memory_limit"])
     # Bound here, before a submission is loaded that might put another clock in its place.
@@ -47,21 +49,16 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
+        if os.getppid() != parent:  # it died before the kernel was asked
             os._exit(1)
 
 
 def _leave_sigterm_to_parent() -> None:
     """Lets SIGTERM pass: Slurm sends it to all processes of a job at once, and a trial that died of
     it would count as crashed. The parent, which gets it too, ends this process."""
-    own = os.getpid()
-
-    def pass_by(number: int, frame: object) -> None:
-        if os.getpid() != own:  # a fork, such as a submission's worker, which it may end so
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, pass_by)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    # A fork, such as a submission's worker, is ended by it as usual; so is a program it starts.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 if __name__ == "__main__":

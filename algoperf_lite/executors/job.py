@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+# A JSON object: events cross a pipe, and under Ray a network.
 Event = Mapping[str, Any]
 
 

@@ -43,11 +43,13 @@ class Local:
         waiting, free = iter(jobs), list(self.worker_slots)
         with _Running() as running:
             while True:
+                # Not one more than there is room for: a job is made when it is to run.
                 for job in itertools.islice(waiting, len(free)):
                     running.start(job, free.pop(0))
                     yield job, {"event": "start"}
                 if not running.processes:
                     return
+                # Events come first: a process that has ended may have reported last things.
                 for process, event in running.events():
                     yield process.job, event
                 for process in running.ended():
@@ -85,6 +87,7 @@ class _Running:
 
     def ended(self) -> Iterator[Process]:
         """Those that have an outcome, which are then gone."""
+        # A list of its own, as the one that is gone through changes.
         for process in [p for p in self.processes if p.outcome() is not None]:
             self._selector.unregister(process.events)
             self.processes.remove(process)
@@ -93,15 +96,19 @@ class _Running:
 
 
 def local(cores_per_job: int, num_workers: int | None) -> Local:
-    """This machine, see `slots`."""
+    """An executor of this machine; the arguments are those of `slots`."""
     return Local(slots(cores_per_job, num_workers))
 
 
 def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
-    """Which cores each worker gets; an empty tuple is "all of them", where an accelerator works.
+    """The cores of each worker; an empty tuple is all of them, where an accelerator does the work.
 
-    Raises ValueError where fewer cores, or less memory, are to be had than asked for.
+    Args:
+      cores_per_job: of each worker.
+      num_workers: jobs side by side; None for as many as cores and memory allow.
+    Raises ValueError where the machine has fewer cores, or less memory, than asked for.
     """
+    # Trials on one accelerator would time each other: one at a time, unless people ask for more.
     if environment.has_accelerator():
         return [()] * memory.workers_that_fit(num_workers or 1, 1)
     cores = environment.available_cores()

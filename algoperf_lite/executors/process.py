@@ -62,7 +62,7 @@ class Process:
                 env=environment.environment(len(cores) or os.cpu_count() or 1, job.cache),
                 start_new_session=True,  # a group of its own: killed with all it started
             )
-        os.close(writer)
+        os.close(writer)  # the child's copy alone is left, so that its end ends the pipe
         with contextlib.suppress(BrokenPipeError), popen.stdin as stdin:
             stdin.write(json.dumps(message).encode())
         return events, popen
@@ -105,6 +105,7 @@ class Process:
 
     def kill(self) -> None:
         """Ends the job and everything it started."""
+        # SIGKILL, since a submission may ignore anything else; the group, for what it started.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
 

@@ -35,6 +35,7 @@ class Stamps:
         """Takes in the stamp of the event `name`, of which the parent had heard at `heard`."""
         problem = self._problem(at, heard)
         if problem:
+            # Evidence is kept of the first one: those after it may follow from it.
             self.finding = self.finding or f"the event {name!r} of its process {problem}"
             at = heard
         self.last = max(self.last, at)

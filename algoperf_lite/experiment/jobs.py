@@ -1,4 +1,4 @@
-"""Trials as jobs of `executors`: what each process is given, and what is made of its end."""
+"""Trials as jobs of `executors`: the payload of each process, and the verdict on its result."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +19,12 @@ _FREE_SOME = "free some, and the same command continues"
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What is done for trials in trouble; nothing of it changes the numbers of one that is not.
+    """Limits on trials in trouble; none of them changes the numbers of a trial that is not.
 
     Attributes:
       silence_limit: seconds without a sign of life after which a trial's process is killed.
       memory_limit: bytes of address space it may have; None for no limit.
-      max_retries: how often a trial that crashed is tried again.
+      max_retries: times that a trial that crashed is tried again.
       checkpoint_share: see `resume.Attempt`.
     """
 
@@ -38,7 +38,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class DiskFull(RuntimeError):
-    """There is no room for a trial's logs."""
+    """A disk without room for a trial's logs."""
 
 
 def run(
@@ -52,8 +52,8 @@ def run(
     yields every trial's record, which is then on disk.
 
     Trials that crash are tried again when all others have ended, and go on from their checkpoints.
-    An event of a population is told of its first trial, with the number of its "members".
-    Raises DiskFull, one sentence, where a trial cannot write its logs; it has no record then.
+    An event of a population comes with its first trial, and the number of its "members".
+    Raises DiskFull where a trial cannot write its logs; it has no record then.
     """
     while trials:
         again = []
@@ -82,7 +82,7 @@ def _run_once(
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     num_slots = executor.num_slots
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
-    # A name is for people, and several trials may share one; a directory is one trial's alone.
+    # Names are for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
     jobs = (_job(group, num_slots, vectorize, limits) for group in groups)
 
@@ -104,6 +104,7 @@ def populations(trials: list[TrialSpec], num_slots: int) -> list[list[TrialSpec]
 
     Groups are split only where there would otherwise be fewer than workers to run them.
     """
+    # Trials that differ in nothing else share a program, and so may share a process.
     cells: dict[TrialSpec, list[TrialSpec]] = {}
     for trial in trials:
         cell = dataclasses.replace(trial, study=0, trial=0, directory="", hyperparameters=None)
@@ -123,6 +124,7 @@ def _log(group: list[TrialSpec]) -> Path:
 
 def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits) -> Job:
     """One process's work: a trial, or all trials of a group."""
+    # Trials end themselves at their budget; this limit is for those that do not.
     first, time_limit = group[0], None
     if first.max_seconds is not None:
         time_limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
@@ -150,7 +152,7 @@ def _module(vectorize: bool) -> str:
 
 
 def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
-    """The record of a trial's attempt, written here with all that its process could not know.
+    """The record of a trial's attempt, written here with what its process could not know.
 
     Raises DiskFull where the process had no room to write.
     """
@@ -187,7 +189,7 @@ def _record(trial: TrialSpec, outcome: Outcome) -> TrialRecord:
 
 
 def _wrong(directory: Path, record: TrialRecord, outcome: Outcome) -> str | None:
-    """Why a trial's word is not to be trusted; None where it is."""
+    """The reason why a trial's word is not to be trusted; None where it is."""
     if outcome.finding:
         return outcome.finding
     # The ledger was closed between the two events. A process that had to wait for a core there
@@ -197,6 +199,7 @@ def _wrong(directory: Path, record: TrialRecord, outcome: Outcome) -> str | None
     if not clock.adds_up(record.watched_ledger, earlier + wall, earlier + least):
         booked = clock.booked(record.watched_ledger)
         return f"the ledger accounts for {booked:.2f} s, but {earlier + wall:.2f} s went by"
+    # Rows that the harness did not write have no hash, or another one.
     written = record.rows_sha256 or {}
     if record.status in ("reached", "not_reached") and set(written) != set(logs.ROWS):
         return "the record has no hashes of the rows, so the harness has not made it"

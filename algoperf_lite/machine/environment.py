@@ -1,7 +1,6 @@
-"""What this machine is (fingerprint) and how fast it is (calibration of the reference)."""
+"""The environment of a trial's process: variables, cores, accelerator. Loads no JAX."""
 
 import glob
-import importlib.metadata
 import importlib.util
 import os
 from pathlib import Path
@@ -19,7 +18,14 @@ ENVIRONMENT = {
 
 
 def environment(num_cores: int, compiled: Path | None) -> dict[str, str]:
-    """The environment of a trial's process; `compiled` is a directory for programs."""
+    """The environment variables of a trial's process.
+
+    Args:
+      num_cores: threads that numerical libraries may start.
+      compiled: folder in which JAX keeps compiled programs; None for none.
+    """
+    # As many threads as cores: more would contend, and times would depend on the machine's other
+    # cores.
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(num_cores)
     )
@@ -48,9 +54,13 @@ def available_cores() -> tuple[int, ...]:
 
 
 def has_accelerator() -> bool:
-    """Whether JAX would find a GPU or TPU here, told without starting JAX (which would take it)."""
+    """Whether JAX would find a GPU or TPU here.
+
+    JAX itself is not asked: a process that asks takes the accelerator's memory.
+    """
     if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
         return False
+    # A device alone does not do: JAX uses it only where the plugin for it is installed.
     gpu = glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd")
     plugins = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
     if gpu and any(importlib.util.find_spec(plugin) for plugin in plugins):

@@ -1,4 +1,4 @@
-"""The fingerprint: what could change a time on this machine."""
+"""The fingerprint: all that could change a time on this machine."""
 
 import functools
 import hashlib
@@ -14,14 +14,12 @@ from typing import Any
 from algoperf_lite.machine.environment import available_cores
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
-
-
 _RECORDED = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS")
 
 
 @functools.cache
 def fingerprint() -> dict[str, Any]:
-    """What could change a time: devices, processor, versions, precision, environment.
+    """The facts that could change a time: devices, processor, versions, precision, environment.
 
     "key" is a hash of all that; results with different keys are not comparable in seconds.
     "git_commit" is recorded beside it and not part of the key.
@@ -29,8 +27,7 @@ def fingerprint() -> dict[str, Any]:
     import jax  # the fingerprint is of the process that trains
 
     devices = jax.devices()  # of all processes
-    # Said only where it says something: it changes the key, and a machine with one device has
-    # calibrations and results under the key without it.
+    # Only recorded with several devices, so that keys of machines with one stay valid.
     several = {"num_processes": jax.process_count()} if len(devices) > 1 else {}
     facts = {
         "platform": devices[0].platform,
@@ -40,6 +37,7 @@ def fingerprint() -> dict[str, Any]:
         "driver": devices[0].client.platform_version.splitlines()[0],
         "cpu": _cpu_model(),
         "num_cores": len(available_cores()),
+        # In GiB: the kernel's own share of it changes from boot to boot.
         "memory_gib": round(_memory_bytes() / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -49,6 +47,7 @@ def fingerprint() -> dict[str, Any]:
         "environment": {name: os.environ.get(name, "") for name in _RECORDED},
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    # The commit is no part of the key: a change of a document would make results incomparable.
     return {**facts, "key": key, "git_commit": _git_commit()}
 
 

@@ -7,9 +7,10 @@ TRIAL_MEMORY = 2 * 2**30  # no trial at lite scale takes more; what it took is i
 
 
 def limit_memory(limit: int | None) -> None:
-    """Lets this process have so many bytes of address space; what exceeds them fails to allocate.
+    """Limits the address space of this process to so many bytes; allocations beyond them fail.
 
-    Does nothing where the system knows no such limit (macOS)."""
+    None is no limit. Does nothing where the system knows none (macOS).
+    """
     if limit is not None and sys.platform == "linux":
         import resource
 
@@ -26,6 +27,7 @@ def available_memory() -> int:
             Path("/sys/fs/cgroup", name).read_text().strip()
             for name in ("memory.max", "memory.current")
         )
+        # A container sees all of the machine's memory as available, whatever it may use of it.
         return min(available, int(limit) - int(used))
     except (OSError, ValueError):  # no such file, or the limit is the word "max"
         return available
@@ -35,12 +37,13 @@ def peak_memory() -> int:
     """Largest resident size of this process so far, in bytes."""
     import resource
 
+    # The field is in bytes on macOS and in KiB on Linux.
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def workers_that_fit(wanted: int | None, most: int) -> int:
-    """How many trials may run side by side: `wanted`, or as many up to `most` as memory allows.
+    """The number of trials side by side: `wanted`, or as many up to `most` as memory allows.
 
     Raises ValueError where memory does not suffice for them, or not even for one.
     """

@@ -1,4 +1,4 @@
-"""Whether a process died for want of memory, by its last words or by the kernel's count."""
+"""Evidence that a process died for want of memory: its last words, or the kernel's count."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def said_by(text: str) -> str | None:
-    """The last line that speaks of it; None where none does."""
+    """The last line of a text that speaks of a want of memory; None where none does."""
     lines = (line.strip() for line in reversed(text.splitlines()))
     return next((line[:300] for line in lines if any(word in line for word in _WORDS)), None)
 
@@ -30,8 +30,8 @@ def last_words(log: Path, start: int) -> str:
 
 
 def num_kills(own: Path = Path("/proc/self/cgroup"), cgroups: Path = _CGROUPS) -> int | None:
-    """How many processes of this one's cgroup the kernel has killed for want of memory; None where
-    it does not say."""
+    """The number of processes that the kernel has killed for want of memory, in this one's cgroup;
+    None where it does not say."""
     try:
         groups = [line.split(":", 2) for line in own.read_text().splitlines()]
     except OSError:

@@ -53,9 +53,12 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Appends whole lines in one write, so that a reader sees at worst a torn last line; where
-    that fails the file is as it was."""
+    """Appends whole lines in one write, so that a reader sees at worst a torn last line.
+
+    Raises OSError where that fails; the file then is as it was.
+    """
     data = text.encode()
+    # Without a buffer of Python's, which might write a line in two.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         size = os.fstat(descriptor).st_size
@@ -70,8 +73,9 @@ def append_text(path: Path, text: str) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room left on a disk, or for this user; also one of a
-    library that has it from the system."""
+    """Whether an error says that a disk, or this user's share of it, is full; a library's error
+    does so by its text."""
+    # Orbax and XLA pass on the system's words without its number.
     numbers = (errno.ENOSPC, errno.EDQUOT)
     is_own = isinstance(error, OSError) and error.errno in numbers
     return is_own or any(os.strerror(number) in str(error) for number in numbers)
@@ -93,21 +97,21 @@ def sync(path: Path) -> None:
 
 
 class Mark(NamedTuple):
-    """How far a file of lines had come."""
+    """The length of a file of lines at some moment, and the hash of its content."""
 
     num_lines: int
     sha256: str
 
 
 def mark(path: Path) -> Mark:
-    """How far a file has come; the lines are on the disk then."""
+    """The mark of a file as it is now; its lines are on the disk then."""
     sync(path)
     content = path.read_bytes()
     return Mark(content.count(b"\n"), hashlib.sha256(content).hexdigest())
 
 
 def still_holds(path: Path, then: Mark) -> bool:
-    """Whether a file begins with the lines that it had."""
+    """Whether a file still begins with the lines that it had."""
     try:
         return hashlib.sha256(_first_lines(path, then.num_lines)).hexdigest() == then.sha256
     except OSError:
@@ -115,7 +119,7 @@ def still_holds(path: Path, then: Mark) -> bool:
 
 
 def cut_back(path: Path, then: Mark) -> None:
-    """Cuts off, atomically, what came after the lines that a file had."""
+    """Cuts off, atomically, all lines after those that a file had."""
     kept = _first_lines(path, then.num_lines)
     if kept != path.read_bytes():
         write_text(path, kept.decode())

@@ -1,7 +1,7 @@
 """Things worth keeping between runs: generated data, calibrations, compiled programs.
 
 Everything in the folder can be deleted at any time. Files of arrays carry the hash of their
-content, are written under another name and renamed, and are made again when they are damaged.
+content, are replaced atomically, and are made again when they are damaged.
 """
 
 import functools
@@ -21,7 +21,7 @@ NO_CACHE = "ALGOPERF_LITE_NO_CACHE"  # 1: keep no generated data; trials inherit
 
 
 def folder() -> Path:
-    """Where this user's cached files lie: $XDG_CACHE_HOME/algoperf_lite or the like.
+    """The folder of this user's cached files: $XDG_CACHE_HOME/algoperf_lite or the like.
 
     Raises RuntimeError where this user has no home directory.
     """
@@ -100,5 +100,6 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     digest, _, body = path.read_bytes().partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("its hash does not match")
+    # No pickle: a file that anybody may have put there must not run code.
     with np.load(io.BytesIO(body), allow_pickle=False) as content:
         return dict(content)

@@ -20,6 +20,7 @@ def _accuracies(directory):
         return [float(row["validation/accuracy"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRIED)
 def test_a_trial_of_it_ends_as_the_readme_says(name, tmp_path):
     record = table.run(name, tmp_path / "trial_1")
@@ -85,6 +86,7 @@ def test_the_readme_has_every_trick_once():
     assert unproven == set(GAINS_NOTHING)
 
 
+@pytest.mark.slow
 def test_an_honest_submission_is_not_disturbed(tmp_path):
     for name in table.HONEST:
         path = table.TRICKS / f"{name}.py"

@@ -13,6 +13,8 @@ import pytest
 
 from algoperf_lite.trial import attempts, checkpoints, logs, resume
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["native", "population"])
 def cut(request, tmp_path_factory):

@@ -70,6 +70,7 @@ def _content(directory):
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_command_and_later_it_continues(disk, tmp_path):
     output = disk / "out"
     for folder in (output, tmp_path / "whole"):
@@ -107,6 +108,7 @@ def _ignore(**event):
     pass
 
 
+@pytest.mark.slow
 def test_however_much_is_left_the_trial_is_the_same_in_the_end(disk, tmp_path):
     whole = _spec(tmp_path / "whole")
     run.run(whole)
@@ -122,6 +124,7 @@ def test_however_much_is_left_the_trial_is_the_same_in_the_end(disk, tmp_path):
     assert result["preemption_count"] == 4  # the first attempt could not even be written down
 
 
+@pytest.mark.slow
 def test_where_only_checkpoints_have_no_room_the_trial_goes_on_and_says_so(disk, capsys):
     filler = _fill(disk, 200 * KIB)
     spec = _spec(disk / "trial_1")
@@ -147,6 +150,7 @@ def test_a_checkpoint_that_does_not_fit_after_all_leaves_those_before(disk, monk
     assert shutil.disk_usage(disk).free > MIB / 2
 
 
+@pytest.mark.slow
 def test_trials_that_train_together_stop_as_well(disk):
     specs = [_spec(disk / name) for name in ("trial_1", "trial_2")]
     payload = {

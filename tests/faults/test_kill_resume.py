@@ -6,6 +6,8 @@ import pytest
 
 from tests.faults import kill_resume
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", kill_resume.KINDS)
 def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(kind, tmp_path):

@@ -1,4 +1,5 @@
-"""A host's share of a job that several hosts do together: join the others, learn what, do it."""
+"""A host's member of a job that several hosts do together: it joins the others, is told the job,
+and does it."""
 
 import importlib
 import tempfile
@@ -16,9 +17,10 @@ _HEARTBEAT_SECONDS = 30  # of silence after which a process counts as dead, and 
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
-    """A host's share as a job of `executors`; see `rendezvous.Group.job_for_member`.
+    """A member as a job of `executors`; see `rendezvous.Group.job_for_member`.
 
-    Process 0 returns the job's own result; what the job writes elsewhere is thrown away.
+    The first process returns the job's own result. The others do the same work in a temporary
+    folder, since only one may write logs, and return {"is_over", "problem", ...}.
     """
     report(event="beat")
     found = {"is_over": False, "problem": _join(payload["join"])}
@@ -26,6 +28,7 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
         return found
     content = collectives.broadcast_from_first(payload["content"])
     report(event="joined", name="nothing more" if content is None else content["name"])
+    # Versions are compared before any trial: unlike ones may compute, and time, unlike things.
     if content == MEETING:
         collectives.check_same({"versions of packages": fingerprint.versions()})
     elif content is not None:
@@ -39,9 +42,9 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
 
 
 def _join(arguments: Mapping[str, Any]) -> str | None:
-    """Waits for all processes; returns a sentence where JAX does not know who they are."""
+    """Waits for all processes; returns a sentence where JAX cannot find them out."""
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    if arguments:  # to whom it has been said which devices are whose, JAX shall not guess
+    if arguments:  # given by flags, so that JAX is not to guess from Slurm's variables
         arguments = {**arguments, "cluster_detection_method": "deactivate"}
     try:
         jax.distributed.initialize(
@@ -58,7 +61,7 @@ def _join(arguments: Mapping[str, Any]) -> str | None:
 
 
 def _written_to(folder: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload of a job with `folder` for the directory of its trial, if it has one."""
+    """The payload of a job, with `folder` in place of its trial's directory, if it has one."""
     if "spec" not in payload:
         return dict(payload)
     return {**payload, "spec": {**payload["spec"], "directory": str(folder)}}

@@ -1,9 +1,9 @@
-"""Several hosts for one trial: the same command on each, whose processes do every job together.
+"""Several hosts for one trial: the same command runs on each, and all take part in every job.
 
-Process 0 of the command leads: it plans, writes and scores. The others follow: each starts a
-process that joins, by `jax.distributed`, the one that the leader has started for a job, learns from
-it what to do, and does the same, until the word that there are no more jobs. Between jobs nothing
-connects the hosts, so a leader that is started again finds its followers waiting.
+Process 0 of the command leads: it plans, writes and scores. The others follow. For each job the
+leader and every follower start a process of their own (`member`); these join each other through
+`jax.distributed`, the first one broadcasts the job, and all do it. Between jobs nothing connects
+the hosts, so a leader that is started again finds its followers waiting.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from algoperf_lite.storage import cache
 
 JOIN_SECONDS = 300  # for all processes of a job to come together
 MEETING = {"name": "meeting", "module": None}  # a job that only shows who is there
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 1.0  # until the leader may have started a lost job again
 _SHOWN_LINES = 15  # of the output of a process that died
 
 
 class RendezvousError(RuntimeError):
-    """Not all processes came together for a job; a sentence."""
+    """Not all processes came together for a job."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Group:
     """The processes of the command, one on each host.
 
     Attributes:
-      join: arguments of `jax.distributed.initialize`; none where it finds out for itself.
-      cores: those of this host that its process of a job is pinned to; none for no restriction.
-      memory_limit: bytes of address space that process may have; None for no limit.
-      process_id, num_processes: which this is, of how many; known once they have met.
+      join: arguments of `jax.distributed.initialize`; none where JAX finds them out.
+      cores: of this host, for its member of a job; none for no restriction.
+      memory_limit: bytes of address space that the member may have; None for no limit.
+      process_id, num_processes: number of this process, of how many; known once they have met.
     """
 
     join: Mapping[str, Any]
@@ -47,17 +47,20 @@ class Group:
 
     @property
     def name(self) -> str:
-        """What people call this host's process."""
+        """The name of this host's process, for people."""
         return f"process {self.process_id} of {self.num_processes}"
 
     @property
     def place(self) -> str:
-        """Where its processes meet, for people."""
+        """The place where its processes meet, for people."""
         return f"at {self.join['coordinator_address']}" if self.join else "where JAX told them to"
 
     def job_for_member(self, job: Job, content: Mapping[str, Any] | None) -> Job:
-        """`job` as this host's share of what `content` of process 0 says; the others pass None,
-        and so does process 0 to say that there are no more jobs."""
+        """`job`, run by a member of the group.
+
+        Process 0 passes the `content` that all members are to run, or None where there are no more
+        jobs; the others pass None and are told.
+        """
         payload = {"join": dict(self.join), "content": content}
         return dataclasses.replace(
             job, module="algoperf_lite.executors.multihost.member", payload=payload
@@ -71,8 +74,8 @@ def rendezvous(
 ) -> Group:
     """The group, once every host has started the command.
 
-    Raises ValueError where JAX does not find out who they are, RendezvousError where they do not
-    come together in time; one sentence.
+    Raises ValueError where JAX cannot find out the processes, RendezvousError where these do not
+    come together in time.
     """
     group = Group(join, worker_slots[0], memory_limit)
     result, error = _take_part(group, MEETING)
@@ -94,19 +97,20 @@ def rendezvous(
 
 
 @contextlib.contextmanager
-def lead(group: Group | None, alone: Executor) -> Iterator[Executor]:
-    """What process 0 runs jobs with, on all hosts; at the end it sends the followers home.
+def lead(group: Group | None, single: Executor) -> Iterator[Executor]:
+    """The executor of process 0, which runs jobs on all hosts; followers are sent home at the end.
 
-    Without a group that is `alone`.
+    Without a group that is `single`, the executor of this host.
     """
     if group is None:
-        yield alone
+        yield single
         return
     try:
         yield Leader(group)
     except RendezvousError:
-        raise  # they cannot be told
+        raise  # followers that are not there cannot be sent home
     except Exception:
+        # Followers wait for the next job, and would do so for minutes without a word.
         _take_part(group, None)
         raise
     _take_part(group, None)
@@ -123,6 +127,7 @@ class Leader:
         self, jobs: Iterable[Job], on_event: OnEvent = nothing
     ) -> Iterator[tuple[Job, Outcome]]:
         """Yields each job as it ends; raises RendezvousError where a follower does not come."""
+        # A job that dies before all have joined says nothing about the trial: it has not begun.
         have_joined = False
 
         def note(job: Job, event: Event) -> None:
@@ -145,9 +150,9 @@ class Leader:
 
 
 def follow(group: Group, silence_limit: float, say: Callable[[str], None]) -> None:
-    """Takes part in the jobs of process 0 until it says that there are no more.
+    """Takes part in the jobs of process 0 until that has no more; `say` takes lines for people.
 
-    Raises RendezvousError, one sentence, where nothing is heard of it for `JOIN_SECONDS`.
+    Raises RendezvousError where process 0 is not met for `JOIN_SECONDS`.
     """
     heard = time.monotonic()
 
@@ -181,11 +186,11 @@ def _take_part(
     silence_limit: float = 2.0 * JOIN_SECONDS,
     on_event: OnEvent = nothing,
 ) -> tuple[dict[str, Any] | None, str]:
-    """(result, error) of this host's share of one job; shows the end of its output if it dies."""
+    """(result, error) of this host's member of one job; prints its last lines if it dies."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "output.txt"
         job = Job(
-            name="share of a job",
+            name="member of a job",
             module="",
             payload={},
             log=log,
@@ -193,8 +198,8 @@ def _take_part(
             cache=cache.subfolder("compiled"),
             memory_limit=group.memory_limit,
         )
-        share = group.job_for_member(job, content)
-        ((_, outcome),) = local.Local([group.cores]).run([share], on_event)
+        member = group.job_for_member(job, content)
+        ((_, outcome),) = local.Local([group.cores]).run([member], on_event)
         if outcome.result is None:
             lines = log.read_text(errors="replace").splitlines()
             print(*lines[-_SHOWN_LINES:], sep="\n", flush=True)

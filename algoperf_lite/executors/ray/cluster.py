@@ -1,4 +1,4 @@
-"""A Ray cluster: what its nodes have, what a trial asks of them, and how to be connected to it."""
+"""A Ray cluster: the resources of its nodes, the request of a trial, and the connection to it."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ _CONNECT_SECONDS = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What Ray sets aside for a trial.
+    """The resources that Ray sets aside for a trial.
 
     Attributes:
       cores: CPUs.
@@ -61,7 +61,8 @@ class Request:
 
 
 def request(cores: int, num_accelerators: int, nodes: Iterable[Mapping[str, float]]) -> Request:
-    """What a trial asks for on nodes with such resources: an accelerator, if any node has one."""
+    """A trial's request on nodes with such resources: an accelerator, if any node has one."""
+    # Trials inherit the variable, and would leave an accelerator unused.
     if not os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
         for kind in ("GPU", "TPU"):
             if any(node.get(kind) for node in nodes):
@@ -79,10 +80,11 @@ def node_resources() -> list[Mapping[str, float]]:
 def connect(address: str | None) -> None:
     """Connects this process to a Ray cluster; without an address, to a new one on this machine.
 
-    Ray ends that one with this process. Raises ValueError, one sentence, where that fails.
+    Ray ends a cluster of its own with this process. Raises ValueError where no cluster answers.
     """
     import ray
 
+    # A client's driver runs on the cluster, where this machine's files are not.
     if address is not None and address.startswith("ray://"):
         raise ValueError(
             f"--ray_address={address} is of a Ray client; run the command on a machine of the "
@@ -109,7 +111,7 @@ def connect(address: str | None) -> None:
 
 @contextlib.contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keeps what this process does at SIGTERM, which Ray would decide from now on."""
+    """Keeps this process's handler of SIGTERM, which Ray replaces as it connects."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -127,5 +129,5 @@ def _check_answers(address: str) -> None:
 
 
 def first_sentence(text: str) -> str:
-    """Of what Ray has to say, without the dot."""
+    """The first sentence of an error of Ray's, without its dot."""
     return " ".join(text.split()).partition(". ")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Cores of this machine, each handed to one holder at a time, whoever asks.
+"""Locks on cores of this machine, so that jobs that know nothing of each other share none.
 
 A core is claimed by a lock on a file, which the system drops when its holder dies.
 """
@@ -15,13 +15,13 @@ _POLL_SECONDS = 0.05
 
 
 def folder() -> Path:
-    """Where this user's locks lie: on this machine, not on storage that it shares."""
+    """The folder of this user's locks, on this machine and not on storage that it shares."""
     return Path(tempfile.gettempdir()) / f"algoperf_lite_{os.getuid()}"
 
 
 @contextlib.contextmanager
 def claimed(count: int, cores: Sequence[int], locks: Path) -> Iterator[tuple[int, ...]]:
-    """So many of `cores`, which nobody else has while the context lasts; waits until they are free.
+    """`count` of the `cores`, which nobody else holds while the context lasts; waits for them.
 
     Raises ValueError where there are fewer.
     """

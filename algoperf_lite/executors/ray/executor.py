@@ -1,7 +1,7 @@
 """Runs jobs on the nodes of a Ray cluster, each as on one machine, and again where a node is lost.
 
-A job is a Ray task that asks for what a trial needs; what it reports comes back as the task's
-stream. Ray itself repeats nothing: which attempt may write is for `register` to say.
+Each attempt at a job is a Ray task that asks for the resources of a trial; the job's events come
+back as the task's stream. Ray itself repeats nothing: `leases` decide which attempt may write.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from algoperf_lite.executors.job import Job, OnEvent, Outcome, nothing
 from algoperf_lite.executors.ray import cluster, node
-from algoperf_lite.executors.ray.leases import Lease, Register
+from algoperf_lite.executors.ray.leases import Lease, Leases
 from algoperf_lite.storage import cache
 
 if TYPE_CHECKING:  # which starts in a second and need not be installed
@@ -57,50 +57,55 @@ class Cluster:
         exception such as KeyboardInterrupt, ends what is running.
         Raises ValueError, one sentence, where a node cannot run jobs.
         """
-        register, running = Register(self.directory), []
+        leases, running = Leases(self.directory), []
         waiting = enumerate(jobs)
         capacity = _Capacity(lambda: self.num_slots)
         try:
             while True:
                 while len(running) < capacity() and (following := next(waiting, None)) is not None:
-                    running.append(self._hand_out(register, *following))
+                    running.append(self._hand_out(leases, *following))
                 if not running:
                     return
-                for task in _ready(running):
-                    end = task.hear(on_event)
-                    if end is None:
-                        continue
+                for task, end in _ends(running, on_event):
                     running.remove(task)
-                    if not isinstance(end, _Loss):
-                        yield task.job, end
-                        continue
-                    if task.attempt is not None:
-                        register.give_up(task.attempt)
-                    if task.number + 1 == MAX_ATTEMPTS:
-                        yield task.job, end.for_good()
+                    if isinstance(end, _Loss):
+                        end = self._after(end, task, leases, on_event)
+                    if isinstance(end, _Task):
+                        running.append(end)
                     else:
-                        on_event(task.job, {"event": "lost", "error": end.sentence})
-                        again = self._hand_out(register, task.index, task.job, task.number + 1)
-                        running.append(again)
+                        yield task.job, end
         finally:
             _cancel(running)
-            register.close()
+            leases.close()
 
-    def _hand_out(self, register: Register, index: int, job: Job, number: int = 0) -> "_Task":
+    def _after(
+        self, loss: "_Loss", task: "_Task", leases: Leases, on_event: OnEvent
+    ) -> "_Task | Outcome":
+        """The next attempt at a job, or its outcome where it was lost too often for chance."""
+        if task.lease is not None:
+            leases.revoke(task.lease)
+        if task.number + 1 == MAX_ATTEMPTS:
+            what = f"{loss.sentence}; that was attempt {MAX_ATTEMPTS}, and the last"
+            return Outcome(None, 0.0, "crashed", what)
+        on_event(task.job, {"event": "lost", "error": loss.sentence})
+        return self._hand_out(leases, task.index, task.job, task.number + 1)
+
+    def _hand_out(self, leases: Leases, index: int, job: Job, number: int = 0) -> "_Task":
         """Gives Ray an attempt at a job; it starts as soon as a node has room."""
         import ray
 
-        attempt = None
+        lease = None
         if job.log is not None:
-            attempt = register.attempt(index, number)
-            # Who has looked for a folder in vain may for a while not see that others make it.
+            lease = leases.grant(index, number)
+            # NFS clients remember failed lookups, so the folder is there before a node looks.
             job.log.parent.mkdir(parents=True, exist_ok=True)
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         asked = self.request
-        order = node.NodeTask(job, attempt, asked.cores, asked.accelerator, self.sources, inherited)
+        task = node.NodeTask(job, lease, asked.cores, asked.accelerator, self.sources, inherited)
         options = {"name": job.name, "scheduling_strategy": "SPREAD", **asked.options()}
-        task = ray.remote(max_retries=0, num_returns="streaming")(node.run_on_node)
-        return _Task(index, job, attempt, number, task.options(**options).remote(order))
+        # Ray would repeat a task while its lost node may still write; leases come first.
+        remote = ray.remote(max_retries=0, num_returns="streaming")(node.run_on_node)
+        return _Task(index, job, lease, number, remote.options(**options).remote(task))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +114,6 @@ class _Loss:
 
     sentence: str
 
-    def for_good(self) -> Outcome:
-        """The outcome of a job that was lost too often for chance."""
-        what = f"{self.sentence}; that was attempt {MAX_ATTEMPTS}, and the last"
-        return Outcome(None, 0.0, "crashed", what)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Task:
@@ -121,12 +121,12 @@ class _Task:
 
     index: int
     job: Job
-    attempt: Lease | None
+    lease: Lease | None
     number: int
     stream: "ray.ObjectRefGenerator"
 
     def hear(self, on_event: OnEvent) -> Outcome | _Loss | None:
-        """Takes in what the task says next, which is there; None where it was no end.
+        """The end that the task's next message, which is there, tells of; None for an event.
 
         Raises ValueError where its node cannot run jobs, RuntimeError where its code fails.
         """
@@ -158,7 +158,7 @@ class _Task:
 
 
 class _Capacity:
-    """How many jobs may run, asked again every few seconds: nodes come and go."""
+    """The number of jobs that may run, asked for every few seconds: nodes come and go."""
 
     def __init__(self, ask: Callable[[], int]):
         self._ask, self._known, self._asked = ask, ask(), time.monotonic()
@@ -169,13 +169,22 @@ class _Capacity:
         return self._known
 
 
+def _ends(running: Sequence[_Task], on_event: OnEvent) -> Iterator[tuple[_Task, Outcome | _Loss]]:
+    """Hands on one message of each task that has any, and yields the tasks that have ended."""
+    for task in _ready(running):
+        end = task.hear(on_event)
+        if end is not None:
+            yield task, end
+
+
 def _ready(running: Sequence[_Task]) -> list[_Task]:
-    """The tasks that have said something or ended; waits for one, but looks up now and then."""
+    """The tasks with a message; waits for one, but not for long."""
     import ray
 
     streams = [task.stream for task in running]
     if not ray.wait(streams, num_returns=1, timeout=_LOOK_SECONDS)[0]:
         return []
+    # Of several that have one by now, none is to wait for another round.
     ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0)
     return [task for task in running if any(stream is task.stream for stream in ready)]
 
@@ -187,6 +196,7 @@ def _cancel(running: Sequence[_Task]) -> None:
     import ray
 
     for task in running:
+        # An exception in the task, which closes its `Local` and so kills the job.
         ray.cancel(task.stream, force=False)
     ends = [task.stream.completed() for task in running]
     ray.wait(ends, num_returns=len(ends), timeout=_EXIT_SECONDS)

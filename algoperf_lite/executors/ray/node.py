@@ -19,49 +19,51 @@ from algoperf_lite.submission import find
 
 @dataclasses.dataclass(frozen=True)
 class NodeTask:
-    """What a node is to do.
+    """An attempt at a job, as a node is handed it.
 
     Attributes:
-      job: as `local.Local` takes it; its paths must be those of the node.
-      attempt: in the register beside the job's results; None for a job that writes none.
-      cores: of a trial where no accelerator works.
-      accelerator: Ray's name of what was set aside for it, "GPU" or "TPU"; None for none.
+      job: for `local.Local`, with paths of the node.
+      lease: on the experiment's directory; None for a job that writes nothing there.
+      cores: how many the job is pinned to where it has no accelerator.
+      accelerator: Ray's name of the kind that is set aside for it, "GPU" or "TPU"; or None.
       sources: files that it needs, with the hash of each.
       environment: variables that it inherits from the command.
     """
 
     job: Job
-    attempt: leases.Lease | None
+    lease: leases.Lease | None
     cores: int
     accelerator: str | None
     sources: Mapping[Path, str]
     environment: Mapping[str, str]
 
 
-def run_on_node(order: NodeTask) -> Iterator[dict[str, Any]]:
-    """Events as they come, then {"outcome": fields of `job.Outcome`}; or {"problem": one
-    sentence} where no job can run on this node.
+def run_on_node(task: NodeTask) -> Iterator[dict[str, Any]]:
+    """Yields events as they come, then {"outcome": fields of `job.Outcome`}; or {"problem": why}
+    where no job can run on this node.
 
     Runs in the main thread of a process of Ray: when that thread ends, however it ends, the
     kernel kills the job's process.
     """
-    os.environ.update(order.environment)
-    problem = _problem(order)
+    # A process of Ray has the node's variables, not those of the command.
+    os.environ.update(task.environment)
+    problem = _problem(task)
     if problem is not None:
         yield {"problem": f"node {platform.node()}: {problem}"}
         return
+    # Ray cancels a task by an exception in it, which leaves all that is entered here.
     with contextlib.ExitStack() as until_the_end:
-        if order.attempt is not None:
-            until_the_end.enter_context(order.attempt.watched())
-            if order.attempt.number:  # the one before may still be writing
+        if task.lease is not None:
+            until_the_end.enter_context(task.lease.watched())
+            if task.lease.number:  # the attempt before this one may still be writing
                 time.sleep(leases.GRACE_SECONDS)
-        cores: tuple[int, ...] = ()  # with an accelerator, all: Ray says which device is its own
-        if order.accelerator is None:
+        cores: tuple[int, ...] = ()  # all, beside an accelerator: Ray assigns the device
+        if task.accelerator is None:
             claimed = core_locks.claimed(
-                order.cores, machine_environment.available_cores(), core_locks.folder()
+                task.cores, machine_environment.available_cores(), core_locks.folder()
             )
             cores = until_the_end.enter_context(claimed)
-        stream = local.Local([cores]).stream([_here(order.job)])
+        stream = local.Local([cores]).stream([_here(task.job)])
         for _, said in until_the_end.enter_context(contextlib.closing(stream)):
             is_outcome = isinstance(said, Outcome)
             yield {"outcome": dataclasses.asdict(said)} if is_outcome else dict(said)
@@ -72,14 +74,14 @@ def _here(job: Job) -> Job:
     return job if job.cache is None else dataclasses.replace(job, cache=cache.subfolder("compiled"))
 
 
-def _problem(order: NodeTask) -> str | None:
-    """Why no job can run here, and what to do; None where all is well."""
-    if order.attempt is not None and not order.attempt.is_registered():
+def _problem(task: NodeTask) -> str | None:
+    """The reason why no job can run here, with a remedy; None where there is none."""
+    if task.lease is not None and not task.lease.is_visible():
         return (
-            f"does not see {str(order.attempt.register)!r}, which this command has just written; "
+            f"does not see {str(task.lease.file)!r}, which this command has just written; "
             "give an --output_dir on storage that all nodes share, under one path"
         )
-    for path, sha256 in order.sources.items():
+    for path, sha256 in task.sources.items():
         where = f"submission {str(path)!r}"
         if not path.is_file():
             return (
@@ -88,7 +90,7 @@ def _problem(order: NodeTask) -> str | None:
             )
         if find.source_sha256(path) != sha256:
             return f"{where} holds another text there than here; copy it to all nodes"
-    return _problem_with_accelerator(order.accelerator)
+    return _problem_with_accelerator(task.accelerator)
 
 
 def _problem_with_accelerator(wanted: str | None) -> str | None:

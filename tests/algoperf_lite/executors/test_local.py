@@ -9,10 +9,13 @@ import time
 import pytest
 
 from algoperf_lite.executors import local
-from algoperf_lite.executors.job import Job
+from algoperf_lite.executors.job import Job, nothing
 
 JOBS = """
-import os, sys, time
+import multiprocessing, os, sys, time
+def wait(is_there):
+    is_there.set()
+    time.sleep(60)
 def work(payload, report):
     report(event="beat")
     kind = payload["kind"]
@@ -20,6 +23,26 @@ def work(payload, report):
     if kind == "answer":
         report(event="note", cores=sorted(os.sched_getaffinity(0)))
         return {"answer": 42, "tunables": os.environ["GLIBC_TUNABLES"]}
+    if kind == "close":
+        times = [payload["started"], time.monotonic()]
+        report(event="closing")
+        times.append(time.monotonic())
+        report(event="closed")
+        times.append(time.monotonic())
+        return {"times": times}
+    if kind == "forge":
+        os.write(int(sys.argv[-1]), payload["line"].encode())
+        return {"answer": 42}
+    if kind == "terminated":
+        context = multiprocessing.get_context("fork")
+        is_there = context.Event()
+        fork = context.Process(target=wait, args=(is_there,))
+        fork.start()
+        is_there.wait()
+        fork.terminate()
+        fork.join()
+        os.kill(os.getpid(), 15)
+        return {"fork": fork.exitcode}
     if kind == "raise":
         raise RuntimeError("from inside")
     if kind == "exit":
@@ -39,9 +62,13 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "jobs_for_test.py").write_text(JOBS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def run(*kinds, slots=((),), on_event=lambda job, event: None, **limits):
+    def run(*kinds, slots=((),), on_event=nothing, line="", **limits):
         jobs = [
-            Job(kind, "jobs_for_test", {"kind": kind}, tmp_path / f"{kind}.txt", **limits)
+            Job(
+                *(kind, "jobs_for_test", {"kind": kind, "line": line}),
+                tmp_path / f"{kind}.txt",
+                **limits,
+            )
             for kind in kinds
         ]
         return {job.name: out for job, out in local.Local(slots).run(jobs, on_event)}
@@ -71,6 +98,40 @@ def test_every_kind_of_death_has_a_status_and_the_rest_goes_on(run, tmp_path):
     assert "from inside" in (tmp_path / "raise.txt").read_text()
     assert "exited with code 3" in outcomes["exit"].error
     assert "SIGKILL" in outcomes["kill"].error
+
+
+def test_a_job_is_timed_by_its_own_stamps_however_late_its_parent_hears_of_them(run):
+    def sleep(job, event):
+        if event["event"] == "beat":
+            time.sleep(1.5)  # what comes next waits in the pipe
+
+    outcome = run("close", on_event=sleep)["close"]
+    began, *times = outcome.result["times"]
+    before, between, after = (seconds - began for seconds in times)
+    assert before <= outcome.closing <= between <= outcome.wall <= after
+    assert outcome.finding == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"event": "closed", "at": 1e12}\n', "'closed' of its process is stamped"),
+        ('{"event": "closed", "at": 0.5}\n', "'closed' of its process is stamped"),
+        ('{"event": "beat"}\n', "'beat' of its process has the time None"),
+        ("[" * 3000 + "\n", "'foreign' of its process has the time None"),
+        ('{"event": "result", "result": 3, "at": 1.0}\n', "'foreign' of its process"),
+        ("nonsense\n", "'foreign' of its process"),
+    ],
+)
+def test_what_another_writes_to_the_pipe_is_found(run, line, sentence):
+    outcome = run("forge", line=line)["forge"]
+    assert outcome.result == {"answer": 42}
+    assert sentence in outcome.finding
+
+
+def test_a_signal_for_all_processes_of_a_job_is_left_to_the_parent(run):
+    """Slurm sends SIGTERM so; a fork of the job, such as a worker of its own, does die of it."""
+    assert run("terminated")["terminated"].result == {"fork": -signal.SIGTERM}
 
 
 def test_silence_and_endlessness_are_timed_out(run):
@@ -113,7 +174,7 @@ def test_a_job_dies_with_its_parent(run, tmp_path):
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(_is_running(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(_is_running(pid) for pid in children)

@@ -98,6 +98,7 @@ def test_one_host_alone_is_no_group():
         assert executor == "alone"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flag", "sentence"),
     [
@@ -142,6 +143,7 @@ def test_a_process_alone_is_asked_for_nothing():
     collectives.check_same({"submission": object()})
 
 
+@pytest.mark.slow
 def test_processes_agree_with_the_first_and_see_what_differs():
     code = [sys.executable, "-c", TOGETHER, _address()]
     both = [subprocess.Popen([*code, str(i)], stdout=subprocess.PIPE, text=True) for i in (0, 1)]
@@ -208,6 +210,7 @@ def _rows(output):
     return [{k: float(v) for k, v in row.items() if "/" in k and v} for row in rows]
 
 
+@pytest.mark.slow
 def test_two_hosts_train_what_one_does_though_a_process_dies(tmp_path):
     calm, alone, together = tmp_path / "calm.py", tmp_path / "alone", tmp_path / "together"
     died, rows = tmp_path / "died", _trial(together) / "eval_measurements.csv"
