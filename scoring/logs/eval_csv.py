@@ -1,4 +1,4 @@
-"""Read a few number columns out of an evaluation log, however the run that wrote it ended."""
+"""A reader of number columns in an evaluation log, however the run that wrote it ended."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Remark = tuple[str, str]  # (kind, detail) of something odd in one file
+Remark = tuple[str, str]  # (kind, detail) of an anomaly in one file
 
 
 def read_columns(
     data: bytes, wanted: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], tuple[Remark, ...]]:
-    """The wanted columns of a CSV file as float64 arrays of equal length, and what was odd.
+    """The wanted columns of a CSV file as float64 arrays of equal length, and remarks.
 
     A column that the file lacks is absent from the result; an empty or unreadable cell is NaN.
     Never raises on content. Plain `bytes.split` rather than the csv module or pandas: the cells

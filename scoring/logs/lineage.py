@@ -1,4 +1,4 @@
-"""Read a population's lineage: who went on from whom with which hyperparameters.
+"""The lineage of a population: who went on from whom with which hyperparameters.
 
 `lineage.jsonl` lies in the directory of a population's trial, one generation a line: {"generation",
 "step", "fitness": [...], "parents": [...], "hyperparameters": {name: [...]}}, lists by member.
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FILE = "lineage.jsonl"
+from scoring.logs.format import LINEAGE
+
 _MOST_BYTES = 2**26
 _LARGEST = 1e100  # of any number in it: what is drawn is subtracted and multiplied
 _NO_LINEAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -65,12 +66,12 @@ def read(path: str) -> Lineage | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ValueError(f"{FILE} cannot be read: {error.strerror}") from None
+        raise ValueError(f"{LINEAGE} cannot be read: {error.strerror}") from None
     if len(data) > _MOST_BYTES:
-        raise ValueError(f"{FILE} has more than {_MOST_BYTES // 2**20} MiB and was not read")
+        raise ValueError(f"{LINEAGE} has more than {_MOST_BYTES // 2**20} MiB and was not read")
     lines = data.split(b"\n")[:-1]
     if not lines:
-        raise ValueError(f"{FILE} holds no complete generation")
+        raise ValueError(f"{LINEAGE} holds no complete generation")
     found = []
     for number, line in enumerate(lines):
         try:
@@ -80,7 +81,7 @@ def read(path: str) -> Lineage | None:
             _expect(number == 0 or found[-1][0] > found[-2][0], "no later step")
         except _NO_LINEAGE as error:
             problem = f"{type(error).__name__}: {error}"[:120]
-            raise ValueError(f"{FILE} is damaged in line {number + 1} ({problem})") from None
+            raise ValueError(f"{LINEAGE} is damaged in line {number + 1} ({problem})") from None
     steps, fitness, parents, values = zip(*found, strict=True)
     columns = {name: np.array([row[name] for row in values]) for name in values[0]}
     return Lineage(np.array(steps), np.array(fitness), np.array(parents), columns)

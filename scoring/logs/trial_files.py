@@ -1,4 +1,4 @@
-"""Read a trial directory: its evaluation log and its trial.json, each perhaps damaged or absent."""
+"""The two files of a trial that scoring reads, each perhaps damaged or absent."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from scoring.logs.eval_csv import Remark, read_columns
-
-FAILURES = ("diverged", "out_of_memory", "crashed", "timed_out", "invalid")
-STATUSES = ("reached", "not_reached", *FAILURES)
-STEP, CLOCK, SCORE = "global_step", "accumulated_submission_time", "score"
+from scoring.logs.format import CLOCK, SCORE, STATUSES, STEP
 
 
 def read_evaluations(path: str, metric: str) -> tuple[dict[str, np.ndarray], list[Remark]]:
-    """The columns STEP, CLOCK, SCORE and `metric` as far as the log has them, and what was odd."""
+    """The columns STEP, CLOCK, SCORE and `metric` as far as the log has them, and remarks."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -24,10 +21,10 @@ def read_evaluations(path: str, metric: str) -> tuple[dict[str, np.ndarray], lis
     except OSError as error:
         return {}, [("unreadable_csv", f"{type(error).__name__}: {error.strerror}")]
     columns, remarks = read_columns(data, (STEP, CLOCK, SCORE, metric))
-    return columns, [*remarks, *(_odd_columns(columns, metric) if columns else ())]
+    return columns, [*remarks, *(_column_remarks(columns, metric) if columns else ())]
 
 
-def _odd_columns(columns: Mapping[str, np.ndarray], metric: str) -> Iterator[Remark]:
+def _column_remarks(columns: Mapping[str, np.ndarray], metric: str) -> Iterator[Remark]:
     """Missing columns, clocks that run backwards, rows that were written twice."""
     for name in (STEP, CLOCK, SCORE, metric):
         if name not in columns:
@@ -43,7 +40,7 @@ def _odd_columns(columns: Mapping[str, np.ndarray], metric: str) -> Iterator[Rem
 
 
 def read_info(path: str) -> tuple[dict, list[Remark]]:
-    """The content of trial.json, {} where there is none or it is damaged, and what was odd."""
+    """The content of trial.json, {} where there is none or it is damaged, and remarks."""
     try:
         with open(path, "rb") as file:
             info = json.loads(file.read())
