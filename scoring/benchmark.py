@@ -1,4 +1,4 @@
-"""A benchmark: which workloads count, the targets they must meet, and how many runs each needs."""
+"""A benchmark: the workloads that count, their targets, and how many runs each needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
 
 @dataclass(frozen=True)
 class Target:
-    """What a workload's validation metric must meet, and AlgoPerf's step budget for it."""
+    """The value that a workload's validation metric must meet, and the step budget for it."""
 
     metric: str
     value: float
@@ -78,7 +78,7 @@ class Benchmark:
     def with_held_out(self, seed: int) -> Benchmark:
         """This benchmark with one variant of each base workload held out, drawn by `seed`.
 
-        What is drawn of one base does not depend on the others. Raises ValueError where no base
+        The draw for one base does not depend on the others. Raises ValueError where no base
         workload has a variant.
         """
         drawn = []
@@ -123,7 +123,22 @@ def nearest(name: str, valid: Iterable[str], what: str) -> str:
 
 def names() -> tuple[str, ...]:
     """Names of the benchmarks that come with the package."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+    # `lite.provenance.json` is of `lite` and no benchmark.
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json") if "." not in path.stem))
+
+
+def provenance_path(path: Path) -> Path:
+    """The file beside a benchmark's that tells, by workload, how its targets were found."""
+    return path.with_suffix(".provenance.json")
+
+
+def provenance(name: str) -> dict[str, dict]:
+    """How the targets of a benchmark that comes with the package were found, by workload.
+
+    Raises ValueError for an unknown name, and OSError where only the targets are known.
+    """
+    known = nearest(name, names(), "benchmark under scoring/benchmarks/")
+    return json.loads(provenance_path(FOLDER / f"{known}.json").read_text(encoding="utf-8"))
 
 
 def load(name_or_path: str | Path) -> Benchmark:
