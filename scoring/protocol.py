@@ -1,4 +1,4 @@
-"""How trials are to be compared, and whether these trials may be."""
+"""The protocol by which trials are compared, and the check that these trials may be."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class Protocol:
 
     mode: "exact" (earliest time per study, closed-form score) or "official" (as AlgoPerf's scorer
     computes it). by: "time" or "steps". only_present: leave out workloads that no log mentions.
-    reference: submission that speedups and field-free scores refer to; None: the benchmark's, if
-    it is on the board.
+    strict: insist on the ruleset's studies and trials. allow_mixed_hardware, allow_mixed_timing:
+    compare wall times of unlike fingerprints, or replayed with measured ones. reference: submission
+    that speedups and field-free scores refer to; None: the benchmark's, if it is on the board.
+    Raises ValueError for a mode or quantity that does not exist.
     """
 
     ruleset: str = "external"
@@ -69,7 +71,7 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
 def _refuse_mixture(found: Iterable[tuple[str | None, str]], what: str, advice: str) -> None:
     """Raise ValueError that names two different values and a trial of each."""
     # A trial that does not tell (AlgoPerf's logs, a run still in progress) contradicts nobody;
-    # `evenness` names it.
+    # `stats.anomalies` names it.
     first_seen: dict[str, str] = {}
     for value, path in found:
         if value is not None:

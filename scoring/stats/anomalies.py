@@ -1,4 +1,4 @@
-"""What is not alike among trials that a reader of the leaderboard would take for equals."""
+"""Inconsistencies among the trials of one leaderboard: hardware, data, versions, counts, copies."""
 
 from __future__ import annotations
 

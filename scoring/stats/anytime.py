@@ -1,4 +1,4 @@
-"""Who is best if stopped at any time: best-so-far metric against seconds or steps.
+"""Anytime curves: the best metric so far against seconds or steps, as if stopped there.
 
 A study's curve at x is the best finite metric that any of its trials had logged by then: a trial
 is never chosen for what it does later. Between evaluations the last value holds.
@@ -97,7 +97,7 @@ def _x(trial: Trial, by: str) -> np.ndarray:
 
 
 def _end(trial: Trial, by: str) -> float:
-    """Where a trial's log ends."""
+    """The last finite x of a trial's log, 0 where there is none."""
     x = _x(trial, by)
     return float(x[np.isfinite(x)].max(initial=0.0))
 
@@ -122,7 +122,10 @@ def _curve(
         return np.where(np.isfinite(values_G), sign * values_G, np.nan)
 
     return Curve(
-        *(submission, workload, UNITS[by], x_G),
+        submission=submission,
+        workload=workload,
+        unit=UNITS[by],
+        x_G=x_G,
         median_G=plain(middle_G),
         worst_G=plain(value_SG[0]),
         best_G=plain(value_SG[-1]),

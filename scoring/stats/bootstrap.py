@@ -1,4 +1,4 @@
-"""How sure a number is: resample studies, then the trials within, and compute it again."""
+"""The bootstrap behind every interval: resample studies, then the trials within each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who stands above whom, and how sure that is: pairs and places under the bootstrap."""
+"""Pairs and places under the bootstrap: which submission stands above which, how surely."""
 
 from __future__ import annotations
 

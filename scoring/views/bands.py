@@ -1,4 +1,4 @@
-"""Median and range over studies, on one grid: what the page's script draws, for other figures."""
+"""Bands: median and range over a submission's studies, on one grid."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class Band:
     drawstyle: str = "default"
 
 
-def anytime(curve: Curve) -> Band:
+def of_curve(curve: Curve) -> Band:
     """The band of an anytime curve, up to where the submission's last log ends."""
     shown = curve.running_G > 0
     parts = (curve.x_G, curve.median_G, curve.worst_G, curve.best_G)
+    # Between evaluations the best so far holds, so these are steps and not slopes.
     return Band(curve.submission, *(part[shown] for part in parts), drawstyle="steps-post")
 
 
@@ -64,7 +65,7 @@ def _last(x: np.ndarray) -> float:
 
 
 def limits(bands: Sequence[Band], target: Target) -> tuple[float, float]:
-    """All of the good side, and of the bad side what most of the run shows."""
+    """Limits of an axis: all of the good side, and of the bad side what most of the run shows."""
     values = np.concatenate([[target.value], *(band.middle_G for band in bands)])
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, (0.0, 0.9) if target.lower_is_better else (0.1, 1.0))

@@ -1,4 +1,4 @@
-"""The curves of a report: of every study the trial that counts, thinned for the page."""
+"""Curves of single trials: of every study the one that counts, thinned for the page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from scoring.benchmark import Benchmark, Target
 from scoring.logs.eval_csv import read_columns
+from scoring.logs.format import CLOCK, EVALUATIONS, LEARNING_RATE, MEASUREMENTS, STEP
 from scoring.logs.read import Trial
-from scoring.logs.trial_files import CLOCK, STEP
 from scoring.protocol import Protocol
 from scoring.stats.times import crossing, value_at
 
 MOST_POINTS = 200
-LEARNING_RATE = "learning_rate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,10 @@ def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Tra
     keep = () if row is None else {max(row - 1, 0), row}
     rows = thin(trial.metric, most, keep)
     return Trace(
-        *(trial.submission, trial.workload, trial.study, trial.trial),
+        submission=trial.submission,
+        workload=trial.workload,
+        study=trial.study,
+        trial=trial.trial,
         seconds=trial.seconds[rows],
         steps=trial.steps[rows],
         values=np.where(np.isfinite(trial.metric[rows]), trial.metric[rows], np.nan),
@@ -94,7 +96,7 @@ def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Tra
 
 def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Trace | None:
     """The learning rate of a trial by its logs, None where it was not logged."""
-    for name in ("measurements.csv", "eval_measurements.csv"):
+    for name in (MEASUREMENTS, EVALUATIONS):
         try:
             with open(root / trial.path / name, "rb") as file:
                 header = file.readline()  # a log of every step can be long, so look before reading
@@ -122,7 +124,10 @@ def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Trace:
         seconds = np.where(np.isfinite(seconds), seconds, between)
     rows = thin(values, most)
     return Trace(
-        *(trial.submission, trial.workload, trial.study, trial.trial),
+        submission=trial.submission,
+        workload=trial.workload,
+        study=trial.study,
+        trial=trial.trial,
         seconds=seconds[rows],
         steps=steps[rows],
         values=values[rows],

@@ -16,7 +16,7 @@ from scoring.views import figures
 from scoring.views.bands import Band, limits, medians
 from scoring.views.series import Trace
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def stems(paths):
@@ -25,7 +25,7 @@ def stems(paths):
 
 def test_every_figure_as_svg_and_pdf(tmp_path):
     logs = write_tree(tmp_path / "logs")
-    paths = figures.write(logs, tmp_path / "deep" / "figures", benchmark=BENCHMARK)
+    paths = figures.write(scoring.score(logs, BENCHMARK), tmp_path / "deep" / "figures")
     drawn = ("alpha", "beta", "gamma", "hard", "alpha_tanh")
     assert stems(paths) == {
         *("performance_profile", "time_to_target", "speedups", "ledger"),
@@ -37,18 +37,18 @@ def test_every_figure_as_svg_and_pdf(tmp_path):
         assert start.startswith(b"%PDF" if path.suffix == ".pdf" else b"<?xml")
 
 
-def test_a_board_draws_the_same_bytes_as_its_directory(tmp_path):
+def test_a_board_draws_the_same_bytes_each_time(tmp_path):
     logs = write_tree(tmp_path / "logs", ["fast", "middling"])
-    board = scoring.score(logs, BENCHMARK, mode="official", by="steps")
-    options = {"benchmark": BENCHMARK, "mode": "official", "by": "steps"}
-    first = figures.write(board, tmp_path / "a")
-    again = figures.write(logs, tmp_path / "b", **options)
+    first, again = (
+        figures.write(scoring.score(logs, BENCHMARK, mode="official", by="steps"), tmp_path / name)
+        for name in ("a", "b")
+    )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 
 
 def test_without_reference_and_ledger_there_are_no_such_figures(tmp_path):
     logs = write_tree(tmp_path / "logs", ["fast"], info=None)
-    found = stems(figures.write(logs, tmp_path / "f", benchmark=BENCHMARK))
+    found = stems(figures.write(scoring.score(logs, BENCHMARK), tmp_path / "f"))
     assert not found & {"speedups", "ledger"} and "performance_profile" in found
 
 
@@ -60,7 +60,7 @@ def test_names_from_strangers_can_be_drawn(tmp_path):
             write_trial(path, "alpha", 10.0, 1e-3, info)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        paths = figures.write(tmp_path / "logs", tmp_path / "f", benchmark=BENCHMARK)
+        paths = figures.write(scoring.score(tmp_path / "logs", BENCHMARK), tmp_path / "f")
     for path in paths:
         if path.suffix == ".svg":
             assert not re.search(r"<svg onload", path.read_text(encoding="utf-8"))
@@ -101,12 +101,3 @@ def test_import_draws_nothing_and_sets_nothing():
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_report_writes_them_on_request(tmp_path):
-    from scoring.views import html
-
-    logs = write_tree(tmp_path / "logs", ["fast"])
-    folder = tmp_path / "figures"
-    html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, figures=folder)
-    assert (folder / "performance_profile.pdf").exists()
