@@ -32,6 +32,7 @@ class Target:
 
     def met(self, metric_R: np.ndarray) -> np.ndarray:
         """Boolean per row: the metric meets the target. NaN and infinities never do."""
+        # Comparisons with NaN are False already; -inf would be below any target.
         good = metric_R <= self.value if self.lower_is_better else metric_R >= self.value
         return good & np.isfinite(metric_R)
 
@@ -46,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """How many studies and trials a submission owes, and the factor on the step budget."""
+    """Numbers of studies and trials that a submission owes, and the factor on the step budget."""
 
     num_studies: int
     num_trials: int
@@ -85,6 +86,7 @@ class Benchmark:
         for base in self.base_workloads:
             variants = self.variants_of(base)
             if variants:
+                # The name is part of the seed. `hash` would change from process to process.
                 rng = np.random.default_rng([seed, zlib.crc32(base.encode())])
                 drawn.append(variants[rng.integers(len(variants))])
         if not drawn:
@@ -116,6 +118,7 @@ def nearest(name: str, valid: Iterable[str], what: str) -> str:
     names = sorted(valid)
     if name in names:
         return name
+    # A cutoff: of names that have nothing in common the nearest would mislead.
     close = get_close_matches(str(name), names, n=1, cutoff=0.3)
     advice = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names) or 'none'}"
     raise ValueError(f"{what} {name!r} not found; {advice}")
@@ -133,7 +136,7 @@ def provenance_path(path: Path) -> Path:
 
 
 def provenance(name: str) -> dict[str, dict]:
-    """How the targets of a benchmark that comes with the package were found, by workload.
+    """The origin of each target of a benchmark that comes with the package, by workload.
 
     Raises ValueError for an unknown name, and OSError where only the targets are known.
     """
@@ -172,6 +175,7 @@ def _parse(content: dict, stem: str) -> Benchmark:
         )
         for name, entry in content["workloads"].items()
     }
+    # A bare file of targets has no name, no rulesets and no reference.
     name = content.get("name", stem)
     return Benchmark(
         name=name,

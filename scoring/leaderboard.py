@@ -131,6 +131,7 @@ def score(
     if not isinstance(benchmark, Benchmark):
         benchmark = benchmarks.load(benchmark)
     metrics = {name: target.metric for name, target in benchmark.workloads.items()}
+    # Logs have a column per split and metric; the benchmark tells which one is judged.
     trials, found = read.read(directory, metrics)
     return score_trials(trials, benchmark, protocol, found)
 
@@ -146,6 +147,7 @@ def score_trials(
     # A benchmark need not know any ruleset (a bare targets file); one that does must know this.
     if benchmark.rulesets or protocol.strict:
         benchmark.ruleset(protocol.ruleset)
+    # Sorted, so that a leaderboard does not depend on what the disk lists first.
     every = sorted(trials, key=lambda t: (t.submission, t.study, t.workload, t.trial))
     scored = [trial for trial in every if trial.workload in benchmark.scored_workloads]
     logged = {trial.workload for trial in scored}
@@ -177,6 +179,7 @@ def _assemble(
     score_NS = resampled_scores(matrix)
     rows = build(matrix, trials, score_NS)
     reference = protocol.reference or benchmark.reference
+    # `check` has refused an unknown one that was asked for: only the benchmark's may be missing.
     reference = reference if reference in matrix.submissions else None
     ties = order_sensitive(scored, targets, protocol.by)
     logged = {trial.workload for trial in scored}

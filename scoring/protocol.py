@@ -43,7 +43,9 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
     submissions = sorted({trial.submission for trial in trials})
     if protocol.reference is not None:
         nearest(protocol.reference, submissions, "reference submission")
+    # Workloads that carry no score may come from anywhere.
     trials = [trial for trial in trials if trial.workload in benchmark.scored_workloads]
+    # Steps are the same on every machine, so only times need alike ones.
     if protocol.by == "time":
         if not protocol.allow_mixed_hardware:
             _refuse_mixture(
@@ -57,6 +59,7 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
                 "kinds of timing",
                 "score by steps, or allow mixed timing",
             )
+    # All violations in one message: a run that is to be completed is started once.
     violations = []
     if protocol.strict:
         violations = list(_violations(submissions, trials, benchmark, protocol))

@@ -16,7 +16,7 @@ import numpy as np
 
 from scoring.logs.format import LINEAGE
 
-_MOST_BYTES = 2**26
+_MOST_BYTES = 2**26  # far more than a page can draw; files may be a stranger's
 _LARGEST = 1e100  # of any number in it: what is drawn is subtracted and multiplied
 _NO_LINEAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
@@ -37,14 +37,14 @@ class Lineage:
         return None if np.isnan(last_M).all() else int(np.nanargmin(last_M))
 
     def line(self, member: int) -> np.ndarray:
-        """Where the weights of a last member were measured at each generation, (G,) members."""
+        """The members in which the weights of a last member were measured, (G,)."""
         members_G = np.full(len(self.steps_G), member)
         for g in range(len(members_G) - 2, -1, -1):
             members_G[g] = self.parents_GxM[g, members_G[g + 1]]
         return members_G
 
     def course(self, name: str, member: int) -> np.ndarray:
-        """What those weights trained with from each generation on, (G,).
+        """The values that those weights trained with from each generation on, (G,).
 
         The last is as before it: the member is meant as it was measured, before it copied another.
         """
@@ -69,6 +69,7 @@ def read(path: str) -> Lineage | None:
         raise ValueError(f"{LINEAGE} cannot be read: {error.strerror}") from None
     if len(data) > _MOST_BYTES:
         raise ValueError(f"{LINEAGE} has more than {_MOST_BYTES // 2**20} MiB and was not read")
+    # After the last line end stands what a process that died was writing.
     lines = data.split(b"\n")[:-1]
     if not lines:
         raise ValueError(f"{LINEAGE} holds no complete generation")

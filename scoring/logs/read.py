@@ -46,13 +46,13 @@ class Trial:
 
     @property
     def status(self) -> str | None:
-        """How the run ended by its own word, None when it left none."""
+        """The end of the run by its own word, None when it left none."""
         status = self.info.get("status")
         return status if status in STATUSES else None
 
     @property
     def timing(self) -> str | None:
-        """Where the seconds come from: "measured", "replayed", or None when nothing tells."""
+        """The source of the seconds: "measured", "replayed", or None when nothing tells."""
         timing = self.info.get("timing")
         return None if timing is None else str(timing)
 
@@ -120,6 +120,7 @@ class _Reader:
             if workload not in self.metrics:
                 self._note("unknown_workload", path, f"the benchmark has no workload {workload!r}")
                 continue
+            # Both count: a workload has one target, whatever it was trained with.
             if frameworks.setdefault(workload, framework) != framework:
                 self._note("two_frameworks", path, f"also logged as {frameworks[workload]}; pooled")
             for trial_name, trial in self._children(path, _TRIAL):
@@ -131,6 +132,7 @@ class _Reader:
     ) -> Trial:
         """One trial from its two files, each of which may be absent or damaged."""
         metric = f"validation/{self.metrics[workload]}"
+        # Nothing here raises on content: one bad file must not hide a thousand good ones.
         columns, remarks = read_evaluations(f"{path}/{EVALUATIONS}", metric)
         info, info_remarks = read_info(f"{path}/{RECORD}")
         place = {"submission": submission, "study": study, "workload": workload, "trial": trial}
@@ -158,6 +160,7 @@ class _Reader:
         found = []
         for entry in self._entries(self.root):
             inside = self._entries(entry.path) if _is_folder(entry) else ()
+            # A submission is what holds studies: its own name may be anything.
             if any(_STUDY.fullmatch(study.name) for study in inside):
                 found.append(entry.name)
             elif entry.name not in NOT_SUBMISSIONS:
@@ -180,6 +183,7 @@ class _Reader:
     def _entries(self, folder: str) -> list[os.DirEntry]:
         """Visible content of a folder, by name; an anomaly if it cannot be listed."""
         try:
+            # `scandir` tells files from folders without a call for each: thousands of trials.
             with os.scandir(folder) as entries:
                 shown = [entry for entry in entries if not entry.name.startswith(".")]
             return sorted(shown, key=lambda entry: entry.name)

@@ -30,6 +30,8 @@ def _column_remarks(columns: Mapping[str, np.ndarray], metric: str) -> Iterator[
         if name not in columns:
             repair = f"; {SCORE} read instead" if name == CLOCK and SCORE in columns else ""
             yield "missing_column", f"no column {name}{repair}"
+    # A run that went on from an older state may write rows again. The first one that meets the
+    # target counts, so nothing is repaired here.
     for name in (STEP, CLOCK):
         values = columns.get(name)
         if values is not None and (values[1:] < values[:-1]).any():
@@ -45,7 +47,9 @@ def read_info(path: str) -> tuple[dict, list[Remark]]:
         with open(path, "rb") as file:
             info = json.loads(file.read())
     except FileNotFoundError:
+        # AlgoPerf writes none.
         return {}, []
+    # RecursionError: brackets nested a thousand deep are JSON too.
     except (OSError, ValueError, RecursionError) as error:
         return {}, [("bad_trial_json", f"{type(error).__name__}: {error}")]
     if not isinstance(info, dict):
@@ -58,7 +62,7 @@ def read_info(path: str) -> tuple[dict, list[Remark]]:
 def contradictions(
     info: Mapping[str, object], place: Mapping[str, object], columns: Mapping[str, np.ndarray]
 ) -> Iterator[Remark]:
-    """Where trial.json tells of another place in the tree, or of a row that the log lacks.
+    """Remarks where trial.json tells of another place in the tree, or of a row that is not there.
 
     Args:
       place: what the directories say: submission, study, workload, trial.
@@ -66,6 +70,7 @@ def contradictions(
     for name, found in place.items():
         if info.get(name, found) != found:
             yield "misplaced", f"trial.json says {name} {info[name]!r}, the folders say {found!r}"
+    # A log that was cut or replaced after the run lacks the row that trial.json tells of.
     step = info.get("steps_to_target")
     if isinstance(step, int | float) and step not in columns.get(STEP, ()):
         yield "lost_rows", f"trial.json says the target was reached at step {step}: no such row"

@@ -59,6 +59,7 @@ class ReferenceScores:
 
 def score(matrix: TimesMatrix, reference: str) -> ReferenceScores | None:
     """Scores against `reference`; None if it was run on no base workload that others were."""
+    # Gated by the reference's times: who else is on the board then plays no part.
     r = matrix.submissions.index(reference)
     unlogged_B = np.isnan(matrix.times_SW[:, matrix.base_columns])
     # Workloads that nobody was run on count as not reached, as in the score.
@@ -91,5 +92,6 @@ def _ratios(times_SW: np.ndarray, matrix: TimesMatrix, reference: int) -> np.nda
     yardstick_1B = yardstick_W[..., None, matrix.base_columns]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio_SB = gated_SB / yardstick_1B
+    # Equal times, also two of 0 seconds.
     ratio_SB = np.where(gated_SB == yardstick_1B, 1.0, ratio_SB)
     return np.where(np.isfinite(gated_SB), ratio_SB, np.inf)

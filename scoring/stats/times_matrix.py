@@ -57,8 +57,10 @@ def of(
     studies_SW = np.array(
         [[len(found.get((s, w), ())) for w in workloads] for s in submissions], np.int64
     )
+    # The least over the workloads: an interval is as good as its weakest part.
     logged_SW = np.where(studies_SW > 0, studies_SW, np.iinfo(np.int64).max)
     num_studies_S = np.where(studies_SW.any(axis=1), logged_SW.min(axis=1), 0)
+    # One study cannot tell how studies differ, so no interval comes of resampling it.
     several = bool((num_studies_S > 1).any())
     return TimesMatrix(
         benchmark=benchmark,

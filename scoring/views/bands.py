@@ -12,7 +12,7 @@ from scoring.protocol import UNITS
 from scoring.stats.anytime import Curve
 from scoring.views.series import Trace
 
-NUM_GRID = 400
+NUM_GRID = 400  # enough for a column of a printed page
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,7 @@ def medians(own: Sequence[Trace], unit: str) -> Iterator[Band]:
         x_G = np.linspace(
             min(x.min(initial=np.inf) for x in known), max(map(_last, known)), NUM_GRID
         )
+        # Studies evaluate at different seconds, so they are read off on a common grid.
         rows = [
             np.interp(x_G, x, trace.values, left=np.nan, right=np.nan)
             for x, trace in zip(xs, group, strict=True)
@@ -53,6 +54,7 @@ def medians(own: Sequence[Trace], unit: str) -> Iterator[Band]:
         ]
         values_SG = np.sort(rows, axis=0)  # NaN last
         n_G = np.isfinite(values_SG).sum(axis=0)
+        # A median of what is left would jump each time that a study ends.
         shown = n_G * 2 > len(group)
         x_G, values_SG, n_G = x_G[shown], values_SG[:, shown], n_G[shown]
         at = np.arange(len(x_G))

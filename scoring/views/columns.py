@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Spacing:
-    """What a table takes beside its text, in characters."""
+    """The room that a table takes beside its text, in characters."""
 
     padding: tuple[int, int]  # before and after the text of each column
     box: bool = True

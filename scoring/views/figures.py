@@ -106,7 +106,7 @@ def _legend(figure: Figure, lines: Sequence[Line]) -> None:
 
 
 def _columns(width: float, lines: Iterable[Line]) -> int:
-    """How many names fit side by side into so many inches."""
+    """The number of names that fit side by side into so many inches."""
     longest = max(len(line.name) for line in lines)
     return int(max(1, min(NUM_LEGEND_COLUMNS, width // (0.35 + 0.055 * longest))))
 
@@ -119,6 +119,7 @@ def _times(board: Leaderboard, lines: dict[str, Line]) -> Figure:
     )
     fastest_W = np.where(np.isfinite(times_WS), times_WS, np.inf).min(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Logarithmic, as ratios are: twice and half as fast are equally far from equal.
         heat_WS = 1 - np.log(times_WS / fastest_W) / np.log(TAU_MAX)
     heat_WS = np.where(times_WS == fastest_W, 1.0, np.nan_to_num(heat_WS, neginf=0.0))
     figure, axes = _figure(1.6 + 0.72 * len(lines), 0.9 + 0.2 * len(columns))
@@ -147,6 +148,7 @@ def _multiple(
     shown = sorted(found, key=lambda band: lines[band.submission].place)
     names = [lines[band.submission] for band in shown]
     figure, axes = _figure(3.4, 2.4 + 0.16 * math.ceil(len(names) / _columns(3.4, names)))
+    # The best submissions last, so that they lie on top.
     for band in reversed(shown):
         style = lines[band.submission].style
         axes.plot(band.x_G, band.middle_G, drawstyle=band.drawstyle, **style)
@@ -177,6 +179,7 @@ def _speedups(board: Leaderboard, lines: dict[str, Line]) -> Figure:
             each, [y] * len(each), s=9, facecolors="none", edgecolors=colour, linewidths=0.8
         )
         axes.scatter([row.mean], [y], s=26, color=colour, zorder=3)
+    # Half as fast then stands as far to the left as twice as fast to the right.
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.axvline(1.0, color=MARK, linewidth=0.8, linestyle=_DASHED)
@@ -196,6 +199,7 @@ def _ledger(lines: dict[str, Line], spent: Sequence[runs.Spent]) -> Figure:
     left_S = np.zeros(len(lines))
     for a, name in enumerate(names):
         colour = ACCOUNT_COLOURS.get(name, OTHER_ACCOUNT)
+        # As in the other legend: a leading underscore would hide the label.
         label = name.replace("_", " ").strip() or "?"
         axes.barh(range(len(lines)), total_SA[:, a], 0.7, left_S, color=colour, label=label)
         left_S += total_SA[:, a]

@@ -150,6 +150,7 @@ def _statuses(counts: Mapping[str, int]) -> str:
     """E.g. "1 reached, 2 diverged"."""
     known = [status for status in STATUSES if status in counts]
     words = [f"{counts[status]} {status.replace('_', ' ')}" for status in known]
+    # "1 reached, 4 not": the word is there already, and the column is narrow.
     if known[:2] == ["reached", "not_reached"]:
         words[1] = f"{counts['not_reached']} not"
     return ", ".join(words)
@@ -157,6 +158,7 @@ def _statuses(counts: Mapping[str, int]) -> str:
 
 def outcomes(board: Leaderboard) -> tuple[list[str], list[list[int]]]:
     """Statuses that occur, and per submission how many trials ended in each."""
+    # Statuses that never occurred would be columns of zeros.
     counts = [sum(map(Counter, row.statuses.values()), Counter()) for row in board.rows]
     found = [status for status in STATUSES if any(count[status] for count in counts)]
     return found, [[count[status] for status in found] for count in counts]

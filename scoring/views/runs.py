@@ -57,6 +57,7 @@ def ledgers(trials: Sequence[Trial]) -> list[Spent]:
         total: Counter[str] = Counter()
         for ledger in group:
             total.update(ledger)
+        # A ledger that others wrote may lack it.
         wall = total.pop("wall", sum(total.values()))
         found.append(Spent(submission, workload, len(group), dict(total), wall))
     return found
@@ -106,6 +107,7 @@ def machines(trials: Sequence[Trial]) -> list[Machine]:
         if versions is not None:
             content["versions"] = versions
         if content:
+            # Dicts cannot be counted; their text in one order can.
             counts[json.dumps(content, sort_keys=True)] += 1
     return [Machine(num, flattened(json.loads(text))) for text, num in counts.most_common()]
 
@@ -132,6 +134,7 @@ def _seconds(ledger: object) -> dict[str, float]:
     return {
         printable(str(name)): float(value)
         for name, value in ledger.items()
+        # JSON's true is an int to Python.
         if isinstance(value, int | float) and not isinstance(value, bool)
         if math.isfinite(value) and value >= 0
     }

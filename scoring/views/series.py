@@ -47,7 +47,7 @@ class Trace:
 
 
 def counted(trials: Iterable[Trial], benchmark: Benchmark, protocol: Protocol) -> list[Trial]:
-    """Of every study the trial whose time counts, else the best that ran."""
+    """The trial of every study whose time counts, else the best that ran."""
 
     def study(trial: Trial) -> tuple[str, str, int]:
         return trial.workload, trial.submission, trial.study
@@ -80,6 +80,7 @@ def _rank(trial: Trial, target: Target, protocol: Protocol) -> tuple:
 def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Trace:
     """The validation metric of a trial, thinned so that the crossing of the target stays put."""
     row = crossing(trial, target)
+    # With the row before it, so that the line crosses the target where it did.
     keep = () if row is None else {max(row - 1, 0), row}
     rows = thin(trial.metric, most, keep)
     return Trace(

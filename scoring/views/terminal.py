@@ -87,6 +87,7 @@ def _ranking(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
     found = _standings(leaderboard)
     kept = columns.shown(_RANKING, found, width, AIRY)
     table = columns.table(rows.title(leaderboard), _RANKING, found, kept, AIRY)
+    # Weight and not colour: it survives being pasted, and every theme.
     table.rows[0].style = "bold"
     yield table
     note = columns.no_room(columns.hidden(_RANKING, kept))

@@ -37,7 +37,7 @@ _MOST_RIVALS = 11  # side by side in the table of pairs: wider ones are hard to 
 
 
 def parts(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
-    """Everything to print in so many characters a line, in order."""
+    """All parts to print in so many characters a line, in order."""
     from rich.text import Text
 
     yield from _speedups(leaderboard, width)
@@ -85,6 +85,7 @@ def _pairs(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
     if not rows:
         yield Text(versus.no_pairs(leaderboard))
         return
+    # No column may give way here, as each is somebody: the table goes on below instead.
     wide = _rivals_wide(rows, width)
     for start in range(0, len(rows), wide):
         rivals = range(start, min(start + wide, len(rows)))
@@ -101,7 +102,7 @@ def _pairs(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
 
 
 def _rivals_wide(rows: Sequence[PairRow], width: int) -> int:
-    """How many rivals fit side by side; the rest go into further tables."""
+    """The number of rivals that fit side by side; the rest go into further tables."""
     places = max(len("places"), *(len(row.places) for row in rows))
     room = width - NAME_ROOM - places - TIGHT.total(2)
     each = len("100") + TIGHT.total(1) - TIGHT.total(0)

@@ -54,6 +54,7 @@ def amount(value: float | None) -> str:
     """Seconds or steps with about four digits, "never" for what was not reached."""
     if value is None or not math.isfinite(value):
         return NEVER
+    # Above a thousand, decimals are noise.
     if abs(value) >= 1000 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.4g}"
@@ -101,6 +102,7 @@ def plain(value: object) -> str:
 def long_text(value: object) -> str:
     """A traceback or the like: lines kept, control characters shown as "?", the end if long."""
     lines = [printable(line.expandtabs()) for line in str(value).splitlines()]
+    # The end of a traceback names the error, so the beginning is cut.
     text = "\n".join(lines)
     return text if len(text) <= _MOST_TEXT else f"[...]\n{text[-_MOST_TEXT:]}"
 

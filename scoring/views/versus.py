@@ -70,7 +70,7 @@ class Budgets:
 
     @property
     def num_run(self) -> int:
-        """How many submissions were run on it."""
+        """The number of submissions that were run on it."""
         return sum(row.last is not None for row in self.rows)
 
 
@@ -154,12 +154,13 @@ def same(board: Leaderboard) -> list[str]:
 
 
 def num_pairs(board: Leaderboard) -> int:
-    """How many pairs of submissions there are."""
+    """The number of pairs of submissions."""
     return len(board.rows) * (len(board.rows) - 1) // 2
 
 
 def budgets(board: Leaderboard, signs: Signs) -> list[Budgets]:
     """The workloads that anybody was run on."""
+    # Cells of one submission on one workload come in the order of the shares.
     found: dict[tuple[str, str], list[AtBudget]] = {}
     for at in board.at_budget:
         found.setdefault((at.workload, at.submission), []).append(at)
@@ -205,6 +206,7 @@ def _budget_cell(at: AtBudget, num: int, sign: str, signs: Signs) -> BudgetCell:
     place = span(at.rank, signs)
     if at.metric != at.metric:
         return BudgetCell(Cell("none"), place, heat="")
+    # The middle of the places that it may have; a submission alone is the first.
     heat = 1 - (sum(at.rank) / 2 - 1) / max(num - 1, 1)
     text = f"{sign if at.at_least else ''}{at.metric:.4g}"
     return BudgetCell(cell(at.metric, text), place, f"{heat:.3f}")

@@ -42,6 +42,8 @@ def render(board: Leaderboard, root: str | Path) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    # Everything is escaped: names and errors come from strangers. An undefined name in a template
+    # raises here, and does not become an empty cell.
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -67,6 +69,7 @@ def _asset(name: str) -> str:
 def _policy(script: str, style: str) -> str:
     """A content security policy: our script and our style, and nothing from anywhere else."""
 
+    # By hash, so that markup that slipped through could still run no script of its own.
     def source(text: str) -> str:
         digest = hashlib.sha256(text.encode()).digest()
         return f"'sha256-{base64.b64encode(digest).decode()}'"

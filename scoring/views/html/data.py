@@ -60,6 +60,7 @@ def _score_inputs(board: Leaderboard) -> dict:
             if benchmark.base_of(variant) in columns
         ],
         "targets": [_target(board, name) for name in columns],
+        # Before the gates, which depend on who is shown: the page applies them anew.
         "times": [[finite(row.time_to_target.get(name)) for name in columns] for row in board.rows],
         "logged": [[name in row.statuses for name in columns] for row in board.rows],
         "intervals": [[row.low, row.high] for row in board.rows],
@@ -132,6 +133,7 @@ def _ledger(board: Leaderboard, spent: Sequence[Spent]) -> dict:
     """Accounts and, per submission and workload, seconds in each."""
     places = board.places
     columns = board.columns
+    # Lists in one order rather than objects: names once, not in every row.
     names = accounts(spent)
     return {
         "accounts": names,

@@ -40,6 +40,7 @@ def context(board: Leaderboard, root: Path) -> dict:
     counted = series.counted(board.trials, board.benchmark, board.protocol)
     learning = [series.learning_curve(t, board.benchmark.workloads[t.workload]) for t in counted]
     rates = [rate for rate in (series.learning_rate(root, t) for t in counted) if rate]
+    # What is drawn is limited, what is counted is not: the page says how many there are.
     evolved = populations.read(root, board.trials)
     shown = evolved[: populations.MOST_POPULATIONS]
     spent = runs.ledgers(board.trials)
@@ -69,6 +70,7 @@ def _header(board: Leaderboard) -> dict:
         ("trials", f"{len(board.trials):,}"),
     ]
     if board.held_out:
+        # Beside the workloads, before the trials.
         facts.insert(5, ("held out", f"{len(board.held_out)}"))
     return {
         "title": f"{name}: algoperf-lite report",

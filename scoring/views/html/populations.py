@@ -38,6 +38,7 @@ def read(root: Path, trials: Sequence[Trial]) -> list[Population]:
     for trial in trials:
         try:
             own = lineage.read(f"{root}/{trial.path}/{LINEAGE}")
+        # A damaged lineage is shown as a sentence: the trial itself may be all right.
         except ValueError as error:
             found.append(Population(trial, None, printable(f"{error}.")))
             continue
@@ -104,6 +105,7 @@ def to_json(population: Population) -> dict | None:
     own, trial = population.lineage, population.trial
     if own is None:
         return None
+    # Training goes on after the last generation, up to the last evaluation.
     logged = trial.steps[np.isfinite(trial.steps)]
     end = max(int(own.steps_G[-1]), int(min(logged.max(initial=0), 2**53)))
     tree = None
