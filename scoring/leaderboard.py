@@ -191,8 +191,8 @@ def _assemble(
         missing_workloads=tuple(n for n in benchmark.scored_workloads if n not in logged),
         rows=rows,
         tau=profile.tau_grid(),
-        timing=tuple(sorted({t.timing for t in scored} - {None})),
-        fingerprints=tuple(sorted({t.fingerprint_key for t in scored} - {None})),
+        timing=_known(t.timing for t in scored),
+        fingerprints=_known(t.fingerprint_key for t in scored),
         anomalies=(
             *anomalies,
             *_not_scored(trials, benchmark),
@@ -206,6 +206,11 @@ def _assemble(
         at_budget=budgets.at_budgets(scored, targets),
         trials=tuple(scored),
     )
+
+
+def _known(values: Iterable[str | None]) -> tuple[str, ...]:
+    """The different values that trials tell, sorted."""
+    return tuple(sorted(set(values) - {None}))
 
 
 def _ranks(matrix: TimesMatrix, rows: Sequence[Row], score_NS: np.ndarray | None) -> Ranks:

@@ -104,9 +104,9 @@ def _violations(
             wanted = ruleset.num_studies if workload in benchmark.base_workloads else 1
             if len(studies) != wanted and (workload in benchmark.base_workloads or not studies):
                 yield f"{submission}/{workload} has {len(studies)} studies, expected {wanted}"
-            for study, num in studies.items():
-                if num != ruleset.num_trials:
-                    yield (
-                        f"{submission}/study_{study}/{workload} has {num} trials, "
-                        f"expected {ruleset.num_trials}"
-                    )
+            others = {s: num for s, num in studies.items() if num != ruleset.num_trials}
+            for study, num in others.items():
+                yield (
+                    f"{submission}/study_{study}/{workload} has {num} trials, "
+                    f"expected {ruleset.num_trials}"
+                )

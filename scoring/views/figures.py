@@ -16,8 +16,8 @@ from scoring.stats import anytime
 from scoring.stats.profile import TAU_MAX
 from scoring.views import bands, profile_plot, runs, series
 from scoring.views.bands import Band
-from scoring.views.files import replacing
-from scoring.views.palette import ACCOUNT_COLOURS, MARK, METADATA, OTHER_ACCOUNT, STYLE, line_style
+from scoring.views.palette import ACCOUNT_COLOURS, MARK, OTHER_ACCOUNT, STYLE, line_style
+from scoring.views.profile_plot import save
 from scoring.views.text import amount, printable
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ def write(board: Leaderboard, folder: str | Path) -> list[Path]:
     paths = []
     with matplotlib.rc_context(STYLE):
         for stem, figure in _figures(board):
-            for suffix in (".svg", ".pdf"):
-                path = Path(folder) / f"{stem}{suffix}"
-                with replacing(path) as partial:
-                    figure.savefig(partial, metadata=METADATA[suffix])
-                paths.append(path)
+            paths += [save(figure, Path(folder) / f"{stem}{suffix}") for suffix in (".svg", ".pdf")]
     return paths
 
 

@@ -30,13 +30,16 @@ def write(board: Leaderboard, stem: str | Path) -> tuple[Path, Path]:
     # matplotlib costs half a second, and only those who draw should pay it.
     import matplotlib
 
-    svg, png = (Path(f"{stem}{suffix}") for suffix in (".svg", ".png"))
     with matplotlib.rc_context(STYLE):
         drawn = figure(board)
-        for path in (svg, png):
-            with replacing(path) as partial:
-                drawn.savefig(partial, metadata=METADATA[path.suffix], dpi=_DOTS_PER_INCH)
-    return svg, png
+        return save(drawn, Path(f"{stem}.svg")), save(drawn, Path(f"{stem}.png"))
+
+
+def save(drawn: Figure, path: Path) -> Path:
+    """Write a figure in the format of the suffix; returns the path."""
+    with replacing(path) as partial:
+        drawn.savefig(partial, metadata=METADATA[path.suffix], dpi=_DOTS_PER_INCH)
+    return path
 
 
 def figure(board: Leaderboard) -> Figure:

@@ -98,14 +98,7 @@ def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Tra
 def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Trace | None:
     """The learning rate of a trial by its logs, None where it was not logged."""
     for name in (MEASUREMENTS, EVALUATIONS):
-        try:
-            with open(root / trial.path / name, "rb") as file:
-                header = file.readline()  # a log of every step can be long, so look before reading
-                if LEARNING_RATE.encode() not in header:
-                    continue
-                data = header + file.read()
-        except OSError:
-            continue
+        data = _with_learning_rate(root / trial.path / name)
         columns, _ = read_columns(data, (STEP, CLOCK, LEARNING_RATE))
         if STEP not in columns or LEARNING_RATE not in columns:
             continue
@@ -113,6 +106,16 @@ def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Trace | 
         if logged.any():
             return _trace(trial, {name: column[logged] for name, column in columns.items()}, most)
     return None
+
+
+def _with_learning_rate(path: Path) -> bytes:
+    """The content of a log that has the column, nothing of another."""
+    try:
+        with open(path, "rb") as file:
+            header = file.readline()  # a log of every step can be long, so look before reading
+            return header + file.read() if LEARNING_RATE.encode() in header else b""
+    except OSError:
+        return b""
 
 
 def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Trace:

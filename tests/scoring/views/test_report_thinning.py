@@ -126,11 +126,11 @@ def test_learning_rates_come_from_either_file(tmp_path):
 
 
 def test_the_official_logs_make_a_small_page_soon(shared_logs, tmp_path):
-    began = time.monotonic()
+    began = time.process_time()  # a busy machine has other processes' seconds
     logs, output = shared_logs / "external_tuning", tmp_path / "report.html"
     page = write_page(logs, output, benchmark="algoperf_v05")
     assert page.stat().st_size < 6e6
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 20
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
     assert list(tmp_path.iterdir()) == [page]
