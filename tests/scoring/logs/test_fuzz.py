@@ -124,7 +124,14 @@ def check(files, benchmark, mode, wanted, disk, baseline, seed):
     return "same" if same else "changed"
 
 
-@pytest.mark.parametrize(("source", "cases"), [(written, 560), (official, 160)])
+@pytest.mark.parametrize(
+    ("source", "cases"),
+    [
+        (written, 60),  # every mutation alone, some of them again
+        pytest.param(written, 560, marks=pytest.mark.slow),
+        pytest.param(official, 160, marks=pytest.mark.slow),
+    ],
+)
 def test_damaged_trees(source, cases, request, tmp_path):
     original, benchmark = source(request)
     disk, baselines = Disk(tmp_path), {}
