@@ -5,6 +5,7 @@ import json
 import pytest
 
 import scoring
+from algoperf_lite.spec import LOWER_IS_BETTER
 from scoring import benchmark
 
 
@@ -65,3 +66,7 @@ def test_provenance_lies_beside_its_benchmark_and_is_none():
         assert lite.workloads[name].value == best[len(best) // 2]  # the median of an odd number
     with pytest.raises(ValueError, match="cannot be used"):
         benchmark.load(benchmark.provenance_path(benchmark.FOLDER / "lite.json"))
+
+
+def test_metrics_have_one_direction_in_harness_and_scoring():
+    assert benchmark.LOWER_IS_BETTER == LOWER_IS_BETTER
