@@ -1,4 +1,4 @@
-"""A benchmark: which workloads count, the targets they must meet, and how many runs each needs."""
+"""A benchmark: the workloads that count, their targets, and how many runs each needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
 
 @dataclass(frozen=True)
 class Target:
-    """What a workload's validation metric must meet, and AlgoPerf's step budget for it."""
+    """The value that a workload's validation metric must meet, and the step budget for it."""
 
     metric: str
     value: float
@@ -32,6 +32,7 @@ class Target:
 
     def met(self, metric_R: np.ndarray) -> np.ndarray:
         """Boolean per row: the metric meets the target. NaN and infinities never do."""
+        # Comparisons with NaN are False already; -inf would be below any target.
         good = metric_R <= self.value if self.lower_is_better else metric_R >= self.value
         return good & np.isfinite(metric_R)
 
@@ -46,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """How many studies and trials a submission owes, and the factor on the step budget."""
+    """Numbers of studies and trials that a submission owes, and the factor on the step budget."""
 
     num_studies: int
     num_trials: int
@@ -78,13 +79,14 @@ class Benchmark:
     def with_held_out(self, seed: int) -> Benchmark:
         """This benchmark with one variant of each base workload held out, drawn by `seed`.
 
-        What is drawn of one base does not depend on the others. Raises ValueError where no base
+        The draw for one base does not depend on the others. Raises ValueError where no base
         workload has a variant.
         """
         drawn = []
         for base in self.base_workloads:
             variants = self.variants_of(base)
             if variants:
+                # The name is part of the seed. `hash` would change from process to process.
                 rng = np.random.default_rng([seed, zlib.crc32(base.encode())])
                 drawn.append(variants[rng.integers(len(variants))])
         if not drawn:
@@ -116,6 +118,7 @@ def nearest(name: str, valid: Iterable[str], what: str) -> str:
     names = sorted(valid)
     if name in names:
         return name
+    # A cutoff: of names that have nothing in common the nearest would mislead.
     close = get_close_matches(str(name), names, n=1, cutoff=0.3)
     advice = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names) or 'none'}"
     raise ValueError(f"{what} {name!r} not found; {advice}")
@@ -123,7 +126,22 @@ def nearest(name: str, valid: Iterable[str], what: str) -> str:
 
 def names() -> tuple[str, ...]:
     """Names of the benchmarks that come with the package."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+    # `lite.provenance.json` is of `lite` and no benchmark.
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json") if "." not in path.stem))
+
+
+def provenance_path(path: Path) -> Path:
+    """The file beside a benchmark's that tells, by workload, how its targets were found."""
+    return path.with_suffix(".provenance.json")
+
+
+def provenance(name: str) -> dict[str, dict]:
+    """The origin of each target of a benchmark that comes with the package, by workload.
+
+    Raises ValueError for an unknown name, and OSError where only the targets are known.
+    """
+    known = nearest(name, names(), "benchmark under scoring/benchmarks/")
+    return json.loads(provenance_path(FOLDER / f"{known}.json").read_text(encoding="utf-8"))
 
 
 def load(name_or_path: str | Path) -> Benchmark:
@@ -157,6 +175,7 @@ def _parse(content: dict, stem: str) -> Benchmark:
         )
         for name, entry in content["workloads"].items()
     }
+    # A bare file of targets has no name, no rulesets and no reference.
     name = content.get("name", stem)
     return Benchmark(
         name=name,

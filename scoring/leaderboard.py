@@ -1,11 +1,10 @@
-"""A leaderboard: who reaches the targets soonest, and how sure that is."""
+"""The leaderboard: every number that its views show, from a directory of logs or from trials."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from dataclasses import field as datafield
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from scoring.benchmark import Benchmark
 from scoring.logs import read
 from scoring.logs.read import Anomaly, Trial
 from scoring.protocol import UNITS, Protocol, check
-from scoring.stats import anomalies, budgets, profile, ranks, reference_score, speedups
-from scoring.stats import times_matrix as fields
+from scoring.stats import budgets, profile, ranks, reference_score, speedups, times_matrix
+from scoring.stats.anomalies import order_sensitive, uneven
 from scoring.stats.budgets import AtBudget
 from scoring.stats.ranks import Ranks
 from scoring.stats.reference_score import ReferenceScores
@@ -34,122 +33,121 @@ class Leaderboard:
     workloads: tuple[str, ...]  # base workloads that carry the score
     held_out: tuple[str, ...]  # variants that gate their base
     missing_workloads: tuple[str, ...]  # of the benchmark, in no log
-    entries: tuple[Row, ...]
+    rows: tuple[Row, ...]  # by score, the best first
     tau: np.ndarray  # (T,)
     timing: tuple[str, ...]
     fingerprints: tuple[str, ...]
-    oddities: tuple[Anomaly, ...]
+    anomalies: tuple[Anomaly, ...]
     reference: str | None  # None: neither asked for, nor is the benchmark's on the board
     speedups: Speedups | None  # None without a reference
-    field_free: ReferenceScores | None  # None also if the reference was run on no scored workload
+    # None also if the reference was run on no scored workload.
+    reference_scores: ReferenceScores | None
     ranks: Ranks
     at_budget: tuple[AtBudget, ...]
-    trials: tuple[Trial, ...] = datafield(repr=False)  # on scored workloads: for curves
+    trials: tuple[Trial, ...] = field(repr=False)  # on scored workloads: for curves
 
     @property
     def unit(self) -> str:
         """Unit of time_to_target: "seconds" or "steps"."""
         return UNITS[self.protocol.by]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The workloads that take part: base workloads, then held-out ones."""
+        return self.workloads + self.held_out
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Place on the board, from 0, by submission."""
+        return {row.submission: place for place, row in enumerate(self.rows)}
+
     def to_json(self) -> dict:
         """The leaderboard as plain JSON values; null for not reached and not known.
 
         "time_to_target" is before the gates and in "unit": steps when scored by steps.
         """
-        names = [entry.submission for entry in self.entries]
-        columns = self.workloads + self.held_out
+        rows = self.rows
 
-        def numbers(field: str, workloads: Sequence[str] = columns) -> dict:
-            rows = [getattr(entry, field) for entry in self.entries]
+        def numbers(name: str, workloads: Sequence[str] = self.columns) -> dict:
             return {
-                name: {w: _finite(row.get(w)) for w in workloads}
-                for name, row in zip(names, rows, strict=True)
+                row.submission: {w: _finite(getattr(row, name).get(w)) for w in workloads}
+                for row in rows
             }
 
+        # Keys are a format that scripts read: some are older than the names in the code.
         return {
             "benchmark": self.benchmark.name,
             "mode": self.protocol.mode,
             "by": self.protocol.by,
             "unit": self.unit,
             "scores": {
-                e.submission: {"score": e.score, "low": e.low, "high": e.high} for e in self.entries
+                r.submission: {"score": r.score, "low": r.low, "high": r.high} for r in rows
             },
             "time_to_target": numbers("time_to_target"),
             "time_to_target_gated": numbers("gated", self.workloads),
             "ratio_to_best": numbers("ratio_to_best", self.workloads),
             "steps_to_target": numbers("steps_to_target"),
             "best": numbers("best"),
-            "statuses": {
-                e.submission: {w: dict(c) for w, c in e.statuses.items()} for e in self.entries
-            },
+            "statuses": {r.submission: {w: dict(c) for w, c in r.statuses.items()} for r in rows},
             "profile": {
                 "tau": self.tau.tolist(),
-                "rho": {entry.submission: entry.rho.tolist() for entry in self.entries},
+                "rho": {row.submission: row.rho.tolist() for row in rows},
             },
-            "num_studies": {entry.submission: entry.num_studies for entry in self.entries},
+            "num_studies": {row.submission: row.num_studies for row in rows},
             "missing_workloads": list(self.missing_workloads),
             "timing": list(self.timing),
             "fingerprints": list(self.fingerprints),
-            "oddities": [asdict(oddity) for oddity in self.oddities],
-            **self._views(),
+            "oddities": [asdict(anomaly) for anomaly in self.anomalies],
+            **self._comparisons(),
         }
 
-    def _views(self) -> dict:
+    def _comparisons(self) -> dict:
         """JSON of what stands beside the scores."""
-        names = [entry.submission for entry in self.entries]
+        scores = self.reference_scores
         return {
             "speedup": None if self.speedups is None else self.speedups.to_json(),
-            "field_free": None if self.field_free is None else self.field_free.to_json(),
+            "field_free": None if scores is None else scores.to_json(),
             **self.ranks.to_json(),
-            "at_budget": budgets.to_json(names, self.at_budget),
+            "at_budget": budgets.to_json([row.submission for row in self.rows], self.at_budget),
         }
 
 
 def score(
     directory: str | Path,
     benchmark: str | Path | Benchmark = "lite",
-    ruleset: str = "external",
-    mode: str = "exact",
-    by: str = "time",
-    *,
-    only_present: bool = False,
-    strict: bool = False,
-    allow_mixed_hardware: bool = False,
-    allow_mixed_timing: bool = False,
-    reference: str | None = None,
+    protocol: Protocol | None = None,
+    **changes: object,
 ) -> Leaderboard:
     """The leaderboard of every submission logged under a directory.
 
     Args:
       benchmark: name, path of a JSON file, or a Benchmark.
-      ruleset, mode, by, only_present, reference: see `Protocol`.
-      strict: raise ValueError unless every submission has the ruleset's studies and trials.
-      allow_mixed_hardware, allow_mixed_timing: compare wall times of unlike fingerprints, or
-        replayed with measured ones, where otherwise ValueError is raised.
-    Raises ValueError also for an unknown name and for a tree without a readable trial.
+      protocol: how to compare, by default `Protocol()`.
+      changes: its fields that are to be others, as in `score("runs/experiment", by="steps")`.
+    Raises ValueError for an unknown name, for a tree without a readable trial, and where the
+    protocol forbids comparing the trials.
     """
-    protocol = Protocol(
-        *(ruleset, mode, by, only_present, strict),
-        *(allow_mixed_hardware, allow_mixed_timing, reference),
-    )
+    protocol = replace(protocol or Protocol(), **changes)
     if not isinstance(benchmark, Benchmark):
         benchmark = benchmarks.load(benchmark)
     metrics = {name: target.metric for name, target in benchmark.workloads.items()}
-    trials, oddities = read.read(directory, metrics)
-    return score_trials(trials, benchmark, protocol, oddities)
+    # Logs have a column per split and metric; the benchmark tells which one is judged.
+    trials, found = read.read(directory, metrics)
+    return score_trials(trials, benchmark, protocol, found)
 
 
 def score_trials(
     trials: Iterable[Trial],
     benchmark: Benchmark,
     protocol: Protocol | None = None,
-    oddities: Iterable[Anomaly] = (),
+    anomalies: Iterable[Anomaly] = (),
 ) -> Leaderboard:
-    """The leaderboard of trials that are in memory already."""
+    """The leaderboard of trials that are in memory; `anomalies` were found as they were read."""
     protocol = protocol or Protocol()
     # A benchmark need not know any ruleset (a bare targets file); one that does must know this.
     if benchmark.rulesets or protocol.strict:
         benchmark.ruleset(protocol.ruleset)
+    # Sorted, so that a leaderboard does not depend on what the disk lists first.
     every = sorted(trials, key=lambda t: (t.submission, t.study, t.workload, t.trial))
     scored = [trial for trial in every if trial.workload in benchmark.scored_workloads]
     logged = {trial.workload for trial in scored}
@@ -162,64 +160,73 @@ def score_trials(
             f"{', '.join(benchmark.base_workloads)}, so run one or choose another benchmark"
         )
     check(every, benchmark, protocol)
-    return _assemble(every, scored, columns, benchmark, protocol, oddities)
+    return _assemble(every, columns, benchmark, protocol, anomalies)
 
 
 def _assemble(
-    every: Sequence[Trial],
-    scored: Sequence[Trial],
+    trials: Sequence[Trial],
     columns: tuple[str, ...],
     benchmark: Benchmark,
     protocol: Protocol,
-    oddities: Iterable[Anomaly],
+    anomalies: Iterable[Anomaly],
 ) -> Leaderboard:
-    """All views of the trials; columns: the workloads that take part."""
+    """All numbers of the trials; columns: the workloads that take part."""
     targets = {name: benchmark.workloads[name] for name in columns}
-    field = fields.of(every, columns, benchmark, protocol)
-    score_NS = resampled_scores(field)
-    entries = build(field, every, score_NS)
+    scored = [trial for trial in trials if trial.workload in targets]
+    matrix = times_matrix.of(trials, columns, benchmark, protocol)
+    # The resamples behind the intervals and those behind the ranks are the same ones, so that an
+    # interval and a chance never contradict each other.
+    score_NS = resampled_scores(matrix)
+    rows = build(matrix, trials, score_NS)
     reference = protocol.reference or benchmark.reference
-    reference = reference if reference in field.submissions else None
-    ties = anomalies.order_sensitive(scored, targets, protocol.by)
+    # `check` has refused an unknown one that was asked for: only the benchmark's may be missing.
+    reference = reference if reference in matrix.submissions else None
+    ties = order_sensitive(scored, targets, protocol.by)
     logged = {trial.workload for trial in scored}
     return Leaderboard(
         benchmark=benchmark,
         protocol=protocol,
-        workloads=field.base,
-        held_out=tuple(name for name in columns if name not in field.base),
+        workloads=matrix.base,
+        held_out=tuple(name for name in columns if name not in matrix.base),
         missing_workloads=tuple(n for n in benchmark.scored_workloads if n not in logged),
-        entries=entries,
+        rows=rows,
         tau=profile.tau_grid(),
-        timing=tuple(sorted({t.timing for t in scored} - {None})),
-        fingerprints=tuple(sorted({t.fingerprint_key for t in scored} - {None})),
-        oddities=(
-            *oddities,
-            *_not_scored(every, benchmark),
-            *anomalies.uneven(scored, benchmark),
+        timing=_known(t.timing for t in scored),
+        fingerprints=_known(t.fingerprint_key for t in scored),
+        anomalies=(
+            *anomalies,
+            *_not_scored(trials, benchmark),
+            *uneven(scored, benchmark),
             *(ties if protocol.mode == "official" else ()),
         ),
         reference=reference,
-        speedups=speedups.against(field, reference) if reference else None,
-        field_free=reference_score.score(field, reference) if reference else None,
-        ranks=_ranks(field, entries, score_NS),
+        speedups=speedups.against(matrix, reference) if reference else None,
+        reference_scores=reference_score.score(matrix, reference) if reference else None,
+        ranks=_ranks(matrix, rows, score_NS),
         at_budget=budgets.at_budgets(scored, targets),
         trials=tuple(scored),
     )
 
 
-def _ranks(field: TimesMatrix, entries: Sequence[Row], score_NS: np.ndarray | None) -> Ranks:
-    """The ranks of the entries, in their order."""
-    rows = [field.submissions.index(entry.submission) for entry in entries]
+def _known(values: Iterable[str | None]) -> tuple[str, ...]:
+    """The different values that trials tell, sorted."""
+    return tuple(sorted(set(values) - {None}))
+
+
+def _ranks(matrix: TimesMatrix, rows: Sequence[Row], score_NS: np.ndarray | None) -> Ranks:
+    """The ranks of the rows, in their order."""
+    # Columns of the resamples are sorted by name, rows of the board by score.
+    order = [matrix.submissions.index(row.submission) for row in rows]
     return ranks.compare(
-        [entry.submission for entry in entries],
-        np.array([entry.score for entry in entries]),
-        None if score_NS is None else score_NS[:, rows],
-        np.array([field.can_tell(row) for row in rows]),
+        [row.submission for row in rows],
+        np.array([row.score for row in rows]),
+        None if score_NS is None else score_NS[:, order],
+        np.array([matrix.can_tell(index) for index in order]),
     )
 
 
 def _not_scored(trials: Sequence[Trial], benchmark: Benchmark) -> Iterable[Anomaly]:
-    """One oddity per workload that the benchmark knows but does not score."""
+    """One anomaly per workload that the benchmark knows but does not score."""
     workloads = {trial.workload for trial in trials} - set(benchmark.scored_workloads)
     for name in sorted(workloads):
         paths = [trial.path for trial in trials if trial.workload == name]

@@ -1,4 +1,4 @@
-"""How trials are to be compared, and whether these trials may be."""
+"""The protocol by which trials are compared, and the check that these trials may be."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class Protocol:
 
     mode: "exact" (earliest time per study, closed-form score) or "official" (as AlgoPerf's scorer
     computes it). by: "time" or "steps". only_present: leave out workloads that no log mentions.
-    reference: submission that speedups and field-free scores refer to; None: the benchmark's, if
-    it is on the board.
+    strict: insist on the ruleset's studies and trials. allow_mixed_hardware, allow_mixed_timing:
+    compare wall times of unlike fingerprints, or replayed with measured ones. reference: submission
+    that speedups and field-free scores refer to; None: the benchmark's, if it is on the board.
+    Raises ValueError for a mode or quantity that does not exist.
     """
 
     ruleset: str = "external"
@@ -41,7 +43,9 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
     submissions = sorted({trial.submission for trial in trials})
     if protocol.reference is not None:
         nearest(protocol.reference, submissions, "reference submission")
+    # Workloads that carry no score may come from anywhere.
     trials = [trial for trial in trials if trial.workload in benchmark.scored_workloads]
+    # Steps are the same on every machine, so only times need alike ones.
     if protocol.by == "time":
         if not protocol.allow_mixed_hardware:
             _refuse_mixture(
@@ -55,6 +59,7 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
                 "kinds of timing",
                 "score by steps, or allow mixed timing",
             )
+    # All violations in one message: a run that is to be completed is started once.
     violations = []
     if protocol.strict:
         violations = list(_violations(submissions, trials, benchmark, protocol))
@@ -69,7 +74,7 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
 def _refuse_mixture(found: Iterable[tuple[str | None, str]], what: str, advice: str) -> None:
     """Raise ValueError that names two different values and a trial of each."""
     # A trial that does not tell (AlgoPerf's logs, a run still in progress) contradicts nobody;
-    # `evenness` names it.
+    # `stats.anomalies` names it.
     first_seen: dict[str, str] = {}
     for value, path in found:
         if value is not None:
@@ -99,9 +104,9 @@ def _violations(
             wanted = ruleset.num_studies if workload in benchmark.base_workloads else 1
             if len(studies) != wanted and (workload in benchmark.base_workloads or not studies):
                 yield f"{submission}/{workload} has {len(studies)} studies, expected {wanted}"
-            for study, num in studies.items():
-                if num != ruleset.num_trials:
-                    yield (
-                        f"{submission}/study_{study}/{workload} has {num} trials, "
-                        f"expected {ruleset.num_trials}"
-                    )
+            others = {s: num for s, num in studies.items() if num != ruleset.num_trials}
+            for study, num in others.items():
+                yield (
+                    f"{submission}/study_{study}/{workload} has {num} trials, "
+                    f"expected {ruleset.num_trials}"
+                )

@@ -49,11 +49,11 @@ def main() -> None:
     goal = benchmark.load("lite")
     run(folder, goal, arguments.submissions, on, by, num_studies=1)
     if arguments.leaders:
-        entries = _score(folder, goal, by).entries[: arguments.leaders]
+        entries = _score(folder, goal, by).rows[: arguments.leaders]
         leaders = [entry.submission for entry in entries]
         run(folder, goal, leaders, on, by, arguments.num_studies)
     board = _score(folder, goal, by)
-    found = records(folder, [entry.submission for entry in board.entries], on)
+    found = records(folder, [entry.submission for entry in board.rows], on)
     text = [
         terminal.markdown(board),
         "",
@@ -89,7 +89,7 @@ def run(
 
 
 def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Leaderboard:
-    return leaderboard.score(folder, goal, "self", by=by, only_present=True)
+    return leaderboard.score(folder, goal, ruleset="self", by=by, only_present=True)
 
 
 def records(folder: Path, names: Sequence[str], on: Sequence[str]) -> Records:

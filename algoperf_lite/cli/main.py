@@ -469,20 +469,23 @@ def score(arguments: argparse.Namespace) -> int:
         if arguments.details:
             terminal.render_details(board)
     if arguments.plot:
-        from scoring.views import plots
+        from scoring.views import profile_plot
 
-        svg, png = plots.performance_profile(board, arguments.plot)
+        svg, png = profile_plot.write(board, arguments.plot)
         print(f"performance profile: {svg} {png}", file=sys.stderr)
     return 0
 
 
 def report(arguments: argparse.Namespace) -> int:
     """Writes the page, and the figures where asked for."""
+    from scoring import leaderboard
+    from scoring.views import figures
     from scoring.views import html as pages
 
-    path = pages.write(
-        arguments.directory, arguments.output, figures=arguments.figures, **_protocol(arguments)
-    )
+    board = leaderboard.score(arguments.directory, **_protocol(arguments))
+    path = pages.write(board, arguments.directory, arguments.output)
+    if arguments.figures:
+        figures.write(board, arguments.figures)
     print(f"report: {path}")
     return 0
 

@@ -14,8 +14,9 @@ from typing import Any
 from algoperf_lite import tuning
 from algoperf_lite.population.evolution import Generation, Point
 from algoperf_lite.storage import atomic
+from scoring.logs.format import LINEAGE
 
-FILE = "lineage.jsonl"
+FILE = LINEAGE
 
 
 def append(path: Path, generation: Generation) -> None:

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable
 
-ON_CLOCK = ("init", "data_selection", "update_params", "prepare_for_eval", "fitness")
-OFF_CLOCK = ("setup", "compile", "eval", "log", "checkpoint", "lost")
-ACCOUNTS = ON_CLOCK + OFF_CLOCK
+from scoring.logs.format import ACCOUNTS, ON_CLOCK
+
 TOLERANCE = 0.01  # share of the wall time by which accounts may miss it
 GRACE_SECONDS = 0.1  # and an absolute floor, for trials of a few seconds
 

@@ -10,31 +10,8 @@ from typing import Any
 
 from algoperf_lite.storage import atomic
 from algoperf_lite.storage.atomic import Mark
-
-STATUSES = (
-    "reached",
-    "not_reached",
-    "diverged",
-    "out_of_memory",
-    "crashed",
-    "timed_out",
-    "invalid",
-)
-
-
-ROWS = ("eval_measurements.csv", "measurements.csv")  # a header and a row for each evaluation
-
-
-_COMMON = (
-    "accumulated_eval_time",
-    "accumulated_logging_time",
-    "accumulated_submission_time",
-    "global_step",
-    "learning_rate",
-    "preemption_count",
-    "score",
-    "total_duration",
-)
+from scoring.logs.format import COMMON_COLUMNS, STATUSES
+from scoring.logs.format import ROW_FILES as ROWS
 
 
 class TrialLogs:
@@ -50,7 +27,7 @@ class TrialLogs:
             for split in ("test", "train", "validation")
             for name in (*metric_names, "num_examples")
         ]
-        self._eval_columns = sorted({*_COMMON, *splits})
+        self._eval_columns = sorted({*COMMON_COLUMNS, *splits})
         self._columns = sorted({*self._eval_columns, "loss"})
         self._written = {name: hashlib.sha256() for name in ROWS}
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Read a few number columns out of an evaluation log, however the run that wrote it ended."""
+"""A reader of number columns in an evaluation log, however the run that wrote it ended."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Remark = tuple[str, str]  # (kind, detail) of something odd in one file
+Remark = tuple[str, str]  # (kind, detail) of an anomaly in one file
 
 
 def read_columns(
     data: bytes, wanted: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], tuple[Remark, ...]]:
-    """The wanted columns of a CSV file as float64 arrays of equal length, and what was odd.
+    """The wanted columns of a CSV file as float64 arrays of equal length, and remarks.
 
     A column that the file lacks is absent from the result; an empty or unreadable cell is NaN.
     Never raises on content. Plain `bytes.split` rather than the csv module or pandas: the cells
     are numbers, and AlgoPerf's 2,676 public logs must be read within a second.
     """
     remarks: list[Remark] = []
+    # Files that went through a spreadsheet come with a byte order mark and other line ends.
     lines = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").split(b"\n")
     tail = lines.pop()
     if tail:
@@ -32,6 +33,7 @@ def read_columns(
     for name in positions:
         if header.count(name) > 1:
             remarks.append(("repeated_column", f"{header.count(name)} columns {name}: first read"))
+    # No quotes to mind: cells that are numbers have no commas.
     rows = [line.split(b",") for line in lines[1:] if line]
     if tail:
         rows += _whole_part(tail, len(header), max(positions.values()))
@@ -72,6 +74,7 @@ def _transpose(rows: list[list[bytes]], width: int) -> tuple[list[tuple[bytes, .
 
 def _numbers(cells: Sequence[bytes], plain: bool) -> tuple[np.ndarray, int]:
     """The cells as float64 with NaN for those that are empty or junk, and the number of junk."""
+    # The usual case: every cell a number. `float` takes bytes and spaces as they are.
     if plain:
         try:
             return np.fromiter(map(float, cells), np.float64, len(cells)), 0

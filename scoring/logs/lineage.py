@@ -1,4 +1,4 @@
-"""Read a population's lineage: who went on from whom with which hyperparameters.
+"""The lineage of a population: who went on from whom with which hyperparameters.
 
 `lineage.jsonl` lies in the directory of a population's trial, one generation a line: {"generation",
 "step", "fitness": [...], "parents": [...], "hyperparameters": {name: [...]}}, lists by member.
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FILE = "lineage.jsonl"
-_MOST_BYTES = 2**26
+from scoring.logs.format import LINEAGE
+
+_MOST_BYTES = 2**26  # far more than a page can draw; files may be a stranger's
 _LARGEST = 1e100  # of any number in it: what is drawn is subtracted and multiplied
 _NO_LINEAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
@@ -36,14 +37,14 @@ class Lineage:
         return None if np.isnan(last_M).all() else int(np.nanargmin(last_M))
 
     def line(self, member: int) -> np.ndarray:
-        """Where the weights of a last member were measured at each generation, (G,) members."""
+        """The members in which the weights of a last member were measured, (G,)."""
         members_G = np.full(len(self.steps_G), member)
         for g in range(len(members_G) - 2, -1, -1):
             members_G[g] = self.parents_GxM[g, members_G[g + 1]]
         return members_G
 
     def course(self, name: str, member: int) -> np.ndarray:
-        """What those weights trained with from each generation on, (G,).
+        """The values that those weights trained with from each generation on, (G,).
 
         The last is as before it: the member is meant as it was measured, before it copied another.
         """
@@ -65,12 +66,13 @@ def read(path: str) -> Lineage | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ValueError(f"{FILE} cannot be read: {error.strerror}") from None
+        raise ValueError(f"{LINEAGE} cannot be read: {error.strerror}") from None
     if len(data) > _MOST_BYTES:
-        raise ValueError(f"{FILE} has more than {_MOST_BYTES // 2**20} MiB and was not read")
+        raise ValueError(f"{LINEAGE} has more than {_MOST_BYTES // 2**20} MiB and was not read")
+    # After the last line end stands what a process that died was writing.
     lines = data.split(b"\n")[:-1]
     if not lines:
-        raise ValueError(f"{FILE} holds no complete generation")
+        raise ValueError(f"{LINEAGE} holds no complete generation")
     found = []
     for number, line in enumerate(lines):
         try:
@@ -80,7 +82,7 @@ def read(path: str) -> Lineage | None:
             _expect(number == 0 or found[-1][0] > found[-2][0], "no later step")
         except _NO_LINEAGE as error:
             problem = f"{type(error).__name__}: {error}"[:120]
-            raise ValueError(f"{FILE} is damaged in line {number + 1} ({problem})") from None
+            raise ValueError(f"{LINEAGE} is damaged in line {number + 1} ({problem})") from None
     steps, fitness, parents, values = zip(*found, strict=True)
     columns = {name: np.array([row[name] for row in values]) for name in values[0]}
     return Lineage(np.array(steps), np.array(fitness), np.array(parents), columns)

@@ -1,8 +1,4 @@
-"""Read a tree of trial directories, AlgoPerf's or ours, into records that scoring can judge.
-
-Layout: `<dir>/<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/`, in each trial
-`eval_measurements.csv` and, if our harness wrote it, `trial.json`.
-"""
+"""Trials out of a tree of log directories, AlgoPerf's or ours, laid out as in `logs.format`."""
 
 from __future__ import annotations
 
@@ -14,32 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from scoring.logs.trial_files import (
-    CLOCK,
-    FAILURES,
-    SCORE,
-    STATUSES,
-    STEP,
-    contradictions,
-    read_evaluations,
-    read_info,
-)
-
-__all__ = ["FAILURES", "STATUSES", "Anomaly", "Trial", "read"]
+from scoring.logs.format import CLOCK, EVALUATIONS, NOT_SUBMISSIONS, RECORD, SCORE, STATUSES, STEP
+from scoring.logs.trial_files import contradictions, read_evaluations, read_info
 
 # Only canonical numbers: beside study_1, a study_01 is a stray folder and not a second study 1.
 _STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
 _WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
 _TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
-# What the harness itself keeps beside the submissions; hidden entries are never looked at.
-_NOT_SUBMISSIONS = frozenset(
-    {"experiment.json", "calibration.txt", "profile.svg", "profile.png", "report.html", "figures"}
-)
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something in the tree that was not as expected, and was left out or repaired."""
+    """A part of the tree that was not as expected, and was left out or repaired."""
 
     kind: str
     path: str
@@ -64,13 +46,13 @@ class Trial:
 
     @property
     def status(self) -> str | None:
-        """How the run ended by its own word, None when it left none."""
+        """The end of the run by its own word, None when it left none."""
         status = self.info.get("status")
         return status if status in STATUSES else None
 
     @property
     def timing(self) -> str | None:
-        """Where the seconds come from: "measured", "replayed", or None when nothing tells."""
+        """The source of the seconds: "measured", "replayed", or None when nothing tells."""
         timing = self.info.get("timing")
         return None if timing is None else str(timing)
 
@@ -85,18 +67,18 @@ class Trial:
 def read(
     directory: str | Path, metrics: Mapping[str, str]
 ) -> tuple[tuple[Trial, ...], tuple[Anomaly, ...]]:
-    """All trials under a directory, in natural order, and everything that was odd about them.
+    """All trials under a directory, in natural order, and the anomalies among them.
 
     Args:
       metrics: validation metric by workload, e.g. {"mnist": "accuracy"}. Other workloads in the
-        tree are named as oddities and not read.
+        tree are named as anomalies and not read.
     Raises ValueError when the tree holds no readable trial.
     """
     reader = _Reader(os.fspath(directory), metrics)
     trials = tuple(reader.trials())
     if not any(trial.steps.size or trial.info for trial in trials):
         raise ValueError(reader.nothing_found())
-    return trials, tuple(reader.oddities)
+    return trials, tuple(reader.anomalies)
 
 
 def _natural(text: str) -> tuple[int, str]:
@@ -113,12 +95,12 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 class _Reader:
-    """One walk over one tree; collects oddities as it goes."""
+    """One walk over one tree; collects anomalies as it goes."""
 
     def __init__(self, root: str, metrics: Mapping[str, str]):
         self.root = root
         self.metrics = metrics
-        self.oddities: list[Anomaly] = []
+        self.anomalies: list[Anomaly] = []
 
     def trials(self) -> Iterator[Trial]:
         """Trials in the order submission, study, workload, trial."""
@@ -138,6 +120,7 @@ class _Reader:
             if workload not in self.metrics:
                 self._note("unknown_workload", path, f"the benchmark has no workload {workload!r}")
                 continue
+            # Both count: a workload has one target, whatever it was trained with.
             if frameworks.setdefault(workload, framework) != framework:
                 self._note("two_frameworks", path, f"also logged as {frameworks[workload]}; pooled")
             for trial_name, trial in self._children(path, _TRIAL):
@@ -149,16 +132,21 @@ class _Reader:
     ) -> Trial:
         """One trial from its two files, each of which may be absent or damaged."""
         metric = f"validation/{self.metrics[workload]}"
-        columns, remarks = read_evaluations(f"{path}/eval_measurements.csv", metric)
-        info, info_remarks = read_info(f"{path}/trial.json")
+        # Nothing here raises on content: one bad file must not hide a thousand good ones.
+        columns, remarks = read_evaluations(f"{path}/{EVALUATIONS}", metric)
+        info, info_remarks = read_info(f"{path}/{RECORD}")
         place = {"submission": submission, "study": study, "workload": workload, "trial": trial}
         for kind, detail in remarks:
-            self._note(kind, f"{path}/eval_measurements.csv", detail)
+            self._note(kind, f"{path}/{EVALUATIONS}", detail)
         for kind, detail in (*info_remarks, *contradictions(info, place, columns)):
-            self._note(kind, f"{path}/trial.json", detail)
+            self._note(kind, f"{path}/{RECORD}", detail)
         unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
         return Trial(
-            *(submission, study, workload, framework, trial),
+            submission=submission,
+            study=study,
+            workload=workload,
+            framework=framework,
+            trial=trial,
             path=self._relative(path),
             steps=columns.get(STEP, unknown),
             seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
@@ -172,14 +160,15 @@ class _Reader:
         found = []
         for entry in self._entries(self.root):
             inside = self._entries(entry.path) if _is_folder(entry) else ()
+            # A submission is what holds studies: its own name may be anything.
             if any(_STUDY.fullmatch(study.name) for study in inside):
                 found.append(entry.name)
-            elif entry.name not in _NOT_SUBMISSIONS:
+            elif entry.name not in NOT_SUBMISSIONS:
                 self._note("stray", entry.path, "not a folder with study_<i> inside")
         return found
 
     def _children(self, folder: str, pattern: re.Pattern) -> list[tuple[str, re.Match]]:
-        """Sub-folders whose whole name matches, sorted naturally; anything else is odd."""
+        """Sub-folders whose whole name matches, sorted naturally; anything else is an anomaly."""
         found = []
         for entry in self._entries(folder):
             match = pattern.fullmatch(entry.name)
@@ -192,8 +181,9 @@ class _Reader:
         return sorted(found, key=lambda item: _natural(item[1][1]))
 
     def _entries(self, folder: str) -> list[os.DirEntry]:
-        """What is in a folder and not hidden, by name; an oddity if it cannot be listed."""
+        """Visible content of a folder, by name; an anomaly if it cannot be listed."""
         try:
+            # `scandir` tells files from folders without a call for each: thousands of trials.
             with os.scandir(folder) as entries:
                 shown = [entry for entry in entries if not entry.name.startswith(".")]
             return sorted(shown, key=lambda entry: entry.name)
@@ -202,19 +192,19 @@ class _Reader:
             return []
 
     def _note(self, kind: str, path: str, detail: str) -> None:
-        self.oddities.append(Anomaly(kind, self._relative(path), detail))
+        self.anomalies.append(Anomaly(kind, self._relative(path), detail))
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.root).lstrip("/") or "."
 
     def nothing_found(self) -> str:
-        """One sentence: what was got, what was expected, what to do."""
-        expected = "<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/eval_measurements.csv"
+        """The message where no trial was read: what was got, what was expected, what to do."""
+        expected = f"<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/{EVALUATIONS}"
         if not os.path.isdir(self.root):
             return f"{self.root!r} is not a directory; give one that holds {expected}"
         if any(_STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
             return f"{self.root!r} is the folder of one submission; give the folder above it"
-        unknown = sorted({o.detail for o in self.oddities if o.kind == "unknown_workload"})
+        unknown = sorted({a.detail for a in self.anomalies if a.kind == "unknown_workload"})
         if unknown:
             return f"no readable trial under {self.root!r}: {'; '.join(unknown)}; use its benchmark"
         return f"no readable trial under {self.root!r}; expected {expected}, so check the path"

@@ -1,4 +1,4 @@
-"""What is not alike among trials that a reader of the leaderboard would take for equals."""
+"""Inconsistencies among the trials of one leaderboard: hardware, data, versions, counts, copies."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def uneven(trials: Sequence[Trial], benchmark: Benchmark) -> Iterator[Anomaly]:
 
 def _hardware(trials: Sequence[Trial]) -> Iterator[Anomaly]:
     """Trials that do not tell where they ran, among others that do."""
+    # Where none tells, as in AlgoPerf's logs, there is nothing unlike.
     keys = {trial.fingerprint_key for trial in trials}
     if None in keys and len(keys) > 1:
         for trial in trials:
@@ -57,6 +58,7 @@ def _counts(trials: Sequence[Trial], benchmark: Benchmark) -> Iterator[Anomaly]:
             if missing and workload in benchmark.base_workloads:
                 detail = f"no trial in {_named(missing)}, unlike other workloads of the submission"
                 yield Anomaly("missing_study", f"{submission}/{workload}", detail)
+        # The usual number is what most studies have; of two that are as common the larger one.
         commonest = Counter(by_study.values())
         usual = max(commonest, key=lambda n: (commonest[n], n))
         other: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -99,6 +101,7 @@ def order_sensitive(
             if low < high:
                 tied.append(study)
         if tied:
+            # A median is monotone in its values, so these are its limits over all orders.
             low, high = (middle([span[end] for span in spans]) for end in (0, 1))
             where = f"trials of {_named(tied)} tie at an evaluation index at different times"
             result = f"the median may be {low:.10g} to {high:.10g}" if low < high else "same median"

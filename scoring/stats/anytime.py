@@ -1,4 +1,4 @@
-"""Who is best if stopped at any time: best-so-far metric against seconds or steps.
+"""Anytime curves: the best metric so far against seconds or steps, as if stopped there.
 
 A study's curve at x is the best finite metric that any of its trials had logged by then: a trial
 is never chosen for what it does later. Between evaluations the last value holds.
@@ -16,7 +16,7 @@ from scoring.benchmark import Target, nearest
 from scoring.logs.read import Trial
 from scoring.protocol import UNITS
 
-NUM_POINTS = 200
+NUM_POINTS = 200  # one for every pixel or two of a small chart
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +75,7 @@ def anytime(
     if x_G is None:
         x_G = np.linspace(0.0, max(map(lambda t: _end(t, by), own), default=0.0), NUM_POINTS)
     x_G = np.asarray(x_G, np.float64)
+    # One grid for all, so that curves can be compared point by point.
     curves = []
     for submission, group in groupby(own, lambda t: t.submission):
         studies = [list(study) for _, study in groupby(group, lambda t: t.study)]
@@ -87,6 +88,7 @@ def best_so_far(trial: Trial, target: Target, by: str, x_G: np.ndarray) -> np.nd
     x, metric = _x(trial, by), trial.metric
     usable = np.isfinite(x) & np.isfinite(metric) & (trial.status != "invalid")
     order = np.flatnonzero(usable)[np.argsort(x[usable], kind="stable")]
+    # Signed so that greater is better, whichever the metric.
     signed = -metric[order] if target.lower_is_better else metric[order]
     best = np.append(np.maximum.accumulate(signed), -np.inf)
     return best[np.searchsorted(x[order], x_G, side="right") - 1]  # -1: before the first
@@ -97,7 +99,7 @@ def _x(trial: Trial, by: str) -> np.ndarray:
 
 
 def _end(trial: Trial, by: str) -> float:
-    """Where a trial's log ends."""
+    """The last finite x of a trial's log, 0 where there is none."""
     x = _x(trial, by)
     return float(x[np.isfinite(x)].max(initial=0.0))
 
@@ -115,6 +117,7 @@ def _curve(
         [np.max([best_so_far(t, target, by, x_G) for t in s], axis=0) for s in studies], axis=0
     )
     ends_S = np.array([max(_end(trial, by) for trial in study) for study in studies])
+    # Halved first: the sum of two large losses could overflow.
     middle_G = value_SG[(len(studies) - 1) // 2] / 2 + value_SG[len(studies) // 2] / 2
     sign = -1.0 if target.lower_is_better else 1.0
 
@@ -122,7 +125,10 @@ def _curve(
         return np.where(np.isfinite(values_G), sign * values_G, np.nan)
 
     return Curve(
-        *(submission, workload, UNITS[by], x_G),
+        submission=submission,
+        workload=workload,
+        unit=UNITS[by],
+        x_G=x_G,
         median_G=plain(middle_G),
         worst_G=plain(value_SG[0]),
         best_G=plain(value_SG[-1]),

@@ -1,4 +1,4 @@
-"""How sure a number is: resample studies, then the trials within, and compute it again."""
+"""The bootstrap behind every interval: resample studies, then the trials within each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from scoring.stats.times import Cell
 
-NUM_RESAMPLES = 2000
+NUM_RESAMPLES = 2000  # the ends of the interval then rest on 50 resamples each
 COVERAGE = 0.95
 Limits = tuple[float, float] | tuple[None, None]
 
 
 def resampled_times(cell: Cell, rng: np.random.Generator, num: int) -> np.ndarray:
     """`num` bootstrap values of the time to target of one submission on one workload, (num,)."""
+    # A submission that was not run on a workload never reaches it, in no resample.
     if not cell:
         return np.full(num, np.inf)
     num_trials_S = np.array([len(values) for values in cell])

@@ -1,4 +1,4 @@
-"""Who is best at a given budget: the metric at a quarter, half and all of the step budget.
+"""The metric at a given budget: at a quarter, half and all of a workload's steps.
 
 A trial's value is that of its last evaluation at or before the budget, a study's is that of its
 best trial there, and the median over studies counts. A trial that stopped because it had reached
@@ -19,7 +19,8 @@ from itertools import groupby
 import numpy as np
 
 from scoring.benchmark import Target
-from scoring.logs.read import FAILURES, Trial
+from scoring.logs.format import FAILURES
+from scoring.logs.read import Trial
 from scoring.stats.times import crossing
 
 SHARES = (0.25, 0.5, 1.0)
@@ -53,7 +54,7 @@ class AtBudget:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _Values:
     """Values on all shares of one study, (B,) each, greater is better, -inf for none."""
 
     value_B: np.ndarray
@@ -66,7 +67,7 @@ def at_budgets(
 ) -> tuple[AtBudget, ...]:
     """Every submission on every workload that has a target here, at every share of its budget."""
 
-    def cell(trial: Trial) -> tuple[str, str]:
+    def place(trial: Trial) -> tuple[str, str]:
         return trial.workload, contender(trial.submission)[0]
 
     order = {name: i for i, name in enumerate(targets)}
@@ -76,7 +77,7 @@ def at_budgets(
     )
     cells: dict[str, list[list[AtBudget]]] = {}
     bounds: dict[str, list[np.ndarray]] = {}
-    for (workload, submission), group in groupby(scored, cell):
+    for (workload, submission), group in groupby(scored, place):
         target = targets[workload]
         steps_B = np.array([round(share * target.step_hint) for share in shares])
         runs = {
@@ -87,10 +88,10 @@ def at_budgets(
         cells.setdefault(workload, []).append(found)
         bounds.setdefault(workload, []).append(bound)
     return tuple(
-        replace(entry, rank=rank)
-        for workload, row in cells.items()
-        for entries, ranks in zip(row, _ranks(np.array(bounds[workload])), strict=True)
-        for entry, rank in zip(entries, ranks, strict=True)
+        replace(cell, rank=rank)
+        for workload, rows in cells.items()
+        for row, ranks in zip(rows, _ranks(np.array(bounds[workload])), strict=True)
+        for cell, rank in zip(row, ranks, strict=True)
     )
 
 
@@ -100,13 +101,11 @@ def contender(submission: str) -> tuple[str, float]:
     return (match[1], float(match[2])) if match else (submission, 1.0)
 
 
-def to_json(submissions: Iterable[str], entries: Iterable[AtBudget]) -> dict:
+def to_json(submissions: Iterable[str], cells: Iterable[AtBudget]) -> dict:
     """{submission: {workload: [one object per share]}}, submissions in the given order."""
     found: dict[str, dict[str, list]] = {name: {} for name in submissions}
-    for entry in entries:
-        found.setdefault(entry.submission, {}).setdefault(entry.workload, []).append(
-            entry.to_json()
-        )
+    for cell in cells:
+        found.setdefault(cell.submission, {}).setdefault(cell.workload, []).append(cell.to_json())
     return found
 
 
@@ -116,7 +115,7 @@ def _joined(
     target: Target,
     shares: Sequence[float],
     steps_B: np.ndarray,
-    runs: Mapping[float, Sequence[_Row]],
+    runs: Mapping[float, Sequence[_Values]],
 ) -> tuple[list[AtBudget], np.ndarray]:
     """A cell at each budget, each from the run that is meant for it, and bounds, (B, 2).
 
@@ -130,24 +129,24 @@ def _joined(
     chosen = [
         min((length for length in runs if length >= share), default=max(runs)) for share in shares
     ]
-    entries = [by_length[length][0][b] for b, length in enumerate(chosen)]
-    return entries, np.array([by_length[length][1][b] for b, length in enumerate(chosen)])
+    cells = [by_length[length][0][b] for b, length in enumerate(chosen)]
+    return cells, np.array([by_length[length][1][b] for b, length in enumerate(chosen)])
 
 
-def _study(trials: Iterable[Trial], target: Target, steps_B: np.ndarray) -> _Row:
+def _study(trials: Iterable[Trial], target: Target, steps_B: np.ndarray) -> _Values:
     """The best trial of a study at each budget."""
     rows = [_trial(trial, target, steps_B) for trial in trials]
     value_TB = np.array([row.value_B for row in rows])
     best_B = value_TB.argmax(axis=0)
     ended_TB = np.array([row.ended_B for row in rows])
-    return _Row(
+    return _Values(
         value_TB.max(axis=0),
         np.array([row.stopped_B for row in rows]).any(axis=0),
         np.take_along_axis(ended_TB, best_B[None], axis=0)[0],
     )
 
 
-def _trial(trial: Trial, target: Target, steps_B: np.ndarray) -> _Row:
+def _trial(trial: Trial, target: Target, steps_B: np.ndarray) -> _Values:
     """One trial's value at each budget, and whether its log ends before it."""
     # Rows may be in any order and their steps unknown: the last evaluation is that of the largest
     # step, the later row of two.
@@ -163,7 +162,7 @@ def _trial(trial: Trial, target: Target, steps_B: np.ndarray) -> _Row:
     value_B = values[np.searchsorted(steps, steps_B, side="right") - 1]  # -1: before the first
     short_B = steps_B > (steps[-1] if steps.size else -np.inf)
     stopped = trial.status not in FAILURES and crossing(trial, target) is not None
-    return _Row(value_B, short_B & stopped, short_B & (not stopped))
+    return _Values(value_B, short_B & stopped, short_B & (not stopped))
 
 
 def _median(
@@ -172,7 +171,7 @@ def _median(
     target: Target,
     shares: Sequence[float],
     steps_B: np.ndarray,
-    rows: Sequence[_Row],
+    rows: Sequence[_Values],
 ) -> tuple[list[AtBudget], np.ndarray]:
     """A cell at each budget with its rank left open, and bounds on its goodness, (B, 2)."""
     value_SB = np.array([row.value_B for row in rows])
@@ -185,9 +184,12 @@ def _median(
     def plain(value: float) -> float:
         return float(sign * value) if np.isfinite(value) else float("nan")
 
-    entries = [
+    cells = [
         AtBudget(
-            *(submission, workload, float(share), int(steps_B[b])),
+            submission=submission,
+            workload=workload,
+            share=float(share),
+            step=int(steps_B[b]),
             metric=plain(lower_B[b]),
             worst=plain(value_SB[:, b].min()),
             best=plain(value_SB[:, b].max()),
@@ -198,7 +200,7 @@ def _median(
         )
         for b, share in enumerate(shares)
     ]
-    return entries, np.stack([lower_B, upper_B], axis=-1)
+    return cells, np.stack([lower_B, upper_B], axis=-1)
 
 
 def _middle(value_SB: np.ndarray) -> np.ndarray:

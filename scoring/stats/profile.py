@@ -40,6 +40,7 @@ def gate(
         for variant in benchmark.held_out_workloads
         if variant in column and benchmark.base_of(variant) in column
     ]
+    # The order matters: a variant whose base was not reached must not set the fastest time.
     for v, b in pairs:
         times_SW[..., v] = np.where(np.isinf(times_SW[..., b]), np.inf, times_SW[..., v])
     if yardstick_W is None:
@@ -80,6 +81,7 @@ def official_score(ratios_SB: np.ndarray) -> np.ndarray:
 
 def exact_score(ratios_SB: np.ndarray) -> np.ndarray:
     """The same area without a grid: mean over workloads of (4 - r) / 3 within [0, 1], (..., S)."""
+    # A workload within ratio r adds its step from r to 4; the clip is for r above 4 and for inf.
     return np.clip((TAU_MAX - ratios_SB) / (TAU_MAX - 1.0), 0.0, 1.0).mean(axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Who stands above whom, and how sure that is: pairs and places under the bootstrap."""
+"""Pairs and places under the bootstrap: which submission stands above which, how surely."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def compare(
     above_SS, low_SS, high_SS = (np.full((size, size), np.nan) for _ in range(3))
     places: list[tuple[int, int] | None] = [None] * size
     tail = (1.0 - COVERAGE) / 2
+    # Row by row: all pairs of all resamples at once would be S times the memory.
     for i in np.flatnonzero(can_tell_S) if score_NS is not None else ():
         others = [j for j in np.flatnonzero(can_tell_S) if j != i]
         difference_NS = score_NS[:, [i]] - score_NS[:, others]

@@ -1,4 +1,4 @@
-"""A score that does not depend on who else is on the board: against the reference alone.
+"""The score against a reference alone, whoever else is on the board: the "field-free" score.
 
 The same gates, profile and area as the score, but with the reference's time in the place of the
 fastest. Being faster than the reference counts as being as fast, so that a score stays in [0, 1]:
@@ -19,7 +19,7 @@ from scoring.stats.times_matrix import TimesMatrix
 
 @dataclass(frozen=True)
 class ReferenceScore:
-    """One submission's field-free score."""
+    """One submission's score against the reference."""
 
     score: float
     low: float | None  # limits of the 95% interval; None when one study cannot tell
@@ -41,7 +41,7 @@ class ReferenceScore:
 
 @dataclass(frozen=True)
 class ReferenceScores:
-    """Field-free scores of every submission, the reference's own among them."""
+    """Scores of every submission against one reference, its own among them."""
 
     reference: str
     submissions: Mapping[str, ReferenceScore]
@@ -57,37 +57,41 @@ class ReferenceScores:
         }
 
 
-def score(field: TimesMatrix, reference: str) -> ReferenceScores | None:
-    """Field-free scores; None if the reference was run on no base workload that others were."""
-    r = field.submissions.index(reference)
-    unlogged_B = np.isnan(field.times_SW[:, field.base_columns])
+def score(matrix: TimesMatrix, reference: str) -> ReferenceScores | None:
+    """Scores against `reference`; None if it was run on no base workload that others were."""
+    # Gated by the reference's times: who else is on the board then plays no part.
+    r = matrix.submissions.index(reference)
+    unlogged_B = np.isnan(matrix.times_SW[:, matrix.base_columns])
     # Workloads that nobody was run on count as not reached, as in the score.
     kept_B = ~unlogged_B[r] | unlogged_B.all(axis=0)
     if unlogged_B[r].all():
         return None
-    ratio_SB = _ratios(field.times_SW, field, r)[:, kept_B]
-    score_S = profile.scores(ratio_SB, field.mode)
+    ratio_SB = _ratios(matrix.times_SW, matrix, r)[:, kept_B]
+    score_S = profile.scores(ratio_SB, matrix.mode)
     score_NS = None
-    if field.resamples_NSW is not None:
-        score_NS = profile.scores(_ratios(field.resamples_NSW, field, r)[..., kept_B], field.mode)
-    names = [name for name, kept in zip(field.base, kept_B, strict=True) if kept]
+    if matrix.resamples_NSW is not None:
+        score_NS = profile.scores(
+            _ratios(matrix.resamples_NSW, matrix, r)[..., kept_B], matrix.mode
+        )
+    names = [name for name, kept in zip(matrix.base, kept_B, strict=True) if kept]
     rows = {}
-    for s, submission in enumerate(field.submissions):
+    for s, submission in enumerate(matrix.submissions):
         low = high = None
-        if score_NS is not None and field.can_tell(s, r):
+        if score_NS is not None and matrix.can_tell(s, r):
             low, high = limits(score_NS[:, s], score_S[s])
         ratios = dict(zip(names, ratio_SB[s].tolist(), strict=True))
         rows[submission] = ReferenceScore(float(score_S[s]), low, high, ratios)
-    left_out = tuple(name for name in field.base if name not in names)
+    left_out = tuple(name for name in matrix.base if name not in names)
     return ReferenceScores(reference, rows, left_out)
 
 
-def _ratios(times_SW: np.ndarray, field: TimesMatrix, reference: int) -> np.ndarray:
+def _ratios(times_SW: np.ndarray, matrix: TimesMatrix, reference: int) -> np.ndarray:
     """Time over the reference's, (..., S, B): inf for no credit, 0 where only it fell short."""
     yardstick_W = times_SW[..., reference, :]
-    gated_SB, _ = profile.gate(times_SW, field.workloads, field.benchmark, yardstick_W)
-    yardstick_1B = yardstick_W[..., None, field.base_columns]
+    gated_SB, _ = profile.gate(times_SW, matrix.workloads, matrix.benchmark, yardstick_W)
+    yardstick_1B = yardstick_W[..., None, matrix.base_columns]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio_SB = gated_SB / yardstick_1B
+    # Equal times, also two of 0 seconds.
     ratio_SB = np.where(gated_SB == yardstick_1B, 1.0, ratio_SB)
     return np.where(np.isfinite(gated_SB), ratio_SB, np.inf)

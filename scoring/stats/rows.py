@@ -1,4 +1,4 @@
-"""One submission's row of a leaderboard, and how the rows come out of trials."""
+"""The rows of a leaderboard, one per submission, and how trials become them."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ class Row:
 
 
 def build(
-    field: TimesMatrix, trials: Sequence[Trial], score_NS: np.ndarray | None
+    matrix: TimesMatrix, trials: Sequence[Trial], score_NS: np.ndarray | None
 ) -> tuple[Row, ...]:
-    """Entries of all submissions of the field, sorted by score, then name.
+    """Rows of all submissions of the matrix, sorted by score, then name.
 
     Args:
       score_NS: the scores of N resamples, see `resampled_scores`.
     """
-    gated_SB, base = profile.gate(field.times_SW, field.workloads, field.benchmark)
+    gated_SB, base = profile.gate(matrix.times_SW, matrix.workloads, matrix.benchmark)
     ratios_SB = profile.ratios(gated_SB)
-    score_S = profile.scores(ratios_SB, field.mode)
+    score_S = profile.scores(ratios_SB, matrix.mode)
     rho_ST = profile.rho(ratios_SB, profile.tau_grid())
-    targets = {name: field.benchmark.workloads[name] for name in field.workloads}
+    targets = {name: matrix.benchmark.workloads[name] for name in matrix.workloads}
     groups = _grouped(trials, targets)
-    entries = []
-    for i, name in enumerate(field.submissions):
+    rows = []
+    for i, name in enumerate(matrix.submissions):
         low = high = None
-        if score_NS is not None and field.can_tell(i):
+        if score_NS is not None and matrix.can_tell(i):
             low, high = limits(score_NS[:, i], float(score_S[i]))
         own = groups.get(name, {})
-        entries.append(
+        rows.append(
             Row(
                 submission=name,
                 score=float(score_S[i]),
                 low=low,
                 high=high,
-                num_studies=int(field.num_studies_S[i]),
-                time_to_target=_logged(field.workloads, field.times_SW[i]),
-                steps_to_target=_logged(field.workloads, field.steps_SW[i]),
+                num_studies=int(matrix.num_studies_S[i]),
+                time_to_target=_logged(matrix.workloads, matrix.times_SW[i]),
+                steps_to_target=_logged(matrix.workloads, matrix.steps_SW[i]),
                 ratio_to_best=dict(zip(base, ratios_SB[i].tolist(), strict=True)),
                 gated=dict(zip(base, gated_SB[i].tolist(), strict=True)),
                 statuses={w: _statuses(group, targets[w]) for w, group in own.items()},
@@ -71,15 +71,15 @@ def build(
             )
         )
     # Rounded: equal scores may differ in the last bits, as their sums run in another order.
-    return tuple(sorted(entries, key=lambda entry: (-round(entry.score, 12), entry.submission)))
+    return tuple(sorted(rows, key=lambda row: (-round(row.score, 12), row.submission)))
 
 
-def resampled_scores(field: TimesMatrix) -> np.ndarray | None:
+def resampled_scores(matrix: TimesMatrix) -> np.ndarray | None:
     """The score of every submission in every bootstrap resample, (N, S); None without any."""
-    if field.resamples_NSW is None:
+    if matrix.resamples_NSW is None:
         return None
-    gated_NSB, _ = profile.gate(field.resamples_NSW, field.workloads, field.benchmark)
-    return profile.scores(profile.ratios(gated_NSB), field.mode)
+    gated_NSB, _ = profile.gate(matrix.resamples_NSW, matrix.workloads, matrix.benchmark)
+    return profile.scores(profile.ratios(gated_NSB), matrix.mode)
 
 
 def _logged(workloads: Sequence[str], values_W: np.ndarray) -> dict[str, float]:
@@ -101,7 +101,7 @@ def _grouped(
 
 
 def _statuses(trials: Sequence[Trial], target: Target) -> dict[str, int]:
-    """How many trials ended in which way."""
+    """Number of trials by how they ended."""
     return dict(Counter(outcome(trial, target) for trial in trials))
 
 

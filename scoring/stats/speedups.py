@@ -1,4 +1,4 @@
-"""How many times faster than a reference submission: a geometric mean over base workloads.
+"""Speedups over a reference submission: geometric means over base workloads.
 
 The right way up: t_reference / t_submission, so 2 is twice as fast. (AlgoPerf's compute_speedups
 divides the other way round, and puts an old budget in the place of "never".)
@@ -59,37 +59,37 @@ class Speedups:
         return {"reference": self.reference, "submissions": rows}
 
 
-def against(field: TimesMatrix, reference: str) -> Speedups:
-    """Speedups of the field's submissions over `reference`, by times before any gate.
+def against(matrix: TimesMatrix, reference: str) -> Speedups:
+    """Speedups of all submissions over `reference`, by times before any gate.
 
     A workload that either never reached is left out of the mean; so it is in each resample.
     """
-    r = field.submissions.index(reference)
-    log_SB = _log_speedups(field.times_SW, field, r)
+    r = matrix.submissions.index(reference)
+    log_SB = _log_speedups(matrix.times_SW, matrix, r)
     log_NSB = None
-    if field.resamples_NSW is not None:
-        log_NSB = _log_speedups(field.resamples_NSW, field, r)
+    if matrix.resamples_NSW is not None:
+        log_NSB = _log_speedups(matrix.resamples_NSW, matrix, r)
     rows = {}
-    for s, name in enumerate(field.submissions):
+    for s, name in enumerate(matrix.submissions):
         kept = np.flatnonzero(~np.isnan(log_SB[s]))
         mean = low = high = None
         if len(kept):
             mean = float(np.exp(log_SB[s, kept].mean()))
-            if log_NSB is not None and field.can_tell(s, r):
+            if log_NSB is not None and matrix.can_tell(s, r):
                 low, high = limits(_geometric_means(log_NSB[:, s]), mean)
         rows[name] = Speedup(
             mean=mean,
             low=low,
             high=high,
-            by_workload={field.base[b]: float(np.exp(log_SB[s, b])) for b in kept},
-            left_out=_left_out(field, s, r, set(kept.tolist())),
+            by_workload={matrix.base[b]: float(np.exp(log_SB[s, b])) for b in kept},
+            left_out=_left_out(matrix, s, r, set(kept.tolist())),
         )
     return Speedups(reference, rows)
 
 
-def _log_speedups(times_SW: np.ndarray, field: TimesMatrix, reference: int) -> np.ndarray:
+def _log_speedups(times_SW: np.ndarray, matrix: TimesMatrix, reference: int) -> np.ndarray:
     """Logarithm of t_reference / t for base workloads, NaN where they do not compare."""
-    times_SB = times_SW[..., field.base_columns]
+    times_SB = times_SW[..., matrix.base_columns]
     reference_1B = times_SB[..., [reference], :]
     with np.errstate(invalid="ignore", divide="ignore"):
         log_SB = np.log(reference_1B) - np.log(times_SB)
@@ -107,10 +107,10 @@ def _geometric_means(log_NB: np.ndarray) -> np.ndarray:
 
 
 def _left_out(
-    field: TimesMatrix, submission: int, reference: int, kept: set[int]
+    matrix: TimesMatrix, submission: int, reference: int, kept: set[int]
 ) -> dict[str, str]:
-    """Why each base workload outside `kept` does not compare."""
-    reached_SB = np.isfinite(field.times_SW[:, field.base_columns])
+    """The reason, a key of LEFT_OUT, for each base workload outside `kept`."""
+    reached_SB = np.isfinite(matrix.times_SW[:, matrix.base_columns])
     reasons = {
         (False, False): "neither",
         (False, True): "only_reference",
@@ -119,6 +119,6 @@ def _left_out(
     }
     return {
         name: reasons[bool(reached_SB[submission, b]), bool(reached_SB[reference, b])]
-        for b, name in enumerate(field.base)
+        for b, name in enumerate(matrix.base)
         if b not in kept
     }

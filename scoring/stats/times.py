@@ -8,7 +8,8 @@ from itertools import groupby
 import numpy as np
 
 from scoring.benchmark import Target
-from scoring.logs.read import FAILURES, Trial
+from scoring.logs.format import FAILURES
+from scoring.logs.read import Trial
 
 # The studies of one submission on one workload. Each is an array with one value per trial, the
 # trial that counts first: all that scoring and the bootstrap need to know about a cell.

@@ -1,4 +1,4 @@
-"""The field: every submission's times to target, and resamples of them, as arrays."""
+"""Times to target of every submission on every workload, and resamples of them, as arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scoring.stats.times import cells, median_over_studies
 
 @dataclass(frozen=True, eq=False)
 class TimesMatrix:
-    """What every view of one leaderboard is computed from: S submissions on W workloads.
+    """The numbers that one leaderboard is computed from: S submissions on W workloads.
 
     Times are medians over studies; inf: not reached, NaN: no data.
     """
@@ -48,7 +48,7 @@ class TimesMatrix:
 def of(
     trials: Sequence[Trial], workloads: tuple[str, ...], benchmark: Benchmark, protocol: Protocol
 ) -> TimesMatrix:
-    """The field of these trials on these workloads of the benchmark."""
+    """The matrix of these trials on these workloads of the benchmark."""
     targets = {name: benchmark.workloads[name] for name in workloads}
     # Also a submission with no scored workload stands on the board, with 0.
     submissions = tuple(sorted({trial.submission for trial in trials}))
@@ -57,8 +57,10 @@ def of(
     studies_SW = np.array(
         [[len(found.get((s, w), ())) for w in workloads] for s in submissions], np.int64
     )
+    # The least over the workloads: an interval is as good as its weakest part.
     logged_SW = np.where(studies_SW > 0, studies_SW, np.iinfo(np.int64).max)
     num_studies_S = np.where(studies_SW.any(axis=1), logged_SW.min(axis=1), 0)
+    # One study cannot tell how studies differ, so no interval comes of resampling it.
     several = bool((num_studies_S > 1).any())
     return TimesMatrix(
         benchmark=benchmark,

@@ -1,4 +1,4 @@
-"""Median and range over studies, on one grid: what the page's script draws, for other figures."""
+"""Bands: median and range over a submission's studies, on one grid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scoring.protocol import UNITS
 from scoring.stats.anytime import Curve
 from scoring.views.series import Trace
 
-NUM_GRID = 400
+NUM_GRID = 400  # enough for a column of a printed page
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,11 @@ class Band:
     drawstyle: str = "default"
 
 
-def anytime(curve: Curve) -> Band:
+def of_curve(curve: Curve) -> Band:
     """The band of an anytime curve, up to where the submission's last log ends."""
     shown = curve.running_G > 0
     parts = (curve.x_G, curve.median_G, curve.worst_G, curve.best_G)
+    # Between evaluations the best so far holds, so these are steps and not slopes.
     return Band(curve.submission, *(part[shown] for part in parts), drawstyle="steps-post")
 
 
@@ -45,6 +46,7 @@ def medians(own: Sequence[Trace], unit: str) -> Iterator[Band]:
         x_G = np.linspace(
             min(x.min(initial=np.inf) for x in known), max(map(_last, known)), NUM_GRID
         )
+        # Studies evaluate at different seconds, so they are read off on a common grid.
         rows = [
             np.interp(x_G, x, trace.values, left=np.nan, right=np.nan)
             for x, trace in zip(xs, group, strict=True)
@@ -52,6 +54,7 @@ def medians(own: Sequence[Trace], unit: str) -> Iterator[Band]:
         ]
         values_SG = np.sort(rows, axis=0)  # NaN last
         n_G = np.isfinite(values_SG).sum(axis=0)
+        # A median of what is left would jump each time that a study ends.
         shown = n_G * 2 > len(group)
         x_G, values_SG, n_G = x_G[shown], values_SG[:, shown], n_G[shown]
         at = np.arange(len(x_G))
@@ -64,7 +67,7 @@ def _last(x: np.ndarray) -> float:
 
 
 def limits(bands: Sequence[Band], target: Target) -> tuple[float, float]:
-    """All of the good side, and of the bad side what most of the run shows."""
+    """Limits of an axis: all of the good side, and of the bad side what most of the run shows."""
     values = np.concatenate([[target.value], *(band.middle_G for band in bands)])
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, (0.0, 0.9) if target.lower_is_better else (0.1, 1.0))

@@ -11,43 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring.benchmark import Benchmark
-from scoring.leaderboard import Leaderboard, score
-from scoring.stats import anytime as stats_anytime
+from scoring.leaderboard import Leaderboard
+from scoring.stats import anytime
 from scoring.stats.profile import TAU_MAX
-from scoring.views import plots, runs, series
-from scoring.views.bands import Band, anytime, limits, medians
+from scoring.views import bands, profile_plot, runs, series
+from scoring.views.bands import Band
+from scoring.views.palette import ACCOUNT_COLOURS, MARK, OTHER_ACCOUNT, STYLE, line_style
+from scoring.views.profile_plot import save
 from scoring.views.text import amount, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# On the submission's clock in blue, then compile, eval, checkpoint, log, setup: as in the page.
-_ACCOUNT_COLOURS = (
-    *("#0072B2", "#4AA5D8", "#8FCBEB", "#173F5F", "#C3E3F4"),
-    *("#D55E00", "#009E73", "#CC79A7", "#E6B94D", "#B9BBB5"),
-)
 NUM_LEGEND_COLUMNS = 3
-# Fixed salt, no dates, TrueType: the same leaderboard gives the same bytes, in fonts that print.
-_STYLE = {
-    "svg.hashsalt": "algoperf-lite",
-    "pdf.fonttype": 42,
-    "font.size": 8.0,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e4e4e0",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.3,
-    "legend.frameon": False,
-    "legend.fontsize": 7.0,
-    "legend.handlelength": 1.7,
-    "legend.columnspacing": 1.2,
-    "text.parse_math": False,  # a "$" in a folder's name is a "$"
-}
+_DASHED = (0, (5, 3))  # target and reference, told apart from submissions
 
 
 @dataclass(frozen=True)
@@ -60,60 +38,43 @@ class Line:
     @property
     def style(self) -> dict:
         """Colour and dashes as matplotlib takes them."""
-        return plots.line_style(self.place)
+        return line_style(self.place)
 
 
-def write(
-    directory_or_board: str | Path | Leaderboard,
-    folder: str | Path,
-    *,
-    benchmark: str | Path | Benchmark = "lite",
-    **protocol: object,
-) -> list[Path]:
-    """Write every figure as .svg and .pdf into `folder`, which is made; returns their paths.
-
-    Args:
-      directory_or_board: training logs, or a leaderboard of them.
-      benchmark, protocol: as for `scoring.score`; without meaning for a leaderboard.
-    """
-    board = directory_or_board
-    if not isinstance(board, Leaderboard):
-        board = score(board, benchmark, **protocol)
+def write(board: Leaderboard, folder: str | Path) -> list[Path]:
+    """Write every figure as .svg and .pdf into `folder`, which is made; returns their paths."""
     # matplotlib costs half a second, and only those who draw should pay it.
     import matplotlib
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for stem, figure in _figures(board):
-            svg, pdf = folder / f"{stem}.svg", folder / f"{stem}.pdf"
-            figure.savefig(svg, metadata={"Date": None})
-            figure.savefig(pdf, metadata={"CreationDate": None})
-            paths += [svg, pdf]
+            paths += [save(figure, Path(folder) / f"{stem}{suffix}") for suffix in (".svg", ".pdf")]
     return paths
 
 
 def _figures(board: Leaderboard) -> Iterator[tuple[str, Figure]]:
     """Stem of the file name and figure, one after the other."""
-    lines = {e.submission: Line(i, printable(e.submission)) for i, e in enumerate(board.entries)}
-    yield "performance_profile", _profile(board, lines)
+    lines = {name: Line(place, printable(name)) for name, place in board.places.items()}
+    yield "performance_profile", profile_plot.figure(board)
     yield "time_to_target", _times(board, lines)
-    counted = series.counted(board.trials, board.benchmark, board.protocol)
-    for name in board.workloads + board.held_out:
+    of_studies = series.counted(board.trials, board.benchmark, board.protocol)
+    for name in board.columns:
         target = board.benchmark.workloads[name]
+        # Paper has room for every evaluation, so nothing is thinned.
         own = [
-            series.learning_curve(t, target, t.steps.size) for t in counted if t.workload == name
+            series.learning_curve(t, target, t.steps.size) for t in of_studies if t.workload == name
         ]
         if own:
-            yield f"curves_{_safe(name)}", _multiple(board, lines, name, medians(own, board.unit))
-            best = stats_anytime.anytime(board.trials, name, target, board.protocol.by)
-            yield f"anytime_{_safe(name)}", _multiple(board, lines, name, map(anytime, best))
+            middle = bands.medians(own, board.unit)
+            yield f"curves_{_safe(name)}", _multiple(board, lines, name, middle)
+            best = anytime.anytime(board.trials, name, target, board.protocol.by)
+            yield f"anytime_{_safe(name)}", _multiple(board, lines, name, map(bands.of_curve, best))
     if board.speedups is not None:
         yield "speedups", _speedups(board, lines)
     spent = runs.ledgers(board.trials)
     if spent:
-        yield "ledger", _ledger(board, lines, spent)
+        yield "ledger", _ledger(lines, spent)
 
 
 def _safe(name: str) -> str:
@@ -141,33 +102,20 @@ def _legend(figure: Figure, lines: Sequence[Line]) -> None:
 
 
 def _columns(width: float, lines: Iterable[Line]) -> int:
-    """How many names fit side by side into so many inches."""
+    """The number of names that fit side by side into so many inches."""
     longest = max(len(line.name) for line in lines)
     return int(max(1, min(NUM_LEGEND_COLUMNS, width // (0.35 + 0.055 * longest))))
 
 
-def _profile(board: Leaderboard, lines: dict[str, Line]) -> Figure:
-    """Dolan-More profiles; the later curve is thinner, so that those below it show."""
-    every = list(lines.values())
-    figure, axes = _figure(5.5, 3.3 + 0.16 * math.ceil(len(every) / _columns(5.5, every)))
-    widths = np.linspace(2.6, 1.1, len(board.entries))
-    for entry, width in zip(board.entries, widths, strict=True):
-        tau, share = plots.steps(entry)
-        axes.step(tau, share, where="post", linewidth=width, **lines[entry.submission].style)
-    axes.set(xlim=(1.0, TAU_MAX), ylim=(-0.02, 1.02))
-    axes.set_xlabel(f"τ: {board.protocol.by} to target relative to the fastest submission")
-    axes.set_ylabel(f"share of {len(board.workloads)} workloads solved within τ")
-    _legend(figure, every)
-    return figure
-
-
 def _times(board: Leaderboard, lines: dict[str, Line]) -> Figure:
-    """Heat table of the medians over studies; shade: relative to the fastest of the row."""
-    columns = board.workloads + board.held_out
-    times = [[e.time_to_target.get(name, math.nan) for e in board.entries] for name in columns]
-    times_WS = np.array(times)
+    """A heat table of the medians over studies; shade: relative to the fastest of the row."""
+    columns = board.columns
+    times_WS = np.array(
+        [[row.time_to_target.get(name, math.nan) for row in board.rows] for name in columns]
+    )
     fastest_W = np.where(np.isfinite(times_WS), times_WS, np.inf).min(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Logarithmic, as ratios are: twice and half as fast are equally far from equal.
         heat_WS = 1 - np.log(times_WS / fastest_W) / np.log(TAU_MAX)
     heat_WS = np.where(times_WS == fastest_W, 1.0, np.nan_to_num(heat_WS, neginf=0.0))
     figure, axes = _figure(1.6 + 0.72 * len(lines), 0.9 + 0.2 * len(columns))
@@ -189,21 +137,22 @@ def _times(board: Leaderboard, lines: dict[str, Line]) -> Figure:
 
 
 def _multiple(
-    board: Leaderboard, lines: dict[str, Line], workload: str, bands: Iterable[Band]
+    board: Leaderboard, lines: dict[str, Line], workload: str, found: Iterable[Band]
 ) -> Figure:
     """One workload's curves with its target."""
     target = board.benchmark.workloads[workload]
-    shown = sorted(bands, key=lambda band: lines[band.submission].place)
+    shown = sorted(found, key=lambda band: lines[band.submission].place)
     names = [lines[band.submission] for band in shown]
     figure, axes = _figure(3.4, 2.4 + 0.16 * math.ceil(len(names) / _columns(3.4, names)))
+    # The best submissions last, so that they lie on top.
     for band in reversed(shown):
         style = lines[band.submission].style
         axes.plot(band.x_G, band.middle_G, drawstyle=band.drawstyle, **style)
         step = "post" if band.drawstyle == "steps-post" else None
         area = {"color": style["color"], "alpha": 0.14, "linewidth": 0, "step": step}
         axes.fill_between(band.x_G, band.low_G, band.high_G, **area)
-    axes.axhline(target.value, color="#444444", linewidth=0.8, linestyle=(0, (5, 3)))
-    axes.set_ylim(*limits(shown, target))
+    axes.axhline(target.value, color=MARK, linewidth=0.8, linestyle=_DASHED)
+    axes.set_ylim(*bands.limits(shown, target))
     axes.set_xlim(left=0.0)
     axes.set_xlabel(board.unit)
     axes.set_ylabel(f"validation {printable(target.metric)}")
@@ -226,26 +175,27 @@ def _speedups(board: Leaderboard, lines: dict[str, Line]) -> Figure:
             each, [y] * len(each), s=9, facecolors="none", edgecolors=colour, linewidths=0.8
         )
         axes.scatter([row.mean], [y], s=26, color=colour, zorder=3)
+    # Half as fast then stands as far to the left as twice as fast to the right.
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.axvline(1.0, color="#444444", linewidth=0.8, linestyle=(0, (5, 3)))
+    axes.axvline(1.0, color=MARK, linewidth=0.8, linestyle=_DASHED)
     axes.set_yticks(range(len(rows)), [line.name for line, _ in rows])
     axes.invert_yaxis()
     axes.set_xlabel(f"times as fast as {printable(board.speedups.reference)}")
     return figure
 
 
-def _ledger(board: Leaderboard, lines: dict[str, Line], spent: Sequence[runs.Spent]) -> Figure:
+def _ledger(lines: dict[str, Line], spent: Sequence[runs.Spent]) -> Figure:
     """Wall time of all trials by account, one bar per submission."""
     names = runs.accounts(spent)
-    colours = dict(zip(runs.ACCOUNTS, _ACCOUNT_COLOURS, strict=True))
     total_SA = np.zeros((len(lines), len(names)))
-    for entry in spent:
-        total_SA[lines[entry.submission].place] += [entry.seconds.get(n, 0.0) for n in names]
+    for group in spent:
+        total_SA[lines[group.submission].place] += [group.seconds.get(n, 0.0) for n in names]
     figure, axes = _figure(5.5, 1.1 + 0.24 * len(lines))
     left_S = np.zeros(len(lines))
     for a, name in enumerate(names):
-        colour = colours.get(name, "#85888D")
+        colour = ACCOUNT_COLOURS.get(name, OTHER_ACCOUNT)
+        # As in the other legend: a leading underscore would hide the label.
         label = name.replace("_", " ").strip() or "?"
         axes.barh(range(len(lines)), total_SA[:, a], 0.7, left_S, color=colour, label=label)
         left_S += total_SA[:, a]

@@ -1,4 +1,4 @@
-"""What trial.json files tell beside the curves: where time went, on what machine, what failed."""
+"""Facts of trial.json files beside the curves: where time went, on what machine, what failed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scoring.logs.read import FAILURES, STATUSES, Anomaly, Trial
-from scoring.views.text import flattened, long_text, plain, printable
+from scoring.logs.format import ACCOUNTS, FAILURES
+from scoring.logs.read import Trial
+from scoring.views.text import Signs, fixed, flattened, long_text, plain, printable
 
-# The order of a bar: what is on the submission's clock first.
-ACCOUNTS = (
-    "update_params",
-    "data_selection",
-    "prepare_for_eval",
-    "fitness",
-    "init",
-    "compile",
-    "eval",
-    "checkpoint",
-    "log",
-    "setup",
-)
 MOST_DETAILS = 100
 MOST_MACHINES = 6
 
@@ -58,7 +46,7 @@ class Machine:
 
 
 def ledgers(trials: Sequence[Trial]) -> list[Spent]:
-    """Where the time went, by submission and workload; empty where no trial has a ledger."""
+    """Time spent by submission and workload; empty where no trial has a ledger."""
     groups: dict[tuple[str, str], list[dict[str, float]]] = {}
     for trial in trials:
         ledger = _seconds(trial.info.get("ledger"))
@@ -69,6 +57,7 @@ def ledgers(trials: Sequence[Trial]) -> list[Spent]:
         total: Counter[str] = Counter()
         for ledger in group:
             total.update(ledger)
+        # A ledger that others wrote may lack it.
         wall = total.pop("wall", sum(total.values()))
         found.append(Spent(submission, workload, len(group), dict(total), wall))
     return found
@@ -76,8 +65,35 @@ def ledgers(trials: Sequence[Trial]) -> list[Spent]:
 
 def accounts(spent: Sequence[Spent]) -> list[str]:
     """Names of the accounts that occur, known ones first in their order."""
-    seen = {name for entry in spent for name in entry.seconds}
+    seen = {name for group in spent for name in group.seconds}
     return [name for name in ACCOUNTS if name in seen] + sorted(seen.difference(ACCOUNTS))
+
+
+@dataclass(frozen=True)
+class SpentRow:
+    """A row of the table of `Spent`."""
+
+    place: int  # of the submission on the board, from 0
+    workload: str
+    num_trials: int
+    seconds: tuple[str, ...]  # wall, then every account
+
+
+def spent_rows(spent: Sequence[Spent], places: Mapping[str, int], signs: Signs) -> list[SpentRow]:
+    """The table, in the board's order; its columns are `accounts`."""
+    names = accounts(spent)
+    return [
+        SpentRow(
+            place=places[group.submission],
+            workload=printable(group.workload),
+            num_trials=group.num_trials,
+            seconds=tuple(
+                fixed(value, 2, signs)
+                for value in (group.wall, *(group.seconds.get(name, 0.0) for name in names))
+            ),
+        )
+        for group in sorted(spent, key=lambda s: (places[s.submission], s.workload))
+    ]
 
 
 def machines(trials: Sequence[Trial]) -> list[Machine]:
@@ -91,6 +107,7 @@ def machines(trials: Sequence[Trial]) -> list[Machine]:
         if versions is not None:
             content["versions"] = versions
         if content:
+            # Dicts cannot be counted; their text in one order can.
             counts[json.dumps(content, sort_keys=True)] += 1
     return [Machine(num, flattened(json.loads(text))) for text, num in counts.most_common()]
 
@@ -110,24 +127,6 @@ def failures(trials: Sequence[Trial]) -> list[Failure]:
     return [Failure(*key, tuple(paths)) for key, paths in groups.items()]
 
 
-def statuses(counts: Mapping[str, Mapping[str, int]]) -> Counter[str]:
-    """How many trials ended in which way, over all workloads."""
-    total: Counter[str] = Counter()
-    for by_status in counts.values():
-        total.update(by_status)
-    return Counter({name: total[name] for name in STATUSES if total[name]})
-
-
-def oddities(found: Sequence[Anomaly]) -> list[tuple[str, int, str, str]]:
-    """(kind, how many, detail of the first, path of the first), sorted by kind."""
-    counts = Counter(oddity.kind for oddity in found)
-    rows = []
-    for kind, count in sorted(counts.items()):
-        first = next(oddity for oddity in found if oddity.kind == kind)
-        rows.append((kind, count, printable(first.detail), printable(first.path)))
-    return rows
-
-
 def _seconds(ledger: object) -> dict[str, float]:
     """The finite, non-negative numbers of a ledger by account."""
     if not isinstance(ledger, dict):
@@ -135,6 +134,15 @@ def _seconds(ledger: object) -> dict[str, float]:
     return {
         printable(str(name)): float(value)
         for name, value in ledger.items()
+        # JSON's true is an int to Python.
         if isinstance(value, int | float) and not isinstance(value, bool)
         if math.isfinite(value) and value >= 0
     }
+
+
+def machine_rows(machines: Sequence[Machine]) -> list[tuple[str, list[str]]]:
+    """One row per field of the fingerprints, those that differ first."""
+    shown = machines[:MOST_MACHINES]
+    fields = dict.fromkeys(field for machine in shown for field in machine.fields)
+    rows = [(field, [machine.fields.get(field, "") for machine in shown]) for field in fields]
+    return sorted(rows, key=lambda row: len(set(row[1])) == 1)

@@ -1,4 +1,4 @@
-"""The curves of a report: of every study the trial that counts, thinned for the page."""
+"""Curves of single trials: of every study the one that counts, thinned for the page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from scoring.benchmark import Benchmark, Target
 from scoring.logs.eval_csv import read_columns
+from scoring.logs.format import CLOCK, EVALUATIONS, LEARNING_RATE, MEASUREMENTS, STEP
 from scoring.logs.read import Trial
-from scoring.logs.trial_files import CLOCK, STEP
 from scoring.protocol import Protocol
 from scoring.stats.times import crossing, value_at
 
 MOST_POINTS = 200
-LEARNING_RATE = "learning_rate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class Trace:
 
 
 def counted(trials: Iterable[Trial], benchmark: Benchmark, protocol: Protocol) -> list[Trial]:
-    """Of every study the trial whose time counts, else the best that ran."""
+    """The trial of every study whose time counts, else the best that ran."""
 
     def study(trial: Trial) -> tuple[str, str, int]:
         return trial.workload, trial.submission, trial.study
@@ -81,10 +80,14 @@ def _rank(trial: Trial, target: Target, protocol: Protocol) -> tuple:
 def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Trace:
     """The validation metric of a trial, thinned so that the crossing of the target stays put."""
     row = crossing(trial, target)
+    # With the row before it, so that the line crosses the target where it did.
     keep = () if row is None else {max(row - 1, 0), row}
     rows = thin(trial.metric, most, keep)
     return Trace(
-        *(trial.submission, trial.workload, trial.study, trial.trial),
+        submission=trial.submission,
+        workload=trial.workload,
+        study=trial.study,
+        trial=trial.trial,
         seconds=trial.seconds[rows],
         steps=trial.steps[rows],
         values=np.where(np.isfinite(trial.metric[rows]), trial.metric[rows], np.nan),
@@ -94,15 +97,8 @@ def learning_curve(trial: Trial, target: Target, most: int = MOST_POINTS) -> Tra
 
 def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Trace | None:
     """The learning rate of a trial by its logs, None where it was not logged."""
-    for name in ("measurements.csv", "eval_measurements.csv"):
-        try:
-            with open(root / trial.path / name, "rb") as file:
-                header = file.readline()  # a log of every step can be long, so look before reading
-                if LEARNING_RATE.encode() not in header:
-                    continue
-                data = header + file.read()
-        except OSError:
-            continue
+    for name in (MEASUREMENTS, EVALUATIONS):
+        data = _with_learning_rate(root / trial.path / name)
         columns, _ = read_columns(data, (STEP, CLOCK, LEARNING_RATE))
         if STEP not in columns or LEARNING_RATE not in columns:
             continue
@@ -110,6 +106,16 @@ def learning_rate(root: Path, trial: Trial, most: int = MOST_POINTS) -> Trace | 
         if logged.any():
             return _trace(trial, {name: column[logged] for name, column in columns.items()}, most)
     return None
+
+
+def _with_learning_rate(path: Path) -> bytes:
+    """The content of a log that has the column, nothing of another."""
+    try:
+        with open(path, "rb") as file:
+            header = file.readline()  # a log of every step can be long, so look before reading
+            return header + file.read() if LEARNING_RATE.encode() in header else b""
+    except OSError:
+        return b""
 
 
 def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Trace:
@@ -122,7 +128,10 @@ def _trace(trial: Trial, columns: dict[str, np.ndarray], most: int) -> Trace:
         seconds = np.where(np.isfinite(seconds), seconds, between)
     rows = thin(values, most)
     return Trace(
-        *(trial.submission, trial.workload, trial.study, trial.trial),
+        submission=trial.submission,
+        workload=trial.workload,
+        study=trial.study,
+        trial=trial.trial,
         seconds=seconds[rows],
         steps=steps[rows],
         values=values[rows],

@@ -2,158 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from scoring.benchmark import Target
 from scoring.leaderboard import Leaderboard
-from scoring.stats.budgets import SHARES, AtBudget
-from scoring.stats.speedups import LEFT_OUT
-from scoring.views.text import printable
+from scoring.stats.budgets import SHARES
+from scoring.views import columns, versus
+from scoring.views.columns import NAME_ROOM, TIGHT, Column
+from scoring.views.text import ASCII, printable
+from scoring.views.versus import Budgets, PairRow
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
-_PAIRS_WIDE = 11  # rivals side by side in the table of pairs: more do not fit 80 columns
+_NAME = Column("submission", left=True, folds_to=NAME_ROOM)
+_SPEEDUPS = (
+    _NAME,
+    Column("speedup"),
+    Column("95% interval", gives_way=2),
+    Column("over", gives_way=3),
+    Column("field-free", gives_way=4),
+    Column("95% interval", gives_way=1),
+)
+# The whole budget is what the others lead to, so it stays.
+_BUDGETS = (
+    _NAME,
+    *(
+        Column(f"{share:.0%}", gives_way=0 if share == SHARES[-1] else 2 + i)
+        for i, share in enumerate(SHARES)
+    ),
+    Column("at 100%", left=True, folds_to=len("5/5 stopped"), gives_way=1),
+)
+_MOST_RIVALS = 11  # side by side in the table of pairs: wider ones are hard to follow
 
 
-def parts(leaderboard: Leaderboard) -> Iterator[RenderableType]:
-    """Everything to print, in order."""
+def parts(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
+    """All parts to print in so many characters a line, in order."""
     from rich.text import Text
 
-    yield from _speedups(leaderboard)
-    yield from _pairs(leaderboard)
-    for workload in leaderboard.workloads + leaderboard.held_out:
-        cells = [cell for cell in leaderboard.at_budget if cell.workload == workload]
-        if cells:
-            yield _budgets(workload, leaderboard.benchmark.workloads[workload], cells)
+    yield from _speedups(leaderboard, width)
+    yield from _pairs(leaderboard, width)
+    yield from _budgets(leaderboard, width)
     yield Text(
-        "In brackets the place. stopped: a trial reached its target and went no further;\n"
-        "a median marked >= or <= could be better for it, and places become ranges.\n"
+        "In brackets the place. stopped: a trial reached its target and went no further; "
+        "a median marked >= or <= could be better for it, and places become ranges. "
         "ended: the best trial's log ends before the budget, its target not reached."
     )
 
 
-def _speedups(leaderboard: Leaderboard) -> Iterator[RenderableType]:
-    """Speedups and field-free scores, and below them what the means leave out."""
+def _speedups(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
+    """Speedups and scores against the reference, and below them what the means leave out."""
     from rich.text import Text
 
-    name = leaderboard.benchmark.reference
     if leaderboard.speedups is None:
-        what = "this benchmark names none" if name is None else f"{name!r} is not on this board"
-        yield Text(f"No speedups for want of a reference: {what}; choose one by --reference.")
+        yield Text(versus.no_speedups(leaderboard))
         return
+    found = versus.speedups(leaderboard, ASCII)
     reference = printable(leaderboard.speedups.reference)
-    total = len(leaderboard.workloads)
-    rows, notes = [], []
-    for entry in leaderboard.entries:
-        row = leaderboard.speedups.submissions[entry.submission]
-        score = None
-        if leaderboard.field_free is not None:
-            score = leaderboard.field_free.submissions[entry.submission]
-        rows.append(
-            (
-                printable(entry.submission),
-                "-" if row.mean is None else f"{row.mean:.2f}x",
-                _interval(row.low, row.high, ".2f"),
-                f"{len(row.by_workload)}/{total}",
-                "-" if score is None else f"{score.score:.4f}",
-                "-" if score is None else _interval(score.low, score.high, ".3f"),
-            )
-        )
-        if row.left_out:
-            notes.append(f"  {printable(entry.submission)}: {_left_out(row.left_out)}")
-    headings = ("submission", "speedup", "95% interval", "over", "field-free", "95% interval")
+    cells = [
+        (r.name, r.mean.text, r.interval, r.over, r.score.text, r.score_interval) for r in found
+    ]
     title = f"Speedup by {leaderboard.protocol.by} over {reference} (2 is twice as fast)"
-    yield _table(f"{title}, and score against it alone", headings, rows)
+    kept = columns.shown(_SPEEDUPS, cells, width, TIGHT)
+    yield columns.table(f"{title}, and score against it alone", _SPEEDUPS, cells, kept, TIGHT)
+    note = columns.no_room(columns.hidden(_SPEEDUPS, kept))
+    if note:
+        yield Text(note)
+    notes = [f"  {row.name}: {row.left_out}" for row in found if row.left_out]
     if notes:
         yield Text("\n".join(["Left out of the mean, as reached ...", *notes]))
-    if leaderboard.field_free is not None and leaderboard.field_free.left_out:
-        names = ", ".join(map(printable, leaderboard.field_free.left_out))
+    alone = leaderboard.reference_scores
+    if alone is not None and alone.left_out:
+        names = ", ".join(map(printable, alone.left_out))
         yield Text(f"Left out of the field-free score, as {reference} was not run on it: {names}.")
 
 
-def _left_out(reasons: Mapping[str, str]) -> str:
-    """E.g. "by neither wmt; by the reference only ogbg"."""
-    found: dict[str, list[str]] = {}
-    for workload, reason in reasons.items():
-        found.setdefault(LEFT_OUT[reason], []).append(printable(workload))
-    return "; ".join(f"{reason} {', '.join(names)}" for reason, names in found.items())
-
-
-def _pairs(leaderboard: Leaderboard) -> Iterator[RenderableType]:
+def _pairs(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
     """Probability that the row's submission scores above the column's, in per cent."""
     from rich.text import Text
 
-    ranks = leaderboard.ranks
-    pairs = ranks.indistinguishable
-    if pairs is None:
-        yield Text("One study cannot tell who is better; run at least two.")
+    rows = versus.pairs(leaderboard, ASCII)
+    if not rows:
+        yield Text(versus.no_pairs(leaderboard))
         return
-    size = len(ranks.submissions)
-    for start in range(0, size, _PAIRS_WIDE):
-        columns = range(start, min(start + _PAIRS_WIDE, size))
-        rows = []
-        for i, name in enumerate(ranks.submissions):
-            place = ranks.intervals[name]
-            chances = ["-" if (p := ranks.above_SS[i, j]) != p else f"{p:.0%}" for j in columns]
-            places = "?" if place is None else _place(place)
-            rows.append((f"{i + 1} {printable(name)}", places, *(c.rstrip("%") for c in chances)))
-        headings = ("submission", "places", *(str(j + 1) for j in columns))
-        yield _table("Chance in % that the row scores above the column", headings, rows)
-    names = [f"{printable(a)} / {printable(b)}" for a, b in pairs]
-    total = size * (size - 1) // 2
-    yield Text(f"Not distinguishable, {len(pairs)} of {total} pairs: {', '.join(names) or 'none'}.")
-
-
-def _budgets(workload: str, target: Target, cells: Sequence[AtBudget]) -> Table:
-    """One workload's metric at each budget, best at the full budget first."""
-    sign = "<=" if target.lower_is_better else ">="
-    by_name: dict[str, list[AtBudget]] = {}
-    for cell in cells:
-        by_name.setdefault(cell.submission, []).append(cell)
-    rows = []
-    for name, row in sorted(by_name.items(), key=lambda item: (item[1][-1].rank, item[0])):
-        values = [
-            f"{sign if c.at_least else ''}{_metric(c.metric)} ({_place(c.rank)})" for c in row
+    # No column may give way here, as each is somebody: the table goes on below instead.
+    wide = _rivals_wide(rows, width)
+    for start in range(0, len(rows), wide):
+        rivals = range(start, min(start + wide, len(rows)))
+        layout = (_NAME, Column("places"), *(Column(str(j + 1)) for j in rivals))
+        cells = [
+            (f"{i} {row.name}", row.places, *(row.chances[j].text for j in rivals))
+            for i, row in enumerate(rows, start=1)
         ]
-        last = row[-1]
-        counts = {"stopped": last.stopped_early, "ended": last.ended_early}
-        remarks = [f"{n}/{last.num_studies} {what}" for what, n in counts.items() if n]
-        rows.append((printable(name), *values, ", ".join(remarks)))
-    title = (
-        f"{printable(workload)}: {printable(target.metric)} at parts of {target.step_hint:,} steps"
-    )
-    headings = ("submission", *(f"{share:.0%}" for share in SHARES), "at 100%")
-    return _table(title, headings, rows)
+        title = "Chance in % that the row scores above the column"
+        yield columns.table(title, layout, cells, range(len(layout)), TIGHT)
+    same = versus.same(leaderboard)
+    num, total = len(leaderboard.ranks.indistinguishable or ()), versus.num_pairs(leaderboard)
+    yield Text(f"Not distinguishable, {num} of {total} pairs: {'; '.join(same) or 'none'}.")
 
 
-def _metric(value: float) -> str:
-    return "none" if value != value else f"{value:.4g}"
+def _rivals_wide(rows: Sequence[PairRow], width: int) -> int:
+    """The number of rivals that fit side by side; the rest go into further tables."""
+    places = max(len("places"), *(len(row.places) for row in rows))
+    room = width - NAME_ROOM - places - TIGHT.total(2)
+    each = len("100") + TIGHT.total(1) - TIGHT.total(0)
+    return min(max(room // each, 1), _MOST_RIVALS)
 
 
-def _place(place: tuple[int, int]) -> str:
-    best, worst = place
-    return str(best) if best == worst else f"{best}-{worst}"
-
-
-def _interval(low: float | None, high: float | None, how: str) -> str:
-    return "?" if low is None or high is None else f"{low:{how}} to {high:{how}}"
-
-
-def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table whose first column is left-aligned and folds."""
-    from rich import box
-    from rich.table import Table
+def _budgets(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
+    """A table per workload."""
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    table.title = Text(title)
-    for i, heading in enumerate(headings):
-        justify = "left" if i == 0 or heading == "at 100%" else "right"
-        table.add_column(Text(heading), justify=justify, overflow="fold", no_wrap=0 < i < 4)
-    for row in rows:
-        # Text objects: a str would be parsed as markup.
-        table.add_row(*map(Text, row))
-    return table
+    hidden = []
+    for found in versus.budgets(leaderboard, ASCII):
+        cells = _budget_cells(found)
+        kept = columns.shown(_BUDGETS, cells, width, TIGHT)
+        hidden += columns.hidden(_BUDGETS, kept)
+        title = f"{found.workload}: {found.metric} at parts of {found.step_hint:,} steps"
+        yield columns.table(title, _BUDGETS, cells, kept, TIGHT)
+    note = columns.no_room(hidden)  # once, not below each of the tables
+    if note:
+        yield Text(note)
+
+
+def _budget_cells(table: Budgets) -> list[tuple[str, ...]]:
+    """Rows of the submissions that were run, best at the whole budget first."""
+    run = [row for row in table.rows if row.last is not None]
+    run.sort(key=lambda row: (row.last.rank, row.last.submission))
+    return [
+        (row.name, *(f"{c.metric.text} ({c.place})" for c in row.cells), row.remarks) for row in run
+    ]

@@ -75,7 +75,8 @@ def _trials(
         label: ("nadamw", {**reference, "learning_rate": factor * reference["learning_rate"]})
         for label, factor in RATES.items()
     }
-    nesterov = target["provenance"]["best_of_points"]["nesterov"]["hyperparameters"]
+    origin = benchmark.provenance("lite")[name]
+    nesterov = origin["best_of_points"]["nesterov"]["hyperparameters"]
     points["nesterov_tuned"] = ("nesterov", nesterov)
     return [
         TrialSpec(

@@ -133,15 +133,24 @@ def _reruns(
 
 
 def write_benchmark(path: Path, entries: dict[str, Any]) -> None:
-    """Adds or replaces workloads in a benchmark file; the others stay as they are."""
+    """Adds or replaces workloads in a benchmark file and in the file of their provenance; the
+    others stay as they are."""
+    beside = benchmark.provenance_path(path)
     content = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
-    found = {**content["workloads"], **entries}
+    origins = json.loads(beside.read_text()) if beside.exists() else {}
+    origins |= {name: entry["provenance"] for name, entry in entries.items()}
+    targets = {
+        name: {key: value for key, value in entry.items() if key != "provenance"}
+        for name, entry in entries.items()
+    }
+    found = {**content["workloads"], **targets}
+    atomic.write_json(beside, dict(sorted(origins.items())))
     families = [name for name in workloads.names() if name in found]
     atomic.write_json(
         path,
         {
             "name": path.stem,
-            "source": "python -m studies.measurements.set_targets; see each workload's provenance",
+            "source": f"python -m studies.measurements.set_targets; see {beside.name}",
             "base_workloads": families,
             "held_out_workloads": [],  # drawn from the variants by --held_out_seed
             "reference": REFERENCE,

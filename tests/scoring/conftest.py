@@ -102,3 +102,11 @@ def shared_logs():
     if not folder.is_dir():
         pytest.skip(f"no official logs at {folder}; they are not part of the repository")
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items):
+    """Tests in a browser are slow ones."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import scoring
 from scoring.benchmark import Benchmark, Ruleset, Target
+from scoring.views import html
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (
@@ -84,6 +86,11 @@ def write_tree(root, names=tuple(TIMES), info=INFO):
         path = root / "last" / "study_0" / "beta_jax" / "trial_2" / "trial.json"
         path.write_text(json.dumps({**info, "status": "crashed", **trouble}))
     return root
+
+
+def write_page(logs, output, benchmark=BENCHMARK, **options):
+    """The page of a tree, scored with these options; returns its path."""
+    return html.write(scoring.score(logs, benchmark, **options), logs, output)
 
 
 @contextmanager

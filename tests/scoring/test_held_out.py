@@ -48,9 +48,9 @@ def test_a_drawn_variant_that_was_missed_takes_the_credit_of_its_base(trial_of):
         for name, row in times.items()
         for workload, time in row.items()
     ]
-    scores = {e.submission: e.score for e in scoring.score_trials(trials, drawn).entries}
+    scores = {e.submission: e.score for e in scoring.score_trials(trials, drawn).rows}
     assert scores == {"steady": 1.0, "narrow": 0.75}
-    ungated = {e.submission: e.score for e in scoring.score_trials(trials, BENCH).entries}
+    ungated = {e.submission: e.score for e in scoring.score_trials(trials, BENCH).rows}
     assert ungated == {"steady": 1.0, "narrow": 1.0}
 
 

@@ -44,10 +44,10 @@ def official(read, v05):
 
 
 def test_every_file_and_row_is_read(read):
-    trials, oddities = read
+    trials, anomalies = read
     assert len(trials) == 2676
     assert sum(trial.steps.size for trial in trials) == 162_145
-    assert oddities == ()
+    assert anomalies == ()
 
 
 def test_trial_chosen_in_each_study(read, golden, v05):
@@ -73,7 +73,7 @@ def test_trial_chosen_in_each_study(read, golden, v05):
 
 def by_workload(golden_table, leaderboard, field):
     """Pairs (ours, golden) over all cells of a table."""
-    entries = {entry.submission: entry for entry in leaderboard.entries}
+    entries = {entry.submission: entry for entry in leaderboard.rows}
     assert set(entries) == set(golden_table)
     for submission, row in golden_table.items():
         for workload, value in row.items():
@@ -95,7 +95,7 @@ def test_gates_and_ratios(official, golden):
 
 def test_profile_and_scores(official, golden):
     np.testing.assert_allclose(official.tau, golden["tau"], rtol=0, atol=1e-9)
-    for entry in official.entries:
+    for entry in official.rows:
         np.testing.assert_allclose(entry.rho, golden["rho"][entry.submission], rtol=0, atol=1e-9)
         assert entry.score == pytest.approx(golden["scores"][entry.submission], rel=0, abs=1e-9)
         assert entry.low <= entry.score <= entry.high
@@ -108,13 +108,13 @@ def test_exact_mode_takes_the_fastest_trial(read, golden, v05):
     expected = {s: {**row, **changed.get(s, {})} for s, row in golden["time_to_target"].items()}
     for cell, ours, value in by_workload(expected, exact, "time_to_target"):
         np.testing.assert_allclose(ours, value, rtol=1e-9, err_msg=str(cell))
-    for entry in exact.entries:
+    for entry in exact.rows:
         # The grid of the official score is 3/99 wide, so no two areas differ by half of that.
         assert entry.score == pytest.approx(golden["scores"][entry.submission], abs=0.015)
 
 
 def test_workloads_outside_the_score_are_named_and_not_scored(official, golden):
-    named = {o.path.split("/")[2] for o in official.oddities if o.kind == "not_scored"}
+    named = {o.path.split("/")[2] for o in official.anomalies if o.kind == "not_scored"}
     ignored = golden["time_to_target_ignored_workloads"]["baseline"]
     assert named == {f"{workload}_jax" for workload in ignored}
 

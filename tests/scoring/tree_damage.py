@@ -1,7 +1,7 @@
 """Ways to damage a {path: bytes} log tree, as runs, disks and people do.
 
 Each takes a random.Random and the tree, changes the tree in place, and returns the kinds of
-oddity of which one must be named, or one of
+anomaly of which one must be named, or one of
   NEUTRAL  nothing that matters was touched: the scores stay, and there is nothing to name
   SILENT   nobody could tell: what is legible counts
 """
@@ -167,7 +167,7 @@ def spoil_info(rng, files):
 def invalidate(rng, files):
     path = a_log(rng, files).replace("eval_measurements.csv", "trial.json")
     files[path] = b'{"status": "invalid"}'
-    return SILENT  # it is in the statuses, not among the oddities
+    return SILENT  # it is in the statuses, not among the anomalies
 
 
 def contradict(rng, files):

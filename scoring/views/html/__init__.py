@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 
-from scoring.benchmark import Benchmark
-from scoring.leaderboard import Leaderboard, score
+from scoring.leaderboard import Leaderboard
+from scoring.views.files import replacing
 from scoring.views.html.page import context
 
 FOLDER = Path(__file__).parent
+# Concatenated in this order, so that each finds what it uses above it.
 SCRIPTS = (
     *("dom", "chart", "score", "profile", "curves", "populations"),
     *("speedups", "ledger", "tables", "page"),
@@ -23,45 +23,16 @@ SCRIPTS = (
 STYLES = ("style", "tables", "charts", "populations", "media")
 
 
-def write(
-    directory: str | Path,
-    output: str | Path,
-    *,
-    benchmark: str | Path | Benchmark = "lite",
-    ruleset: str = "external",
-    mode: str = "exact",
-    by: str = "time",
-    figures: str | Path | None = None,
-    only_present: bool = False,
-    strict: bool = False,
-    allow_mixed_hardware: bool = False,
-    allow_mixed_timing: bool = False,
-    reference: str | None = None,
-) -> Path:
-    """Write the report of every submission logged under a directory; returns its path.
+def write(board: Leaderboard, root: str | Path, output: str | Path) -> Path:
+    """Write a leaderboard's page; returns its path.
 
     Args:
+      root: the directory of logs that the leaderboard is of.
       output: the HTML file; folders above it are made.
-      figures: folder for the same figures as SVG and PDF files, see `scoring.views.figures.write`.
-      others: as for `scoring.score`, which also says what is raised.
     """
-    board = score(
-        *(directory, benchmark, ruleset, mode, by),
-        only_present=only_present,
-        strict=strict,
-        allow_mixed_hardware=allow_mixed_hardware,
-        allow_mixed_timing=allow_mixed_timing,
-        reference=reference,
-    )
     path = Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_text(render(board, directory), encoding="utf-8")
-    partial.replace(path)
-    if figures is not None:
-        from scoring.views.figures import write as write_figures
-
-        write_figures(board, figures)
+    with replacing(path) as partial:
+        partial.write_text(render(board, root), encoding="utf-8")
     return path
 
 
@@ -71,6 +42,8 @@ def render(board: Leaderboard, root: str | Path) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    # Everything is escaped: names and errors come from strangers. An undefined name in a template
+    # raises here, and does not become an empty cell.
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -96,6 +69,7 @@ def _asset(name: str) -> str:
 def _policy(script: str, style: str) -> str:
     """A content security policy: our script and our style, and nothing from anywhere else."""
 
+    # By hash, so that markup that slipped through could still run no script of its own.
     def source(text: str) -> str:
         digest = hashlib.sha256(text.encode()).digest()
         return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,4 +1,4 @@
-"""The JSON block of a report: what its figures are drawn and its scores recomputed from."""
+"""The JSON block of a page: numbers that its figures are drawn and its scores recomputed from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scoring.leaderboard import Leaderboard
 from scoring.protocol import UNITS
 from scoring.stats import anytime
 from scoring.stats.profile import GATE_FACTOR, TAU_MAX
+from scoring.views import bands
 from scoring.views.html import populations
 from scoring.views.html.populations import Population
 from scoring.views.runs import Spent, accounts
@@ -27,7 +28,7 @@ def page_data(
 ) -> dict:
     """Plain JSON values; null for infinity and NaN. Submissions go by their place on the board."""
     return {
-        **_field(board),
+        **_score_inputs(board),
         "curves": _by_workload(board, learning),
         "anytime": {unit: _anytime(board, by) for by, unit in UNITS.items()},
         "learningRates": _by_workload(board, rates),
@@ -37,9 +38,9 @@ def page_data(
     }
 
 
-def _field(board: Leaderboard) -> dict:
-    """Everything a score is made of. These numbers keep all their digits."""
-    columns = board.workloads + board.held_out
+def _score_inputs(board: Leaderboard) -> dict:
+    """The inputs of the scores, as the page computes them anew. These numbers keep all digits."""
+    columns = board.columns
     benchmark = board.benchmark
     return {
         "benchmark": printable(benchmark.name),
@@ -50,7 +51,7 @@ def _field(board: Leaderboard) -> dict:
         "tauMax": TAU_MAX,
         "gateFactor": GATE_FACTOR,
         "tau": board.tau.tolist(),
-        "submissions": [printable(entry.submission) for entry in board.entries],
+        "submissions": [printable(row.submission) for row in board.rows],
         "workloads": [printable(name) for name in columns],
         "bases": list(range(len(board.workloads))),
         "pairs": [
@@ -59,11 +60,10 @@ def _field(board: Leaderboard) -> dict:
             if benchmark.base_of(variant) in columns
         ],
         "targets": [_target(board, name) for name in columns],
-        "times": [
-            [finite(entry.time_to_target.get(name)) for name in columns] for entry in board.entries
-        ],
-        "logged": [[name in entry.statuses for name in columns] for entry in board.entries],
-        "intervals": [[entry.low, entry.high] for entry in board.entries],
+        # Before the gates, which depend on who is shown: the page applies them anew.
+        "times": [[finite(row.time_to_target.get(name)) for name in columns] for row in board.rows],
+        "logged": [[name in row.statuses for name in columns] for row in board.rows],
+        "intervals": [[row.low, row.high] for row in board.rows],
     }
 
 
@@ -75,47 +75,45 @@ def _target(board: Leaderboard, workload: str) -> dict:
 
 def _by_workload(board: Leaderboard, traces: Sequence[Trace]) -> list[list[dict]]:
     """Traces of each workload, in the order of the board's workloads."""
-    places = places_of(board)
+    places = board.places
     return [
         [trace.to_json(places[trace.submission]) for trace in traces if trace.workload == name]
-        for name in board.workloads + board.held_out
+        for name in board.columns
     ]
 
 
 def _anytime(board: Leaderboard, by: str) -> list[list[dict]]:
     """Best so far of each workload, by seconds or by steps."""
-    places = places_of(board)
+    places = board.places
     return [
         [
             _corners(curve, places[curve.submission])
             for curve in anytime.anytime(board.trials, name, board.benchmark.workloads[name], by)
         ]
-        for name in board.workloads + board.held_out
+        for name in board.columns
     ]
 
 
 def _corners(curve: anytime.Curve, place: int) -> dict:
     """A curve without the points that repeat the one before: it is drawn as steps."""
-    values_3G = np.stack([curve.median_G, curve.worst_G, curve.best_G])
+    band = bands.of_curve(curve)
+    values_3G = np.stack([band.middle_G, band.low_G, band.high_G])
     before, after = values_3G[:, :-1], values_3G[:, 1:]
     same = (before == after) | (np.isnan(before) & np.isnan(after))
     kept = np.append(True, ~same.all(axis=0))
-    # A submission's line ends where its last log does, not where the last of all logs ends.
-    end = max(int((curve.running_G > 0).sum()) - 1, 0)
-    kept[end] = True
-    kept[end + 1 :] = False
-    x, middle, worst, best = (v[kept] for v in (curve.x_G, *values_3G))
+    kept[-1] = True  # a step without a corner still lasts until the log ends
+    x, middle, worst, best = (v[kept] for v in (band.x_G, *values_3G))
     names = {"x": x, "middle": middle, "worst": worst, "best": best}
     return {"submission": place} | {k: [rounded(v) for v in row] for k, row in names.items()}
 
 
 def _speedups(board: Leaderboard) -> dict | None:
-    """Of every submission the mean, its interval and the speedups by workload."""
+    """Mean, interval and speedups by workload of every submission."""
     if board.speedups is None:
         return None
-    rows = [board.speedups.submissions[entry.submission] for entry in board.entries]
+    rows = [board.speedups.submissions[row.submission] for row in board.rows]
     return {
-        "reference": places_of(board)[board.speedups.reference],
+        "reference": board.places[board.speedups.reference],
         "rows": [
             {
                 "mean": row.mean,
@@ -133,26 +131,22 @@ def _speedups(board: Leaderboard) -> dict | None:
 
 def _ledger(board: Leaderboard, spent: Sequence[Spent]) -> dict:
     """Accounts and, per submission and workload, seconds in each."""
-    places = places_of(board)
-    columns = board.workloads + board.held_out
+    places = board.places
+    columns = board.columns
+    # Lists in one order rather than objects: names once, not in every row.
     names = accounts(spent)
     return {
         "accounts": names,
         "rows": [
             {
-                "submission": places[entry.submission],
-                "workload": columns.index(entry.workload),
-                "seconds": [rounded(entry.seconds.get(name, 0.0)) for name in names],
-                "wall": rounded(entry.wall),
+                "submission": places[group.submission],
+                "workload": columns.index(group.workload),
+                "seconds": [rounded(group.seconds.get(name, 0.0)) for name in names],
+                "wall": rounded(group.wall),
             }
-            for entry in spent
+            for group in spent
         ],
     }
-
-
-def places_of(board: Leaderboard) -> dict[str, int]:
-    """Place on the board, from 0, by submission."""
-    return {entry.submission: place for place, entry in enumerate(board.entries)}
 
 
 def finite(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""All that a report's template is filled with."""
+"""The context of a report's template: rows, notes and the JSON block."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scoring.leaderboard import Leaderboard
+from scoring.stats.budgets import SHARES
 from scoring.stats.profile import TAU_MAX
-from scoring.views import runs, series
-from scoring.views.html import populations, tables, versus
-from scoring.views.html.data import page_data, places_of
+from scoring.views import rows, runs, series, versus
+from scoring.views.html import populations
+from scoring.views.html.data import page_data
 from scoring.views.series import Trace
-from scoring.views.text import json_block, printable
+from scoring.views.text import TYPESET, factor, json_block, printable, span
 
 SECTIONS = (
     ("leaderboard", "Leaderboard"),
@@ -27,6 +28,7 @@ SECTIONS = (
     ("hardware", "Hardware"),
     ("statuses", "Statuses"),
 )
+PROFILE_TAUS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 _HOW = {
     "exact": "Exact mode: the trial that is first in time counts in each study; closed-form area.",
     "official": "Official mode: as AlgoPerf's own scorer computes it, on 100 values of τ.",
@@ -35,21 +37,21 @@ _HOW = {
 
 def context(board: Leaderboard, root: Path) -> dict:
     """Names of the template and what they stand for."""
-    columns = board.workloads + board.held_out
     counted = series.counted(board.trials, board.benchmark, board.protocol)
     learning = [series.learning_curve(t, board.benchmark.workloads[t.workload]) for t in counted]
     rates = [rate for rate in (series.learning_rate(root, t) for t in counted) if rate]
+    # What is drawn is limited, what is counted is not: the page says how many there are.
     evolved = populations.read(root, board.trials)
     shown = evolved[: populations.MOST_POPULATIONS]
     spent = runs.ledgers(board.trials)
     return {
         **_header(board),
         "sections": [section for section in SECTIONS if evolved or section[0] != "populations"],
-        **_rows(board, spent),
-        **_versus(board),
-        "curves_of": _places(learning, columns),
-        "rates_of": _places(rates, columns),
-        "populations": populations.rows(shown, places_of(board)),
+        **_tables(board, spent),
+        **_comparisons(board),
+        "curves_of": _places(board, learning),
+        "rates_of": _places(board, rates),
+        "populations": populations.rows(shown, board.places),
         "num_populations": len(evolved),
         "data": json_block(page_data(board, learning, rates, spent, shown)),
     }
@@ -63,17 +65,18 @@ def _header(board: Leaderboard) -> dict:
         ("ruleset", printable(protocol.ruleset)),
         ("mode", protocol.mode),
         ("scored by", protocol.by),
-        ("submissions", f"{len(board.entries):,}"),
+        ("submissions", f"{len(board.rows):,}"),
         ("workloads", f"{len(board.workloads)}"),
         ("trials", f"{len(board.trials):,}"),
     ]
     if board.held_out:
+        # Beside the workloads, before the trials.
         facts.insert(5, ("held out", f"{len(board.held_out)}"))
     return {
         "title": f"{name}: algoperf-lite report",
         "benchmark": name,
         "facts": facts,
-        "notes": tables.notes(board),
+        "notes": rows.notes(board),
         "how": _HOW[protocol.mode],
         "by": protocol.by if protocol.by == "time" else "number of steps",
         "unit": board.unit,
@@ -82,48 +85,63 @@ def _header(board: Leaderboard) -> dict:
     }
 
 
-def _rows(board: Leaderboard, spent: Sequence[runs.Spent]) -> dict:
-    """The tables."""
-    outcome_names, outcomes = tables.outcomes(board)
+def _tables(board: Leaderboard, spent: Sequence[runs.Spent]) -> dict:
+    """The tables about workloads and about runs."""
+    outcome_names, outcomes = rows.outcomes(board)
     failures = runs.failures(board.trials)
     machines = runs.machines(board.trials)
-    times = tables.times(board)
     return {
-        "submissions": [printable(entry.submission) for entry in board.entries],
-        "ranking": tables.ranking(board),
-        "profile_taus": tables.PROFILE_TAUS,
-        "times": times,
-        "workloads": [{**row, "place": place} for place, row in enumerate(times)],
+        "submissions": [printable(name) for name in board.places],
+        "ranking": rows.ranking(board, TYPESET),
+        "profile_taus": PROFILE_TAUS,
+        "workloads": rows.workloads(board, TYPESET),
         "accounts": runs.accounts(spent),
-        "spent": tables.spent(board, spent),
+        "spent": runs.spent_rows(spent, board.places, TYPESET),
         "machines": machines[: runs.MOST_MACHINES],
         "num_machines": len(machines),
-        "machine_rows": tables.machine_rows(machines),
+        "machine_rows": runs.machine_rows(machines),
         "outcome_names": outcome_names,
         "outcomes": outcomes,
         "failures": failures[: runs.MOST_DETAILS],
         "num_failures": len(failures),
-        "oddities": runs.oddities(board.oddities),
+        "anomalies": rows.anomalies(board.anomalies),
     }
 
 
-def _versus(board: Leaderboard) -> dict:
-    """The comparisons beside the score."""
+def _comparisons(board: Leaderboard) -> dict:
+    """The tables beside the score."""
     return {
-        "extra_columns": versus.extra_columns(board),
-        "budgets": versus.budgets(board),
-        "shares": versus.shares(),
-        "speedups": versus.speedups(board),
+        "extra_columns": _extra_columns(board),
+        "budgets": versus.budgets(board, TYPESET),
+        "shares": [(f"{share:.0%}", share) for share in SHARES],
+        "share_choices": [(f"{share:.0%}", f"{share:.0%}") for share in SHARES],
+        "speedups": versus.speedups(board, TYPESET),
         "no_speedups": versus.no_speedups(board),
-        "reference": None if board.reference is None else places_of(board)[board.reference],
-        "pairs": versus.pairs(board),
+        "reference": None if board.reference is None else board.places[board.reference],
+        "pairs": versus.pairs(board, TYPESET),
         "no_pairs": versus.no_pairs(board),
         "same": versus.same(board),
         "num_same": len(board.ranks.indistinguishable or ()),
-        "num_pairs": len(board.entries) * (len(board.entries) - 1) // 2,
+        "num_pairs": versus.num_pairs(board),
     }
 
 
-def _places(found: Sequence[Trace], columns: Sequence[str]) -> set[int]:
+def _extra_columns(board: Leaderboard) -> list[dict]:
+    """Columns of the leaderboard that depend on what the logs allow to tell.
+
+    "field": what the page's script calls cells that hold for all submissions together only.
+    """
+    columns = []
+    if versus.can_tell(board):
+        cells = [span(board.ranks.intervals[name], TYPESET) for name in board.places]
+        columns.append({"name": "places", "field": "rank", "cells": cells})
+    if board.speedups is not None:
+        found = board.speedups.submissions
+        cells = [factor(found[name].mean, TYPESET) for name in board.places]
+        columns.append({"name": "speedup", "field": None, "cells": cells})
+    return columns
+
+
+def _places(board: Leaderboard, found: Sequence[Trace]) -> set[int]:
     """Places of the workloads that have any of the curves."""
-    return {columns.index(curve.workload) for curve in found}
+    return {board.columns.index(curve.workload) for curve in found}

@@ -1,4 +1,4 @@
-"""Populations in a report: what became of their hyperparameters, and who descends from whom."""
+"""Populations on the page: the course of their hyperparameters, and their family tree."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from scoring.logs import lineage
+from scoring.logs.format import LINEAGE
 from scoring.logs.lineage import Lineage
 from scoring.logs.read import Trial
 from scoring.views.series import rounded
@@ -32,11 +33,12 @@ class Population:
 
 
 def read(root: Path, trials: Sequence[Trial]) -> list[Population]:
-    """Of every trial that has one."""
+    """The populations of all trials that have one."""
     found = []
     for trial in trials:
         try:
-            own = lineage.read(f"{root}/{trial.path}/{lineage.FILE}")
+            own = lineage.read(f"{root}/{trial.path}/{LINEAGE}")
+        # A damaged lineage is shown as a sentence: the trial itself may be all right.
         except ValueError as error:
             found.append(Population(trial, None, printable(f"{error}.")))
             continue
@@ -46,7 +48,7 @@ def read(root: Path, trials: Sequence[Trial]) -> list[Population]:
 
 
 def rows(populations: Sequence[Population], places: Mapping[str, int]) -> list[dict]:
-    """What the template says of each population; `places` are those of the submissions."""
+    """The text of each population; `places` are those of the submissions."""
     return [_row(population, places) for population in populations]
 
 
@@ -103,6 +105,7 @@ def to_json(population: Population) -> dict | None:
     own, trial = population.lineage, population.trial
     if own is None:
         return None
+    # Training goes on after the last generation, up to the last evaluation.
     logged = trial.steps[np.isfinite(trial.steps)]
     end = max(int(own.steps_G[-1]), int(min(logged.max(initial=0), 2**53)))
     tree = None

@@ -1,5 +1,5 @@
-// The arithmetic of scoring/profile.py, so that a reader can ask what the board would be without
-// some of its submissions. tests/scoring/test_report.py holds the two against each other.
+// The arithmetic of scoring/stats/profile.py, so that a reader can ask what the board would be without
+// some of its submissions. tests/scoring/views/test_report.py holds the two against each other.
 
 /* Gated times, ratios, score and profile corners of the visible submissions (places on the board). */
 function standings(visible) {

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoring
+from scoring.stats import times
 
 WORKLOADS = ("a", "b", "c")
 TIME = st.one_of(st.none(), st.floats(1.0, 1e4))
@@ -39,7 +40,7 @@ def trials_of(trial_of, board):
 def score(trials, benchmark_of, mode="exact", held_out=()):
     benchmark = benchmark_of(WORKLOADS, held_out)
     board = scoring.score_trials(trials, benchmark, scoring.Protocol(mode=mode))
-    return {entry.submission: entry for entry in board.entries}
+    return {entry.submission: entry for entry in board.rows}
 
 
 @few
@@ -162,7 +163,7 @@ def test_a_metric_that_turns_nan_never_helps(trial_of, benchmark_of, board, data
     own = trials[i].submission
     assert after[own].score <= before[own].score + 1e-12
     trials[i].metric[:] = np.nan
-    assert scoring.times.crossing(trials[i], benchmark_of().workloads["toy"]) is None
+    assert times.crossing(trials[i], benchmark_of().workloads["toy"]) is None
 
 
 @pytest.mark.parametrize("mode", ["exact", "official"])

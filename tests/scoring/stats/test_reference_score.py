@@ -27,7 +27,7 @@ REF = {"a": 10.0, "b": 10.0, "c": None}
 def test_by_hand(trial_of, benchmark_of):
     x = {"a": 5.0, "b": 25.0, "c": 3.0}  # faster; r = 2.5, half the credit; alone to arrive
     y = {"a": 41.0, "b": None, "c": None}
-    found = board_of(trial_of, benchmark_of, {"ref": REF, "x": x, "y": y}).field_free
+    found = board_of(trial_of, benchmark_of, {"ref": REF, "x": x, "y": y}).reference_scores
     rows = found.submissions
     assert rows["x"].ratio_to_reference == {"a": 0.5, "b": 2.5, "c": 0.0}
     assert rows["x"].score == pytest.approx((1 + 0.5 + 1) / 3)
@@ -41,7 +41,7 @@ def test_by_hand(trial_of, benchmark_of):
 
 def test_official_mode_uses_its_own_area(trial_of, benchmark_of):
     table = {"ref": {"a": 10.0}, "x": {"a": 15.0}}
-    found = board_of(trial_of, benchmark_of, table, mode="official").field_free
+    found = board_of(trial_of, benchmark_of, table, mode="official").reference_scores
     assert found.submissions["x"].score == pytest.approx(82.5 / 99 / 3)
     assert found.left_out == ()  # b and c: nobody was run on them, so nobody reached them
 
@@ -55,29 +55,29 @@ def test_held_out_workloads_gate_against_the_reference(trial_of, benchmark_of):
         "gone": {"a": 10.0, "a_big": None},
         "fast": {"a": 1.0, "a_big": 1.0},  # sets the field's gate, not this one
     }
-    rows = board_of(trial_of, benchmark_of, table, ("a_big",)).field_free.submissions
+    rows = board_of(trial_of, benchmark_of, table, ("a_big",)).reference_scores.submissions
     scores = {name: row.score for name, row in rows.items()}
     assert scores == pytest.approx({"ref": 1 / 3, "in": 1 / 3, "late": 0, "gone": 0, "fast": 1 / 3})
 
 
 def test_a_variant_without_the_reference_sets_no_limit(trial_of, benchmark_of):
     table = {"ref": {"a": 10.0}, "x": {"a": 10.0, "a_big": 1e6}}
-    rows = board_of(trial_of, benchmark_of, table, ("a_big",)).field_free.submissions
+    rows = board_of(trial_of, benchmark_of, table, ("a_big",)).reference_scores.submissions
     assert rows["x"].score == pytest.approx(1 / 3)
     assert rows["ref"].score == 0.0  # its own gate holds for the reference too
 
 
 def test_no_yardstick_no_score(trial_of, benchmark_of):
     table = {"ref": {"a": 10.0}, "x": {"a": 10.0, "b": 10.0, "c": None}}
-    found = board_of(trial_of, benchmark_of, table).field_free
+    found = board_of(trial_of, benchmark_of, table).reference_scores
     assert found.left_out == ("b", "c")
     assert found.submissions["x"].score == 1.0
     table = {"ref": {"a_big": 10.0}, "x": {"a": 10.0}}
-    assert board_of(trial_of, benchmark_of, table, ("a_big",)).field_free is None
+    assert board_of(trial_of, benchmark_of, table, ("a_big",)).reference_scores is None
 
 
 def test_one_study_has_no_interval(trial_of, benchmark_of):
-    rows = board_of(trial_of, benchmark_of, {"ref": REF, "x": REF}, studies=1).field_free
+    rows = board_of(trial_of, benchmark_of, {"ref": REF, "x": REF}, studies=1).reference_scores
     assert isinstance(rows, reference_score.ReferenceScores)
     assert (rows.submissions["x"].low, rows.submissions["x"].high) == (None, None)
 
@@ -91,11 +91,11 @@ def test_the_field_does_not_matter_and_faster_is_no_worse(
     trial_of, benchmark_of, ref, x, other, factor, workload
 ):
     table = {"ref": ref, "x": x}
-    alone = board_of(trial_of, benchmark_of, table).field_free
-    joined = board_of(trial_of, benchmark_of, {**table, "other": other}).field_free
+    alone = board_of(trial_of, benchmark_of, table).reference_scores
+    joined = board_of(trial_of, benchmark_of, {**table, "other": other}).reference_scores
     assert joined.submissions["x"] == alone.submissions["x"]
     row = alone.submissions["x"]
     assert 0.0 <= row.low <= row.score <= row.high <= 1.0
     faster = {**x, workload: (x[workload] or 100.0) * factor}
-    better = board_of(trial_of, benchmark_of, {"ref": ref, "x": faster}).field_free
+    better = board_of(trial_of, benchmark_of, {"ref": ref, "x": faster}).reference_scores
     assert better.submissions["x"].score >= row.score - 1e-12

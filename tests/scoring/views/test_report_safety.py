@@ -5,9 +5,8 @@ import io
 import time
 
 import pytest
-from report_pages import BENCHMARK, INFO, chromium, opened, requests, write_trial
+from report_pages import INFO, chromium, opened, requests, write_page, write_trial
 
-from scoring.views import html
 from scoring.views.text import json_block, long_text
 
 NAMES = (
@@ -61,7 +60,7 @@ def shown(name):
 
 def write(logs, folder):
     """Scored on the one workload that was run, so that the fastest, the first name, leads."""
-    return html.write(logs, folder / "report.html", benchmark=BENCHMARK, only_present=True)
+    return write_page(logs, folder / "report.html", only_present=True)
 
 
 def test_names_are_text(browser, hostile, tmp_path):

@@ -2,10 +2,17 @@
 
 import pytest
 from population_trees import BAD, GOOD, SPACE, evolved, write_population
-from report_pages import BENCHMARK, INFO, assert_fits, chromium, opened, requests, write_tree
+from report_pages import (
+    INFO,
+    assert_fits,
+    chromium,
+    opened,
+    requests,
+    write_page,
+    write_tree,
+)
 
-from scoring.logs.lineage import FILE
-from scoring.views import html
+from scoring.logs.format import LINEAGE
 from scoring.views.html import populations
 
 
@@ -16,7 +23,7 @@ def browser(tmp_path_factory):
 
 
 def page_of(logs, folder):
-    return html.write(logs, folder / "report.html", benchmark=BENCHMARK)
+    return write_page(logs, folder / "report.html")
 
 
 def blocks(browser):
@@ -76,7 +83,7 @@ def test_damaged_lineages_cost_a_sentence_and_nothing_else(browser, tmp_path):
     write_population(logs, info=INFO)
     for place, text in enumerate(BAD.values()):
         path = write_population(logs, name="bad", study=place, info=INFO)
-        (path / FILE).write_bytes(text if isinstance(text, bytes) else text.encode())
+        (path / LINEAGE).write_bytes(text if isinstance(text, bytes) else text.encode())
     page = opened(browser, page_of(logs, tmp_path))
     found = blocks(browser)
     assert len(found) == 1 + len(BAD)
@@ -94,7 +101,9 @@ def test_names_of_hyperparameters_are_text(browser, tmp_path):
     logs = tmp_path / "logs"
     path = write_population(logs, info=INFO)
     text = GOOD.replace('"x": [1.0, 2]', f'"{evil}": [1e-99, 1e99], "\\u2028\\udcff": [-1e99, 3]')
-    (path / FILE).write_text(text + text.replace(": 0,", ": 1,").replace("null, null", "1e99, -1"))
+    (path / LINEAGE).write_text(
+        text + text.replace(": 0,", ": 1,").replace("null, null", "1e99, -1")
+    )
     page = opened(browser, page_of(logs, tmp_path))
     assert page.execute_script("return document.images.length") == 0
     names = [f.text for f in browser.find_elements("css selector", "#populations figcaption")]
@@ -108,7 +117,7 @@ def test_the_start_alone_and_a_population_that_died(browser, tmp_path):
     whole = evolved(4, 3)
     write_population(logs, found=whole[:1], info=INFO)
     path = write_population(logs, study=1, found=whole[:1], info=INFO)
-    (path / FILE).write_text(GOOD + GOOD.replace(": 0,", ": 1,"))
+    (path / LINEAGE).write_text(GOOD + GOOD.replace(": 0,", ": 1,"))
     opened(browser, page_of(logs, tmp_path))
     start, dead = blocks(browser)
     assert "Nobody was measured yet" in start.text

@@ -12,8 +12,8 @@ WANTED = ("global_step", "accumulated_submission_time", "score", "validation/wer
 
 
 def read(tree):
-    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
-    return trials, [oddity.kind for oddity in oddities]
+    trials, anomalies = logs_read.read(tree.root, {"toy": "accuracy"})
+    return trials, [anomaly.kind for anomaly in anomalies]
 
 
 def test_a_good_trial(tree):
@@ -102,14 +102,14 @@ def test_stray_files_and_folders(tree):
         expected |= {f"{place}notes.txt", f"{place}folder"}
     (tree.root / "s/study_01").mkdir()  # not a second study 1
     (tree.root / "s/study_0/toy_jax/trial_7").write_text("a file, not a folder")
-    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
+    trials, anomalies = logs_read.read(tree.root, {"toy": "accuracy"})
     assert len(trials) == 1
-    assert {oddity.path for oddity in oddities if oddity.kind == "stray"} == {
+    assert {anomaly.path for anomaly in anomalies if anomaly.kind == "stray"} == {
         *expected,
         "s/study_01",
         "s/study_0/toy_jax/trial_7",
     }
-    assert len(oddities) == len(expected) + 2
+    assert len(anomalies) == len(expected) + 2
 
 
 def test_what_the_harness_puts_beside_the_submissions_is_not_stray(tree):
@@ -155,9 +155,9 @@ def test_unknown_workloads_and_two_frameworks_are_named(tree):
     for name in ("toy_jax", "toy_pytorch", "other_jax"):
         tree.trial(f"s/study_0/{name}/trial_0")
     (tree.root / "s/study_1").mkdir()
-    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
+    trials, anomalies = logs_read.read(tree.root, {"toy": "accuracy"})
     assert [trial.framework for trial in trials] == ["jax", "pytorch"]
-    assert [(o.kind, o.path) for o in oddities] == [
+    assert [(o.kind, o.path) for o in anomalies] == [
         ("unknown_workload", "s/study_0/other_jax"),
         ("two_frameworks", "s/study_0/toy_pytorch"),
         ("empty_folder", "s/study_1"),

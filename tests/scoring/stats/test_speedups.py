@@ -48,7 +48,7 @@ def test_times_count_before_the_gates(trial_of, benchmark_of):
     """Ten times slower than the fastest earns no score and is a tenth all the same."""
     board = board_of(trial_of, benchmark_of, {"ref": {"a": 1.0}, "x": {"a": 10.0}})
     assert board.speedups.submissions["x"].mean == pytest.approx(0.1)
-    assert {e.submission: e.score for e in board.entries}["x"] == 0.0
+    assert {e.submission: e.score for e in board.rows}["x"] == 0.0
 
 
 def test_by_steps(trial_of, benchmark_of):

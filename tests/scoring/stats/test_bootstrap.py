@@ -31,7 +31,7 @@ def test_equal_studies_leave_no_doubt(trial_of, benchmark_of):
         for name, time in (("s", 5.0), ("t", 10.0))
         for study in range(3)
     ]
-    for entry in scoring.score_trials(trials, benchmark_of()).entries:
+    for entry in scoring.score_trials(trials, benchmark_of()).rows:
         assert (entry.low, entry.high) == (entry.score, entry.score)
 
 
@@ -42,7 +42,7 @@ def test_unequal_studies_give_a_reproducible_interval(trial_of, benchmark_of):
         for name, row in times.items()
         for study, time in enumerate(row)
     ]
-    first, second = (scoring.score_trials(trials, benchmark_of()).entries for _ in range(2))
+    first, second = (scoring.score_trials(trials, benchmark_of()).rows for _ in range(2))
     assert [(e.low, e.high) for e in first] == [(e.low, e.high) for e in second]
     assert all(e.low < e.score <= e.high for e in first)
 
@@ -57,7 +57,7 @@ def test_the_interval_holds_the_score_itself(trial_of, benchmark_of):
         for study in range(2)
         for trial, time in enumerate(times)
     ]
-    best, second = scoring.score_trials(trials, benchmark_of(base)).entries
+    best, second = scoring.score_trials(trials, benchmark_of(base)).rows
     assert best.low < best.score == best.high == 1.0
     assert second.low == second.score < second.high
 
@@ -65,7 +65,7 @@ def test_the_interval_holds_the_score_itself(trial_of, benchmark_of):
 def test_one_study_cannot_tell(trial_of, benchmark_of):
     trials = [trial_of("s", 0, "toy", trial, 5.0 + trial) for trial in range(5)]
     trials += [trial_of("t", study, "toy", 0, 6.0 + study) for study in range(3)]
-    entries = {e.submission: e for e in scoring.score_trials(trials, benchmark_of()).entries}
+    entries = {e.submission: e for e in scoring.score_trials(trials, benchmark_of()).rows}
     assert (entries["s"].low, entries["s"].high, entries["s"].num_studies) == (None, None, 1)
     assert entries["t"].low is not None and entries["t"].num_studies == 3
 
@@ -102,7 +102,9 @@ def test_a_board_of_full_size_takes_seconds(trial_of, benchmark_of, mode):
     start = time.process_time()
     board = scoring.score_trials(trials, benchmark_of(base, held_out), protocol)
     assert time.process_time() - start < 3.0
-    assert all(entry.low <= entry.score <= entry.high for entry in board.entries)
+    assert all(entry.low <= entry.score <= entry.high for entry in board.rows)
     assert all(row.low <= row.mean <= row.high for row in board.speedups.submissions.values())
-    assert all(row.low <= row.score <= row.high for row in board.field_free.submissions.values())
+    assert all(
+        row.low <= row.score <= row.high for row in board.reference_scores.submissions.values()
+    )
     assert len(board.ranks.intervals) == 11

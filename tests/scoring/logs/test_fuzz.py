@@ -110,8 +110,8 @@ def check(files, benchmark, mode, wanted, disk, baseline, seed):
         assert "\n" not in content and ("expected" in content or "benchmark" in content)
         return "refused"
     agrees(content, files, benchmark, mode)
-    kinds = [oddity["kind"] for oddity in content["oddities"]]
-    new = set(kinds) - {oddity["kind"] for oddity in baseline["oddities"]}
+    kinds = [anomaly["kind"] for anomaly in content["oddities"]]
+    new = set(kinds) - {anomaly["kind"] for anomaly in baseline["oddities"]}
     same = all(content[key] == baseline[key] for key in ("time_to_target", "best", "scores"))
     if len(wanted) == 1 and wanted[0] is not SILENT:
         assert wanted[0] & set(kinds) if wanted[0] else same and not new
@@ -124,7 +124,14 @@ def check(files, benchmark, mode, wanted, disk, baseline, seed):
     return "same" if same else "changed"
 
 
-@pytest.mark.parametrize(("source", "cases"), [(written, 560), (official, 160)])
+@pytest.mark.parametrize(
+    ("source", "cases"),
+    [
+        (written, 60),  # every mutation alone, some of them again
+        pytest.param(written, 560, marks=pytest.mark.slow),
+        pytest.param(official, 160, marks=pytest.mark.slow),
+    ],
+)
 def test_damaged_trees(source, cases, request, tmp_path):
     original, benchmark = source(request)
     disk, baselines = Disk(tmp_path), {}

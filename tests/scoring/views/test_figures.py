@@ -16,17 +16,22 @@ from scoring.views import figures
 from scoring.views.bands import Band, limits, medians
 from scoring.views.series import Trace
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def stems(paths):
     return {path.stem for path in paths}
 
 
-def test_every_figure_as_svg_and_pdf(tmp_path):
-    logs = write_tree(tmp_path / "logs")
-    paths = figures.write(logs, tmp_path / "deep" / "figures", benchmark=BENCHMARK)
-    drawn = ("alpha", "beta", "gamma", "hard", "alpha_tanh")
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    logs = write_tree(tmp_path_factory.mktemp("logs"), ["fast", "middling"])
+    return scoring.score(logs, BENCHMARK, mode="official", by="steps")
+
+
+def test_every_figure_as_svg_and_pdf_and_the_same_bytes_each_time(board, tmp_path):
+    paths = figures.write(board, tmp_path / "deep" / "figures")
+    drawn = ("alpha", "beta", "gamma", "alpha_tanh")
     assert stems(paths) == {
         *("performance_profile", "time_to_target", "speedups", "ledger"),
         *(f"{kind}_{name}" for name in drawn for kind in ("curves", "anytime")),
@@ -35,20 +40,13 @@ def test_every_figure_as_svg_and_pdf(tmp_path):
     for path in paths:
         start = path.read_bytes()[:200]
         assert start.startswith(b"%PDF" if path.suffix == ".pdf" else b"<?xml")
-
-
-def test_a_board_draws_the_same_bytes_as_its_directory(tmp_path):
-    logs = write_tree(tmp_path / "logs", ["fast", "middling"])
-    board = scoring.score(logs, BENCHMARK, mode="official", by="steps")
-    options = {"benchmark": BENCHMARK, "mode": "official", "by": "steps"}
-    first = figures.write(board, tmp_path / "a")
-    again = figures.write(logs, tmp_path / "b", **options)
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    again = figures.write(board, tmp_path / "again")
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
 
 
 def test_without_reference_and_ledger_there_are_no_such_figures(tmp_path):
     logs = write_tree(tmp_path / "logs", ["fast"], info=None)
-    found = stems(figures.write(logs, tmp_path / "f", benchmark=BENCHMARK))
+    found = {stem for stem, _ in figures._figures(scoring.score(logs, BENCHMARK))}
     assert not found & {"speedups", "ledger"} and "performance_profile" in found
 
 
@@ -60,7 +58,7 @@ def test_names_from_strangers_can_be_drawn(tmp_path):
             write_trial(path, "alpha", 10.0, 1e-3, info)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        paths = figures.write(tmp_path / "logs", tmp_path / "f", benchmark=BENCHMARK)
+        paths = figures.write(scoring.score(tmp_path / "logs", BENCHMARK), tmp_path / "f")
     for path in paths:
         if path.suffix == ".svg":
             assert not re.search(r"<svg onload", path.read_text(encoding="utf-8"))
@@ -101,12 +99,3 @@ def test_import_draws_nothing_and_sets_nothing():
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_report_writes_them_on_request(tmp_path):
-    from scoring.views import html
-
-    logs = write_tree(tmp_path / "logs", ["fast"])
-    folder = tmp_path / "figures"
-    html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, figures=folder)
-    assert (folder / "performance_profile.pdf").exists()

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_pages import write_page
 
 import scoring
 from scoring.benchmark import Target
 from scoring.logs.read import Trial
-from scoring.views import html, series
+from scoring.views import series
 from scoring.views.series import rounded, thin
 
 
@@ -125,12 +126,11 @@ def test_learning_rates_come_from_either_file(tmp_path):
 
 
 def test_the_official_logs_make_a_small_page_soon(shared_logs, tmp_path):
-    began = time.monotonic()
-    page = html.write(
-        shared_logs / "external_tuning", tmp_path / "report.html", benchmark="algoperf_v05"
-    )
+    began = time.process_time()  # a busy machine has other processes' seconds
+    logs, output = shared_logs / "external_tuning", tmp_path / "report.html"
+    page = write_page(logs, output, benchmark="algoperf_v05")
     assert page.stat().st_size < 6e6
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 20
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
     assert list(tmp_path.iterdir()) == [page]

@@ -87,7 +87,7 @@ def test_the_board_compares_its_own_scores(trial_of, benchmark_of):
         for study, time in enumerate(row)
     ]
     board = scoring.score_trials(trials, benchmark_of())
-    assert board.ranks.submissions == tuple(entry.submission for entry in board.entries)
+    assert board.ranks.submissions == tuple(entry.submission for entry in board.rows)
     assert board.ranks.submissions == ("z", "k", "a")
     assert board.ranks.intervals["a"] == (3, 3)
     assert board.ranks.indistinguishable == (("z", "k"),)

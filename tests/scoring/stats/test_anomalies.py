@@ -8,9 +8,9 @@ import scoring
 from scoring.stats import anomalies
 
 
-def oddities(trials, benchmark, **options):
+def anomalies_of(trials, benchmark, **options):
     board = scoring.score_trials(trials, benchmark, scoring.Protocol(**options))
-    return [(oddity.kind, oddity.path, oddity.detail) for oddity in board.oddities]
+    return [(anomaly.kind, anomaly.path, anomaly.detail) for anomaly in board.anomalies]
 
 
 def even(trial_of, workloads="ab", studies=3, trials=2):
@@ -24,7 +24,7 @@ def even(trial_of, workloads="ab", studies=3, trials=2):
 
 
 def test_even_trials_are_not_remarked_on(trial_of, benchmark_of):
-    assert oddities(even(trial_of), benchmark_of("ab")) == []
+    assert anomalies_of(even(trial_of), benchmark_of("ab")) == []
 
 
 def test_a_missing_study_and_a_missing_trial(trial_of, benchmark_of):
@@ -34,7 +34,7 @@ def test_a_missing_study_and_a_missing_trial(trial_of, benchmark_of):
         if (trial.workload, trial.study) != ("b", 1)
         and (trial.workload, trial.study, trial.trial) != ("a", 2, 1)
     ]
-    assert oddities(trials, benchmark_of("ab")) == [
+    assert anomalies_of(trials, benchmark_of("ab")) == [
         (
             *("missing_study", "s/b"),
             "no trial in study_1, unlike other workloads of the submission",
@@ -46,7 +46,7 @@ def test_a_missing_study_and_a_missing_trial(trial_of, benchmark_of):
 def test_held_out_workloads_may_have_one_study(trial_of, benchmark_of):
     variant = [trial_of("s", 0, "a_big", trial, 90.0 + trial) for trial in (0, 1)]
     trials = [*even(trial_of), *variant]
-    assert oddities(trials, benchmark_of("ab", ("a_big",))) == []
+    assert anomalies_of(trials, benchmark_of("ab", ("a_big",))) == []
 
 
 def test_copies_are_named(trial_of, benchmark_of):
@@ -54,7 +54,7 @@ def test_copies_are_named(trial_of, benchmark_of):
         *(trial_of("s", 0, "a", 0, 5.0), trial_of("s", 1, "a", 0, 5.0)),
         *(trial_of("s", 0, "b", 0, 6.0), trial_of("s", 1, "b", 0, 6.5)),
     ]
-    assert oddities(trials, benchmark_of("ab")) == [
+    assert anomalies_of(trials, benchmark_of("ab")) == [
         ("same_log", "s/study_1/a_jax/trial_0", "has every reading of s/study_0/a_jax/trial_0")
     ]
 
@@ -67,19 +67,19 @@ def test_ties_by_evaluation_index_whose_order_decides(trial_of, benchmark_of):
         trial_of("s", 1, "toy", 1, 60.0, index=1),
         trial_of("s", 1, "toy", 2, 30.0, index=2),
     ]
-    ((kind, path, detail),) = oddities(trials, benchmark_of(), mode="official")
+    ((kind, path, detail),) = anomalies_of(trials, benchmark_of(), mode="official")
     assert (kind, path) == ("order_sensitive", "s/toy")
     assert "study_0 tie" in detail and "the median may be 50 to 55" in detail
-    assert oddities(trials, benchmark_of()) == []  # exact mode does not choose by index
+    assert anomalies_of(trials, benchmark_of()) == []  # exact mode does not choose by index
     board = scoring.score_trials(trials, benchmark_of(), scoring.Protocol(mode="official"))
-    assert board.entries[0].time_to_target == {"toy": 55.0}
+    assert board.rows[0].time_to_target == {"toy": 55.0}
 
 
 def test_order_sensitivity_of_the_shared_logs(shared_logs):
     """Exactly the golden file's cells with tied indices, and its ranges of their medians."""
     golden = json.loads((shared_logs / "golden" / "dev_external_v05.json").read_text())
     board = scoring.score(shared_logs / "external_tuning", "algoperf_v05", mode="official")
-    found = {o.path: o.detail for o in board.oddities if o.kind == "order_sensitive"}
+    found = {o.path: o.detail for o in board.anomalies if o.kind == "order_sensitive"}
     scored = golden["base_workloads"] + golden["held_out_workloads"]
     tied = {
         f"{submission}/{name.rsplit('_', 1)[0]}"

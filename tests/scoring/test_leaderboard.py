@@ -5,7 +5,8 @@ import json
 import pytest
 
 import scoring
-from scoring import benchmark
+from scoring.benchmark import Benchmark
+from scoring.views import profile_plot, rows
 
 
 def info(key="m1", timing="measured", **other):
@@ -23,7 +24,7 @@ def test_unlike_fingerprints_are_refused_by_time(tree):
         tree.score()
     assert "s/study_0" in str(refusal.value) and "t/study_0" in str(refusal.value)
     assert tree.score(by="steps").fingerprints == ("m1", "m2")
-    assert len(tree.score(allow_mixed_hardware=True).entries) == 2
+    assert len(tree.score(allow_mixed_hardware=True).rows) == 2
 
 
 def test_mixed_timing_is_refused_by_time(tree):
@@ -31,16 +32,16 @@ def test_mixed_timing_is_refused_by_time(tree):
     with pytest.raises(ValueError, match="'measured' .*'replayed' "):
         tree.score()
     assert tree.score(by="steps").timing == ("measured", "replayed")
-    assert len(tree.score(allow_mixed_timing=True).entries) == 2
+    assert len(tree.score(allow_mixed_timing=True).rows) == 2
 
 
 def test_trials_of_unscored_workloads_may_come_from_elsewhere(tree, benchmark_of):
     two_trials(tree, info("m1"), info("m1"))
     tree.trial("t/study_0/extra_jax/trial_0", info=info("m2"))
     wide = benchmark_of(("toy", "extra"))
-    narrow = benchmark.Benchmark("n", ("toy",), (), wide.workloads, wide.rulesets)
+    narrow = Benchmark("n", ("toy",), (), wide.workloads, wide.rulesets)
     board = tree.score(narrow)
-    assert [oddity.kind for oddity in board.oddities] == ["not_scored"]
+    assert [anomaly.kind for anomaly in board.anomalies] == ["not_scored"]
     with pytest.raises(ValueError, match="m2"):
         tree.score(wide)
 
@@ -48,7 +49,7 @@ def test_trials_of_unscored_workloads_may_come_from_elsewhere(tree, benchmark_of
 def test_trials_that_do_not_tell_are_named(tree):
     two_trials(tree, info(scale="lite"), None)
     tree.trial("t/study_1/toy_jax/trial_0", info=info(scale="full"))
-    kinds = [(oddity.kind, oddity.path) for oddity in tree.score().oddities]
+    kinds = [(anomaly.kind, anomaly.path) for anomaly in tree.score().anomalies]
     assert kinds == [
         ("unknown_hardware", "t/study_0/toy_jax/trial_0"),
         ("mixed_scale", "toy"),
@@ -59,7 +60,7 @@ def test_strict_lists_every_violation_at_once(tree, benchmark_of):
     for study in (0, 1):
         for trial in (0, 1):
             tree.trial(f"s/study_{study}/toy_jax/trial_{trial}")
-    assert len(tree.score(strict=True).entries) == 1
+    assert len(tree.score(strict=True).rows) == 1
     tree.trial("t/study_0/toy_jax/trial_0")
     with pytest.raises(ValueError, match="2 violations") as refusal:
         tree.score(strict=True)
@@ -146,60 +147,40 @@ def test_a_workload_that_one_submission_lacks(tree, benchmark_of):
     for path in ("s/study_0/a_jax", "s/study_0/b_jax", "t/study_0/a_jax"):
         tree.trial(f"{path}/trial_0", info=info())
     board = tree.score(benchmark_of("ab"))
-    assert {e.submission: e.score for e in board.entries} == {"s": 1.0, "t": 0.5}
+    assert {e.submission: e.score for e in board.rows} == {"s": 1.0, "t": 0.5}
     assert board.to_json()["time_to_target"]["t"] == {"a": 2.0, "b": None}
     assert board.missing_workloads == ()
 
 
 def test_lower_is_better_metrics_end_to_end(tree, benchmark_of):
     tree.trial("s/study_0/toy_jax/trial_0", metrics=(0.9, 0.2), metric="ctc_loss")
-    (entry,) = tree.score(benchmark_of(metric="ctc_loss")).entries
+    (entry,) = tree.score(benchmark_of(metric="ctc_loss")).rows
     assert entry.time_to_target["toy"] == 2.0 and entry.best["toy"] == 0.2
 
 
-def test_every_shipped_benchmark_loads():
-    counts = {"algoperf_v05": (8, 6, 5), "algoperf_v06": (8, 0, 3), "algoperf_2026": (9, 0, 3)}
-    assert set(counts) <= set(benchmark.names())
-    for name, (base, held_out, studies) in counts.items():
-        loaded = scoring.load_benchmark(name)
-        assert loaded.name == name and loaded.source
-        assert (len(loaded.base_workloads), len(loaded.held_out_workloads)) == (base, held_out)
-        assert loaded.ruleset("external").num_studies == studies
-        assert loaded.ruleset("external").num_trials == 5
-        assert loaded.ruleset("self").num_trials == 1
-    assert scoring.load_benchmark("algoperf_v05").ruleset("self").slack == 3.0
-    assert scoring.load_benchmark("algoperf_2026").workloads["finewebedu_lm"].lower_is_better
+def test_the_workloads_that_were_run_are_the_whole_of_a_board_of_those_present(tree):
+    lite = scoring.load_benchmark("lite")
+    for workload in ("criteo1tb", "digits", "ogbg"):
+        target = lite.workloads[workload]
+        metrics = (target.value, target.value)
+        path = f"nadamw/study_0/{workload}_jax/trial_1"
+        tree.trial(path, metric=target.metric, metrics=metrics)
+    whole = tree.score("lite")
+    board = tree.score("lite", only_present=True)
+    assert [row.score for row in whole.rows] == [0.3]
+    assert [row.score for row in board.rows] == [1.0]
+    assert rows.title(board) == "lite: exact score by time over 3 workloads"
+    assert profile_plot.corners(board.rows[0])[1].tolist() == [1.0] * 5  # up to the top
+    assert board.rows[0].rho.tolist() == [1.0] * 100
+    figure = profile_plot.figure(board)
+    assert figure.axes[0].get_ylabel() == "share of 3 workloads solved within τ"
+    assert max(line.get_ydata()[-1] for line in figure.axes[0].lines) == 1.0
 
 
-def test_shipped_targets_are_algoperfs(shared_logs):
-    for name, stem in (("algoperf_v05", "v05"), ("algoperf_v06", "v06"), ("algoperf_2026", "2026")):
-        frozen = json.loads((shared_logs / "golden" / f"workload_targets_{stem}.json").read_text())
-        ours = json.loads((benchmark.FOLDER / f"{name}.json").read_text())
-        for key in ("base_workloads", "held_out_workloads", "workloads"):
-            assert ours[key] == frozen[key]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "cannot be used"),
-        ("[]", "cannot be used"),
-        ('{"base_workloads": ["a"], "workloads": {"a": {}}}', "target_metric_name"),
-        ('{"base_workloads": ["a"], "workloads": {}}', "lists a without a target"),
-        ('{"base_workloads": [], "workloads": {}}', "lists no base workload"),
-    ],
-)
-def test_bad_benchmark_files_are_explained(tmp_path, content, message):
-    path = tmp_path / "mine.json"
-    path.write_text(content)
-    with pytest.raises(ValueError, match=message):
-        scoring.load_benchmark(path)
-
-
-def test_a_held_out_workload_needs_a_base(tmp_path):
-    target = {"target_metric_name": "loss", "validation_target_value": 1, "step_hint": 10}
-    content = {"base_workloads": ["a"], "held_out_workloads": ["b_x"]}
-    path = tmp_path / "mine.json"
-    path.write_text(json.dumps({**content, "workloads": {"a": target, "b_x": target}}))
-    with pytest.raises(ValueError, match="'b_x' .* extends the name of no base workload"):
-        scoring.load_benchmark(path)
+def test_protocol_whole_or_by_its_fields(tree, benchmark_of):
+    tree.trial("s/study_0/toy_jax/trial_1")
+    steps = scoring.Protocol(by="steps")
+    assert tree.score(by="steps").protocol == steps
+    assert scoring.score(tree.root, benchmark_of(), steps).unit == "steps"
+    changed = scoring.score(tree.root, benchmark_of(), steps, mode="official").protocol
+    assert changed == scoring.Protocol(by="steps", mode="official")

@@ -6,11 +6,12 @@ from population_trees import BAD, GOOD, NEXT, SPACE, evolved
 
 from algoperf_lite.population import lineage as harness_lineage
 from scoring.logs import lineage
+from scoring.logs.format import LINEAGE
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / lineage.FILE
+    return tmp_path / LINEAGE
 
 
 @pytest.mark.parametrize("seed", range(5))

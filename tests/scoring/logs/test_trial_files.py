@@ -6,16 +6,16 @@ from scoring.logs import read as logs_read
 
 
 def read(tree):
-    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
-    return trials, [oddity.kind for oddity in oddities]
+    trials, anomalies = logs_read.read(tree.root, {"toy": "accuracy"})
+    return trials, [anomaly.kind for anomaly in anomalies]
 
 
 def test_score_stands_in_for_an_absent_clock(tree):
     csv = "global_step,score,validation/accuracy\n10,4.5,0.9\n"
     tree.trial("s/study_0/toy_jax/trial_0", csv=csv)
-    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
+    trials, anomalies = logs_read.read(tree.root, {"toy": "accuracy"})
     assert trials[0].seconds.tolist() == [4.5]
-    assert "score read instead" in oddities[0].detail
+    assert "score read instead" in anomalies[0].detail
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_a_log_that_contradicts_its_trial_json(tree):
     info = {"status": "reached", "submission": "s", "study": 0, "workload": "toy", "trial": 1}
     tree.trial("s/study_0/toy_jax/trial_1", info={**info, "steps_to_target": 20})
     tree.trial("s/study_0/toy_jax/trial_2", info={**info, "steps_to_target": 30})
-    trials, oddities = logs_read.read(tree.root, {"toy": "accuracy"})
+    trials, anomalies = logs_read.read(tree.root, {"toy": "accuracy"})
     assert len(trials) == 2
-    assert [(oddity.kind, oddity.path, oddity.detail) for oddity in oddities] == [
+    assert [(anomaly.kind, anomaly.path, anomaly.detail) for anomaly in anomalies] == [
         (
             *("misplaced", "s/study_0/toy_jax/trial_2/trial.json"),
             "trial.json says trial 1, the folders say 2",

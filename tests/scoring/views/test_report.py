@@ -1,10 +1,18 @@
 """The report in a real browser: what is on the page, and what a press does."""
 
 import pytest
-from report_pages import BENCHMARK, TIMES, assert_fits, chromium, opened, requests, write_tree
+from report_pages import (
+    BENCHMARK,
+    TIMES,
+    assert_fits,
+    chromium,
+    opened,
+    requests,
+    write_page,
+    write_tree,
+)
 
 import scoring
-from scoring.views import html
 
 SECTIONS = (
     *("leaderboard", "profile", "time-to-target", "curves", "learning-rate", "budgets"),
@@ -53,7 +61,7 @@ def shown_profile(browser):
 
 
 def test_every_section_is_there_and_nothing_is_loaded(browser, logs, tmp_path):
-    page = html.write(logs, tmp_path / "deep" / "report.html", benchmark=BENCHMARK)
+    page = write_page(logs, tmp_path / "deep" / "report.html")
     opened(browser, page)
     assert browser.get_log("browser") == []
     assert requests(browser) == [page.as_uri()]
@@ -79,17 +87,17 @@ def test_leaving_submissions_out_gives_the_scores_of_the_rest(
     browser, logs, tmp_path, mode, by, only_present, away
 ):
     options = {"mode": mode, "by": by, "only_present": only_present}
-    page = html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK, **options)
+    page = write_page(logs, tmp_path / "report.html", **options)
     opened(browser, page)
     before = browser.find_element("css selector", "#profile svg").get_attribute("outerHTML")
     press(browser, *away)
     rest = write_tree(tmp_path / "rest", [name for name in TIMES if name not in away])
     board = scoring.score(rest, BENCHMARK, **options)
     scores = shown_scores(browser)
-    assert list(scores) == [entry.submission for entry in board.entries]
-    assert [place for place, _ in scores.values()] == list(range(1, len(board.entries) + 1))
+    assert list(scores) == [entry.submission for entry in board.rows]
+    assert [place for place, _ in scores.values()] == list(range(1, len(board.rows) + 1))
     profile = shown_profile(browser)
-    for entry in board.entries:
+    for entry in board.rows:
         assert scores[entry.submission][1] == pytest.approx(entry.score, abs=1e-12)
         ratios = list(entry.ratio_to_best.values())
         expected = [sum(r <= tau for r in ratios) / len(ratios) for tau in TAUS]
@@ -102,14 +110,14 @@ def test_leaving_submissions_out_gives_the_scores_of_the_rest(
 def test_the_case_is_not_trivial(logs):
     """Without "fast", "last" comes within four times the fastest: more than its row goes away."""
     whole = scoring.score(logs, BENCHMARK)
-    assert len({entry.score for entry in whole.entries}) == 4
-    assert any(0 < e.score < 1 for e in whole.entries)
-    gated = {e.submission: e.gated for e in whole.entries}["last"]
+    assert len({entry.score for entry in whole.rows}) == 4
+    assert any(0 < e.score < 1 for e in whole.rows)
+    gated = {e.submission: e.gated for e in whole.rows}["last"]
     assert gated["alpha"] == float("inf")
 
 
 def test_the_last_one_to_go_brings_all_back_and_so_does_show_all(browser, logs, tmp_path):
-    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, write_page(logs, tmp_path / "report.html"))
     whole = shown_scores(browser)
     press(browser, *TIMES)
     assert shown_scores(browser) == whole
@@ -122,7 +130,7 @@ def test_the_last_one_to_go_brings_all_back_and_so_does_show_all(browser, logs, 
 
 
 def test_intervals_are_not_shown_for_a_field_they_do_not_hold_for(browser, logs, tmp_path):
-    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, write_page(logs, tmp_path / "report.html"))
     cells = browser.find_elements("css selector", "#leaderboard [data-field=interval]")
     whole = [cell.text for cell in cells]
     assert all(" to " in text for text in whole)
@@ -139,7 +147,7 @@ def test_intervals_are_not_shown_for_a_field_they_do_not_hold_for(browser, logs,
 def test_toggles_work_from_the_keyboard_and_say_so(browser, logs, tmp_path):
     from selenium.webdriver.common.keys import Keys
 
-    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, write_page(logs, tmp_path / "report.html"))
     chip = browser.find_element("css selector", ".chip")
     assert chip.get_attribute("aria-pressed") == "true"
     chip.send_keys(Keys.SPACE)
@@ -162,7 +170,7 @@ def test_toggles_work_from_the_keyboard_and_say_so(browser, logs, tmp_path):
 
 
 def test_both_themes_have_their_own_paper(browser, logs, tmp_path):
-    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, write_page(logs, tmp_path / "report.html"))
     paper = "return getComputedStyle(document.body).backgroundColor"
     before = browser.execute_script(paper)
     browser.find_element("id", "theme").click()
@@ -173,7 +181,7 @@ def test_both_themes_have_their_own_paper(browser, logs, tmp_path):
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_only_boxes_scroll_sideways(browser, logs, tmp_path, width):
-    page = html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK)
+    page = write_page(logs, tmp_path / "report.html")
     assert_fits(browser, page, width)
 
 
@@ -181,7 +189,7 @@ def test_logs_of_others_say_what_they_lack(browser, tmp_path):
     logs = write_tree(tmp_path / "logs", ["fast"], info=None)
     for path in logs.glob("*/*/*/*/eval_measurements.csv"):
         path.write_text(path.read_text().replace("learning_rate", "loss"))
-    opened(browser, html.write(logs, tmp_path / "report.html", benchmark=BENCHMARK))
+    opened(browser, write_page(logs, tmp_path / "report.html"))
     empty = browser.find_elements("css selector", ".empty")
     said = {e.find_element("xpath", "./ancestor::section").get_attribute("id") for e in empty}
     assert said == {"learning-rate", "speedups", "ranks", "ledger", "hardware"}

@@ -1,6 +1,7 @@
 """The views beside the leaderboard as people see them."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -68,6 +69,22 @@ def test_one_study_is_said_to_tell_nothing(trial_of, benchmark_of):
     text = text_of(board_of(trial_of, benchmark_of, TIMES, studies=1))
     assert "One study cannot tell who is better" in text
     assert "?" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_names_are_readable_at_any_width(trial_of, benchmark_of, width):
+    long = "one_with_a_rather_long_name_that_folds"
+    times = {name: {"a": 10.0 + i, "b": 12.0} for i, name in enumerate(("ref", long, "x", "y"))}
+    text = text_of(board_of(trial_of, benchmark_of, times), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    tables = re.split(r"^ submission ", text, flags=re.MULTILINE)[1:]
+    assert len(tables) >= 4  # speedups, pairs, two workloads
+    for table in tables:
+        names = [line[1:].split("  ")[0].strip() for line in table.splitlines()[2:]]
+        folded = "".join(names)
+        assert long in folded
+        assert long[:14] in {name.removeprefix("2 ")[:14] for name in names}
+    assert ("No room at this width for: " in text) == (width < 80)
 
 
 def test_many_submissions_still_fit(trial_of, benchmark_of):

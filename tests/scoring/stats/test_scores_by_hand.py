@@ -38,10 +38,10 @@ def test_scores(trial_of, benchmark_of, mode, expected):
     board = scoring.score_trials(
         trials_of(trial_of, TIMES), benchmark_of("abc"), scoring.Protocol(mode=mode)
     )
-    assert {e.submission: e.score for e in board.entries} == pytest.approx(expected, abs=1e-12)
-    assert [entry.submission for entry in board.entries] == ["x", "z", "y"]
-    assert board.entries[0].ratio_to_best == {"a": 1.0, "b": 1.0, "c": INF}
-    rho = {entry.submission: entry.rho for entry in board.entries}
+    assert {e.submission: e.score for e in board.rows} == pytest.approx(expected, abs=1e-12)
+    assert [entry.submission for entry in board.rows] == ["x", "z", "y"]
+    assert board.rows[0].ratio_to_best == {"a": 1.0, "b": 1.0, "c": INF}
+    rho = {entry.submission: entry.rho for entry in board.rows}
     assert rho["y"][32:34].tolist() == [0.0, 1 / 3]
     assert rho["x"].tolist() == [2 / 3] * 100
 
@@ -49,14 +49,14 @@ def test_scores(trial_of, benchmark_of, mode, expected):
 def test_equal_scores_are_sorted_by_name(trial_of, benchmark_of):
     times = {name: {"a": 5.0} for name in ("m", "k", "l")}
     board = scoring.score_trials(trials_of(trial_of, times), benchmark_of("a"))
-    assert [(e.submission, e.score) for e in board.entries] == [("k", 1), ("l", 1), ("m", 1)]
+    assert [(e.submission, e.score) for e in board.rows] == [("k", 1), ("l", 1), ("m", 1)]
 
 
 def test_scores_equal_but_for_the_order_of_their_sums_are_sorted_by_name(trial_of, benchmark_of):
     rows = {"ref": (10.0, 10.0, 10.0), "k": (11.0, 19.0, 14.0), "l": (11.0, 14.0, 19.0)}
     times = {name: dict(zip("abc", row, strict=True)) for name, row in rows.items()}
     board = scoring.score_trials(trials_of(trial_of, times), benchmark_of("abc"))
-    _, second, third = board.entries
+    _, second, third = board.rows
     assert (second.submission, third.submission) == ("k", "l")
     assert second.score < third.score  # in the last bit
     assert board.ranks.intervals["k"] == board.ranks.intervals["l"] == (2, 2)
@@ -71,7 +71,7 @@ def test_official_picks_the_smallest_row_and_exact_the_smallest_time(trial_of, b
 
     def time(mode):
         board = scoring.score_trials(trials, benchmark_of(), scoring.Protocol(mode=mode))
-        return board.entries[0].time_to_target["toy"]
+        return board.rows[0].time_to_target["toy"]
 
     assert time("exact") == 40.0
     assert time("official") == 60.0  # sorted names: trial_10 comes before trial_2
@@ -80,7 +80,7 @@ def test_official_picks_the_smallest_row_and_exact_the_smallest_time(trial_of, b
 def test_by_steps_reads_steps(trial_of, benchmark_of):
     trials = [trial_of("s", 1, "toy", trial=1, time=40.0)]
     board = scoring.score_trials(trials, benchmark_of(), scoring.Protocol(by="steps"))
-    assert board.entries[0].time_to_target == board.entries[0].steps_to_target == {"toy": 400.0}
+    assert board.rows[0].time_to_target == board.rows[0].steps_to_target == {"toy": 400.0}
     assert board.unit == "steps"
 
 
@@ -137,8 +137,8 @@ def test_missing_workloads_count_unless_left_out(trial_of, benchmark_of):
     counted = scoring.score_trials(trials, benchmark)
     left_out = scoring.score_trials(trials, benchmark, scoring.Protocol(only_present=True))
     assert counted.missing_workloads == left_out.missing_workloads == ("b", "b_variant")
-    assert [entry.score for entry in counted.entries] == pytest.approx([1 / 2, 1 / 3])
-    assert [entry.score for entry in left_out.entries] == pytest.approx([1, 2 / 3])
+    assert [entry.score for entry in counted.rows] == pytest.approx([1 / 2, 1 / 3])
+    assert [entry.score for entry in left_out.rows] == pytest.approx([1, 2 / 3])
     assert left_out.workloads == ("a",)
 
 
@@ -152,7 +152,7 @@ def test_invalid_never_counts_and_a_crash_after_the_target_does(trial_of, benchm
         trial_of("s", 1, "toy", trial=5, time=13.0, info={"status": "not_reached"}),
     ]
     trials[0].metric[2] = 0.99  # an invalid trial's metric proves nothing either
-    (entry,) = scoring.score_trials(trials, benchmark_of()).entries
+    (entry,) = scoring.score_trials(trials, benchmark_of()).rows
     assert entry.time_to_target == {"toy": 9.0} and entry.best == {"toy": 0.9}
     assert entry.statuses == {"toy": {"invalid": 1, "crashed": 1, "diverged": 1, "reached": 2}}
 
@@ -161,7 +161,7 @@ def test_invalid_never_counts_and_a_crash_after_the_target_does(trial_of, benchm
 @pytest.mark.parametrize("mode", ["exact", "official"])
 def test_a_target_met_at_an_unknown_time_is_not_reached(tree, clock, mode):
     tree.trial("s/study_0/toy_jax/trial_0", times=(1.0, clock, 3.0), metrics=(0.1, 0.9, 0.9))
-    (entry,) = tree.score(mode=mode).entries
+    (entry,) = tree.score(mode=mode).rows
     assert entry.time_to_target == {"toy": INF} and entry.score == 0.0
 
 
@@ -170,7 +170,7 @@ def test_a_trial_without_a_log_counts_except_in_official_mode(tree):
     tree.trial("s/study_1/toy_jax/trial_0", csv=False)
 
     def time(mode):
-        return tree.score(mode=mode).entries[0].time_to_target["toy"]
+        return tree.score(mode=mode).rows[0].time_to_target["toy"]
 
     assert (time("exact"), time("official")) == (INF, 2.0)
     # Our harness proves with trial.json that the trial ran: then AlgoPerf's leniency ends.

@@ -1,0 +1,72 @@
+"""Benchmarks that come with the package, and files that are none."""
+
+import json
+
+import pytest
+
+import scoring
+from algoperf_lite.spec import LOWER_IS_BETTER
+from scoring import benchmark
+
+
+def test_every_shipped_benchmark_loads():
+    counts = {"algoperf_v05": (8, 6, 5), "algoperf_v06": (8, 0, 3), "algoperf_2026": (9, 0, 3)}
+    assert set(counts) <= set(benchmark.names())
+    for name, (base, held_out, studies) in counts.items():
+        loaded = scoring.load_benchmark(name)
+        assert loaded.name == name and loaded.source
+        assert (len(loaded.base_workloads), len(loaded.held_out_workloads)) == (base, held_out)
+        assert loaded.ruleset("external").num_studies == studies
+        assert loaded.ruleset("external").num_trials == 5
+        assert loaded.ruleset("self").num_trials == 1
+    assert scoring.load_benchmark("algoperf_v05").ruleset("self").slack == 3.0
+    assert scoring.load_benchmark("algoperf_2026").workloads["finewebedu_lm"].lower_is_better
+
+
+def test_shipped_targets_are_algoperfs(shared_logs):
+    for name, stem in (("algoperf_v05", "v05"), ("algoperf_v06", "v06"), ("algoperf_2026", "2026")):
+        frozen = json.loads((shared_logs / "golden" / f"workload_targets_{stem}.json").read_text())
+        ours = json.loads((benchmark.FOLDER / f"{name}.json").read_text())
+        for key in ("base_workloads", "held_out_workloads", "workloads"):
+            assert ours[key] == frozen[key]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be used"),
+        ("[]", "cannot be used"),
+        ('{"base_workloads": ["a"], "workloads": {"a": {}}}', "target_metric_name"),
+        ('{"base_workloads": ["a"], "workloads": {}}', "lists a without a target"),
+        ('{"base_workloads": [], "workloads": {}}', "lists no base workload"),
+    ],
+)
+def test_bad_benchmark_files_are_explained(tmp_path, content, message):
+    path = tmp_path / "mine.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        scoring.load_benchmark(path)
+
+
+def test_a_held_out_workload_needs_a_base(tmp_path):
+    target = {"target_metric_name": "loss", "validation_target_value": 1, "step_hint": 10}
+    content = {"base_workloads": ["a"], "held_out_workloads": ["b_x"]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**content, "workloads": {"a": target, "b_x": target}}))
+    with pytest.raises(ValueError, match="'b_x' .* extends the name of no base workload"):
+        scoring.load_benchmark(path)
+
+
+def test_provenance_lies_beside_its_benchmark_and_is_none():
+    assert benchmark.names() == ("algoperf_2026", "algoperf_v05", "algoperf_v06", "lite")
+    lite, origins = benchmark.load("lite"), benchmark.provenance("lite")
+    assert origins.keys() == lite.workloads.keys()
+    for name, origin in origins.items():
+        best = sorted(origin["best_of_reruns"])
+        assert lite.workloads[name].value == best[len(best) // 2]  # the median of an odd number
+    with pytest.raises(ValueError, match="cannot be used"):
+        benchmark.load(benchmark.provenance_path(benchmark.FOLDER / "lite.json"))
+
+
+def test_metrics_have_one_direction_in_harness_and_scoring():
+    assert benchmark.LOWER_IS_BETTER == LOWER_IS_BETTER
