@@ -23,7 +23,7 @@ def mup(
     does not depend on their scale; its eps must be small against them, which shrink with width.
 
     Args:
-      multipliers: tree of floats like the parameters, `workload.learning_rate_multipliers`.
+      multipliers: tree of floats like the parameters, `Workload.learning_rate_multipliers`.
     """
     inner = optax.with_extra_args_support(inner)
 

@@ -6,7 +6,6 @@ What there is, and what each takes, is read from the source of `algoperf_lite.sc
 import ast
 import dataclasses
 import functools
-import importlib
 import itertools
 import math
 import numbers
@@ -149,7 +148,8 @@ class NamedSchedule:
         horizon = num_steps if self.is_horizon_aware else step_hint
         self._check_positive("peak", peak)
         self._check_positive(source, horizon)
-        schedules = importlib.import_module("algoperf_lite.schedules")
+        from algoperf_lite import schedules  # here, since its functions need JAX and text does not
+
         signature = signatures()[self.name]
         given = {
             name: getattr(schedules, value)() if isinstance(value, str) else value
