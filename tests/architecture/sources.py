@@ -100,11 +100,14 @@ class Sources:
 
 
 def room_in(package: str) -> Callable[[str], str | None]:
-    """The child of `package`, file or folder, that a module lies in; None for `__init__`."""
+    """The child of `package`, file or folder, that a module lies in.
+
+    None for `__init__` and `__main__`: they are the door, and one may look at everything from it.
+    """
 
     def room_of(name: str) -> str | None:
         inner = name.removeprefix(f"{package}.")
-        return None if inner == name else inner.partition(".")[0]
+        return None if inner in (name, "__main__") else inner.partition(".")[0]
 
     return room_of
 

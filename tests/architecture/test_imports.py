@@ -15,7 +15,7 @@ from tests.architecture.sources import ROOT, Sources, circles, folders, room_in
 ORDER = (
     "storage", "did_you_mean", "spec", "tuning", "machine", "schedules", "optimizers",
     "submission", "data", "training", "testing", "population", "executors", "trial", "rules",
-    "experiment", "api", "cli", "__main__",
+    "experiment", "api", "cli",
 )
 SCORING_ORDER = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views")
 
