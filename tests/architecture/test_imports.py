@@ -35,8 +35,8 @@ CONTRACT = ("spec", "schedules", "optimizers", "did_you_mean", "storage.cache")
 # command line answers at once, and the process that only watches trials stays small.
 NO_JAX = (
     "storage", "did_you_mean", "tuning", "machine", "experiment", "executors", "cli", "api",
-    "schedules.text", "submission.find", "rules.findings", "rules.static", "rules.report",
-    "rules.dynamic", "population.config", "population.evolution", "population.lineage",
+    "schedules.text", "submission.find", "rules.findings", "rules.rulebook", "rules.static", "rules.report", "rules.dynamic",
+    "population.config", "population.evolution", "population.lineage",
     "training.clock", "training.calibration",
     "trial.spec", "trial.record", "trial.logs", "trial.attempts", "trial.checkpoints",
 )

@@ -6,6 +6,7 @@ A trial of two steps on `digits` is run and scored with every call of ours watch
 processes. Followed are `run`'s configuration (by the seed it holds), a hyperparameter point (by the
 name of a hyperparameter) and a measured second (by the numbers that the ledger gives out). A module
 counts where one of its functions is given or returns the value; `tracer` says how it is looked for.
+A room is a file or folder directly in a package.
 """
 
 import argparse
@@ -57,22 +58,34 @@ def walk(root: Path) -> dict[str, list[str]]:
             "WALK_SEED": str(_SEED),
             "WALK_NAME": _NAME,
         }
-        for command in (
-            f"run --submissions={place / 'mine.py'} --workloads=digits --num_studies=1 "
-            f"--num_tuning_trials=1 --tuning_ruleset=external --max_global_steps=2 "
-            f"--rng_seed={_SEED} --output_dir={place / 'out'}",
-            f"score {place / 'out'}",
-        ):
-            subprocess.run(
-                [sys.executable, "-c", _MAIN, *command.split()],
-                env=environ, cwd=root, check=True, stdout=subprocess.DEVNULL,
-            )  # fmt: skip
-        lines = [json.loads(line) for line in (place / "found.jsonl").read_text().splitlines()]
+        files = f"--submissions={place / 'mine.py'} --output_dir={place / 'out'}"
+        once = "--tuning_ruleset=external --num_studies=1 --num_tuning_trials=1"
+        trial = f"--workloads=digits --max_global_steps=2 --rng_seed={_SEED}"
+        _command(f"run {files} {once} {trial}", root, environ)
+        on_the_run = _noted(place)
+        _command(f"score {place / 'out'}", root, environ)
+        afterwards = _noted(place)
+    # A score reads whole records, which hold configuration and point, but uses the seconds alone.
+    return {**on_the_run, "second": afterwards["second"]}
+
+
+def _command(arguments: str, root: Path, environ: dict[str, str]) -> None:
+    line = [sys.executable, "-c", _MAIN, *arguments.split()]
+    subprocess.run(line, env=environ, cwd=root, check=True, stdout=subprocess.DEVNULL)
+
+
+def _noted(place: Path) -> dict[str, list[str]]:
+    """What all processes so far have noted, each module once."""
     found: dict[str, dict[str, None]] = {journey: {} for journey in _JOURNEYS}
-    for line in lines:
-        for journey, module in line["order"]:
+    for line in (place / "found.jsonl").read_text().splitlines():
+        for journey, module in json.loads(line)["order"]:
             found[journey][module] = None
     return {journey: list(modules) for journey, modules in found.items()}
+
+
+def _count(modules: Sequence[str]) -> str:
+    rooms = {".".join(module.split(".")[:2]) for module in modules}
+    return f"{len(modules)} in {len(rooms)} rooms"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -85,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             walks[revision] = walk(root)
     print(f"| value | {' | '.join(walks)} |\n|{'---|' * (len(walks) + 1)}")
     for journey in _JOURNEYS:
-        print(f"| {journey} | {' | '.join(str(len(w[journey])) for w in walks.values())} |")
+        print(f"| {journey} | {' | '.join(_count(w[journey]) for w in walks.values())} |")
     for name, found in walks.items():
         for journey, modules in found.items():
             print(f"\n{journey}, {name}: {', '.join(modules)}")

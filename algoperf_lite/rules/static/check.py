@@ -18,6 +18,7 @@ from algoperf_lite.rules.static import (
 )
 from algoperf_lite.rules.static.source import Source
 
+# Each has `find(source) -> findings`. A file is read by all of them, whatever the others found.
 _CONCERNS = (workload_use, tables, fingerprints, literals, at_import, state)
 
 

@@ -13,7 +13,7 @@ from algoperf_lite.rules.static.files import SEARCH_SPACE
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.rules.static.tables import workload_pattern
 
-_MAX_VALUES = 1_000
+_MAX_VALUES = 1_000  # five trials draw from it; more could carry weights
 _SCALARS = (int, float, str, bool, type(None))
 _PARTS = ("min", "max", "scaling", "feasible_points")
 
@@ -39,6 +39,7 @@ def find_in_literals(source: Source) -> Iterator[Finding]:
         names = [target.id for target in targets if isinstance(target, ast.Name)]
         try:
             value = ast.literal_eval(node.value)
+        # The errors that `literal_eval` documents.
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue  # computed: only running the file can tell
         if "search_space" in names and value is not None:
