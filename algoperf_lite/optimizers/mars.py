@@ -48,6 +48,7 @@ def reduce_variance(b1: Array | float, gamma: Array | float) -> optax.GradientTr
         grads: PyTree, state: ReduceVarianceState, params: PyTree | None = None
     ) -> tuple[PyTree, ReduceVarianceState]:
         del params
+        # The momentum that follows keeps 1 - b1 of a gradient; the change is scaled up to reach it.
         scale = gamma * b1 / (1 - b1)
         corrected = jax.tree.map(
             lambda grad, previous: _clip(grad + scale * (grad - previous)), grads, state.previous

@@ -27,7 +27,7 @@ from algoperf_lite import spec, tuning
 from algoperf_lite.rules import findings, tiny_workloads
 from algoperf_lite.rules.findings import Finding
 from algoperf_lite.spec import PyTree, TrainingCompleteError
-from algoperf_lite.submission import algoperf, algoperf_shim, find, native
+from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find, native
 from algoperf_lite.training import train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial import integrity
@@ -139,7 +139,7 @@ def _algoperf_run(path: Path) -> Run:
         feed = algoperf_stepper.InputPipeline(
             workload, layout, batches, jax.device_put(workload.dataset("train"))
         )
-        view = algoperf.AlgoPerfView(workload, None)
+        view = algoperf_view.AlgoPerfView(workload, None)
         stepper = algoperf_stepper.OneByOneStepper(
             entry, view, spec.hyperparameters(point), layout, feed
         )

@@ -23,8 +23,8 @@ SCORING_ORDER = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views
 DYNAMIC = {
     "algoperf_lite.executors.child": "the job's module is named by the process that sent it",
     "algoperf_lite.executors.multihost.member": "the same, for a job that several hosts share",
-    "algoperf_lite.submission.algoperf": "a submission is a file anywhere, not a module of ours",
-    "algoperf_lite.submission.native": "a submission is a file anywhere, not a module of ours",
+    "algoperf_lite.submission.algoperf_files": "a submission is a file anywhere, no module of ours",
+    "algoperf_lite.submission.native": "a submission is a file anywhere, no module of ours",
     "workloads": "a family is a folder, so that adding one changes no list",
 }
 
@@ -35,9 +35,9 @@ CONTRACT = ("spec", "schedules", "optimizers", "did_you_mean", "storage.cache")
 # command line answers at once, and the process that only watches trials stays small.
 NO_JAX = (
     "storage", "did_you_mean", "tuning", "machine", "experiment", "executors", "cli", "api",
-    "schedules.text", "submission.find", "rules.findings", "rules.rulebook", "rules.static", "rules.report", "rules.dynamic",
+    "schedules.text", "submission.find", "rules.findings", "rules.rulebook", "rules.static",
+    "rules.report", "rules.dynamic", "training.clock", "training.calibration",
     "population.config", "population.evolution", "population.lineage",
-    "training.clock", "training.calibration",
     "trial.spec", "trial.record", "trial.logs", "trial.attempts", "trial.checkpoints",
 )
 WITH_JAX = {

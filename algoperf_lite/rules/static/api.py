@@ -60,7 +60,9 @@ def is_native_form(entry: Source) -> bool:
 
 def _native(files: Files, entry: Source) -> Iterator[Finding]:
     wanted = dict(_NATIVE)
-    if _defines(entry, "schedule"):
+    # Without a schedule of its own, an optimizer that needs a learning rate gets the default one.
+    optimizer = entry.function("optimizer")
+    if _defines(entry, "schedule") or (optimizer and len(_required(optimizer)) == 3):
         wanted["optimizer"] += ("learning_rate",)
     for name, names in wanted.items():
         source, function = _function(files, entry, name)

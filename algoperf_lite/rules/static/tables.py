@@ -21,7 +21,7 @@ _PARTS = frozenset({"resnet", "vit", "conformer", "deepspeech", "finewebedu"})
 
 @functools.cache
 def workload_pattern() -> re.Pattern:
-    """A pattern of workloads' names, ours, AlgoPerf's and variants: 'wmt', 'cifar10', 'ogbg_gelu'."""
+    """A pattern of workloads' names, ours and AlgoPerf's: 'wmt', 'cifar10', 'ogbg_gelu'."""
     names = sorted({*_ALGOPERF, *workloads.names(), "imagenet", "librispeech", "criteo"})
     return re.compile(rf"({'|'.join(names)})\d*(_\w*)?", re.IGNORECASE)
 

@@ -29,6 +29,7 @@ def installed(use_installed: bool = False) -> Iterator[None]:
     before = {name: found for name, found in sys.modules.items() if _is_algoperf(name)}
     names = [name for name in NAMES if not (use_installed and importlib.util.find_spec(name))]
     for name in names:
+        # A real package that was imported before goes aside with its parts and comes back below.
         for loaded in [loaded for loaded in before if loaded.partition(".")[0] == name]:
             del sys.modules[loaded]
         package = ModuleType(name, __doc__)

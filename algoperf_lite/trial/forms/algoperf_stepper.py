@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree, TrainingCompleteError, Workload
-from algoperf_lite.submission.algoperf import AlgoPerfSubmission, AlgoPerfView, InputQueue
+from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.algoperf_shim import jax_sharding_utils
+from algoperf_lite.submission.algoperf_view import AlgoPerfView, InputQueue
 from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_state

@@ -323,6 +323,7 @@ def test_functions_must_be_there_and_take_their_arguments(tmp_path, text, what):
         ALGOPERF.replace("rng):\n    return opt", "rng, x=1, **unused):\n    return opt"),
         "from algoperf_lite.optimizers.soap import soap as optimizer",
         "def optimizer(w, hp, *rest): pass\ndef schedule(w, hp): pass\ndef batch_size(w): return 1",
+        "def optimizer(w, hp, learning_rate): pass",
         "import optax\noptimizer = lambda w, hp: optax.sgd(0.1)",
     ],
 )
