@@ -10,7 +10,7 @@ import numpy as np
 from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.digits import data
 from workloads.digits.model import ConvNet, DigitsConfig
-from workloads.linen import LinenWorkload, means
+from workloads.linen import LinenWorkload
 from workloads.losses import softmax_cross_entropy, weighted_loss
 
 
@@ -58,12 +58,6 @@ class Digits(LinenWorkload):
             "accuracy": jnp.argmax(logits, axis=-1) == batch["targets"],
             "loss": softmax_cross_entropy(logits, batch["targets"]),
         }
-
-    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        return means(outputs)
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "output"
 
 
 SCALES = {

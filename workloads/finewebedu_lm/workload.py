@@ -26,6 +26,7 @@ class FinewebEduLM(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "ppl"
+    output_layer: ClassVar[str] = "token_embed"  # tied
 
     def model(self) -> DecoderLM:
         return DecoderLM(self.config)
@@ -58,9 +59,6 @@ class FinewebEduLM(LinenWorkload):
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
         loss, tokens = (np.asarray(outputs[key], np.float64).sum() for key in ("loss", "tokens"))
         return {"loss": float(loss / tokens), "ppl": float(np.exp(loss / tokens))}
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "token_embed"  # tied
 
     @property
     def learning_rate_multipliers(self) -> PyTree:

@@ -9,7 +9,7 @@ import numpy as np
 
 from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.imagenet_pictures import data
-from workloads.linen import LinenWorkload, means
+from workloads.linen import LinenWorkload
 from workloads.losses import softmax_cross_entropy, weighted_loss
 
 # Of ImageNet's pixels in 0..255, per channel; the drawn pictures are close enough.
@@ -27,6 +27,7 @@ class PictureClassification(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "accuracy"
+    output_layer: ClassVar[str] = "head"
 
     def example_batch(self) -> Batch:
         size = self.config.image_size
@@ -58,12 +59,6 @@ class PictureClassification(LinenWorkload):
             "accuracy": jnp.argmax(logits, axis=-1) == batch["targets"],
             "loss": softmax_cross_entropy(logits, batch["targets"]),
         }
-
-    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        return means(outputs)
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "head"
 
 
 def standardised(pixels: Array) -> jax.Array:

@@ -39,10 +39,6 @@ class SpeechWorkload(LinenWorkload):
     loss_type: ClassVar[LossType] = LossType.CTC_LOSS
     target_metric_name: ClassVar[str] = "wer"
 
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
-
     def model_inputs(self, batch: Batch) -> tuple[Array, Array]:
         return batch["inputs"], batch["input_lengths"]
 
@@ -98,6 +94,3 @@ class SpeechWorkload(LinenWorkload):
             "ctc_loss": float(np.sum(outputs["ctc_loss"], dtype=np.float64) / num_tokens),
             "wer": word_error_rate(references, hypotheses),
         }
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "output"

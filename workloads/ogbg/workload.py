@@ -21,10 +21,6 @@ class OGBG(LinenWorkload):
     loss_type: ClassVar[LossType] = LossType.SIGMOID_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "mean_average_precision"
 
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
-
     def model(self) -> GraphNet:
         return GraphNet(self.config)
 
@@ -83,9 +79,6 @@ class OGBG(LinenWorkload):
             "accuracy": float(correct[valid].mean()),
             "mean_average_precision": mean_average_precision(logits, targets),
         }
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "output"
 
 
 def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:

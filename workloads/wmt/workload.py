@@ -31,6 +31,7 @@ class WMT(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "bleu"
+    output_layer: ClassVar[str] = "shared_embedding"  # tied
 
     def model(self) -> Transformer:
         return Transformer(self.config)
@@ -38,10 +39,6 @@ class WMT(LinenWorkload):
     def example_batch(self) -> Batch:
         tokens = np.ones((1, self.config.sentence_len), np.int32)
         return {"inputs": tokens, "targets": tokens}
-
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
 
     def model_inputs(self, batch: Batch) -> tuple[Row, Row]:
         return _row(batch, "inputs"), _row(batch, "targets")
@@ -110,9 +107,6 @@ class WMT(LinenWorkload):
             "accuracy": float(sums["accuracy"] / sums["tokens"]),
             "bleu": sacrebleu.corpus_bleu(translations, [references], force=True).score,
         }
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "shared_embedding"  # tied
 
 
 def _row(batch: Batch, side: str) -> Row:
