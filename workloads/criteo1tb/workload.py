@@ -71,6 +71,7 @@ SCALES = {
         step_hint=10_666,
     ),
 }
+# AlgoPerf's variants, as changes of the config.
 VARIANTS: dict[str, dict] = {
     "layernorm": {"layer_norm": True},
     "embed_init": {"embed_init_scale": 1.0},

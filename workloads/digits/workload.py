@@ -42,6 +42,7 @@ class Digits(LinenWorkload):
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
         """Shifts each picture by -1, 0 or 1 pixels along both axes; the edge is repeated."""
+        # A slice at a traced place keeps the shape, so that all shifts are one program.
         inputs_BxHxWxC = jnp.pad(batch["inputs"], ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
         shifts_Bx2 = jax.random.randint(rng, (len(inputs_BxHxWxC), 2), 0, 3)
 

@@ -53,6 +53,7 @@ class FastMRI(LinenWorkload):
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
         logits = self.logits(params, batch, model_state, rng)
+        # SSIM is of images in the scanner's units, whose range is the volume's.
         mean, std = (batch[name][:, None, None] for name in ("mean", "std"))
         images = (image * std + mean for image in (logits, batch["targets"]))
         return {

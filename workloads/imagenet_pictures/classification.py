@@ -1,4 +1,4 @@
-"""What the two ImageNet workloads share: pictures in, one class out, accuracy."""
+"""Classification of pictures without its model: the data, loss and metrics of two workloads."""
 
 import dataclasses
 from typing import ClassVar
@@ -19,7 +19,7 @@ _STDDEV = (58.395, 57.12, 57.375)
 
 @dataclasses.dataclass(frozen=True)
 class PictureClassification(LinenWorkload):
-    """Which of `config.num_classes` a picture of `config.image_size` shows; metric: accuracy.
+    """One of `config.num_classes` for a picture of `config.image_size`; metric: accuracy.
 
     Inputs are pixels in 0..255 (B, H, W, 3), uint8 as stored or float32 once augmented; targets
     are labels (B,) or, once mixed, probabilities (B, classes).
@@ -35,6 +35,7 @@ class PictureClassification(LinenWorkload):
         return {"inputs": np.zeros((1, size, size, 3), dtype)}
 
     def model_inputs(self, batch: Batch) -> tuple[jax.Array]:
+        # On the device: pixels travel and lie in memory as bytes.
         return (standardised(batch["inputs"]),)
 
     def loss_fn(

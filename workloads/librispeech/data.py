@@ -25,7 +25,7 @@ _SPEAKERS = {"train": range(64), "validation": range(64, 80), "test": range(80, 
 
 
 class Script(NamedTuple):
-    """Who says what in a split."""
+    """The words of each utterance of a split, and its speaker."""
 
     words_NxW: np.ndarray  # indices into the lexicon, -1 for no word
     speakers_N: np.ndarray
