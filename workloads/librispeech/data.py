@@ -42,7 +42,7 @@ def utterances(split: str) -> dict[str, np.ndarray]:
 
 
 def generate(split: str) -> dict[str, np.ndarray]:
-    """What `utterances` keeps."""
+    """The arrays of a split, as `utterances` keeps them."""
     said = script(split)
     blocks = [_audio(said, split, start) for start in range(0, SIZES[split], _BLOCK)]
     audio, lengths = (np.concatenate(part) for part in zip(*blocks, strict=True))
