@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 Array = jax.Array | np.ndarray
-PyTree = Any
+PyTree = Any  # Python's types cannot say "nested dicts, tuples and dataclasses of arrays"
 Batch = Mapping[str, Array]
 
 SPLITS = ("train", "validation", "test")
@@ -89,6 +89,7 @@ def hyperparameters(point: Mapping[str, Any] | None) -> Any:
     if point is None:
         return None
     for name in point:
+        # A namedtuple's own methods start with an underscore, so its fields may not.
         if not str(name).isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise ValueError(
                 f"hyperparameter name {name!r} is not a plain Python name; "

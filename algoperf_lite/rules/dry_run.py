@@ -44,7 +44,7 @@ _CONNECTS = ("socket.connect", "socket.bind", "socket.sendto")
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
     """{"findings": [...]} of the submission in the file payload["path"]."""
-    report(event="beat")
+    report(event="beat")  # before JAX starts, which may take a while on a busy machine
     # Tiny steps need no accelerator, which maps more addresses than the limit on memory allows.
     jax.config.update("jax_platforms", "cpu")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -56,6 +56,7 @@ def check(path: Path, beat: Callable[[], None] = lambda: None) -> list[Finding]:
     """Runs the submission in this process, which should be one of its own."""
     # Before anything of the submission runs: these remember how the process was.
     watch, threads = integrity.TamperCheck(), set(threading.enumerate())
+    # Files of AlgoPerf's form import AlgoPerf's modules, of which there are stand-ins meanwhile.
     is_foreign = find.steps_in_python(path)
     found: list[Finding] = []
     with algoperf_shim.installed() if is_foreign else contextlib.nullcontext():
@@ -68,6 +69,7 @@ def check(path: Path, beat: Callable[[], None] = lambda: None) -> list[Finding]:
             except Exception as error:
                 found.append(findings.finding("does-not-run", _place(error, path), _said(error)))
         found += [findings.finding(rule, path.name, what) for rule, what in events.seen]
+        # No event tells of threads. One that is still alive would work while the clock stands.
         started = [t.name for t in threading.enumerate() if t not in threads]
         if started:
             what = f"it started threads ({', '.join(started)})"
@@ -196,6 +198,7 @@ class _Events:
 
     def __enter__(self) -> "_Events":
         self._is_open = True
+        # Hooks hear everything that happens in the process, so they ask first who caused it.
         sys.addaudithook(self._hear)  # for the life of the process: hooks cannot be removed
         return self
 

@@ -10,6 +10,7 @@ from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding, in_or
 if TYPE_CHECKING:
     from rich.text import Text
 
+# A violation fails a check, so it is what the eye should find first.
 _STYLES = {VIOLATION: "bold red", NEEDS_REVIEW: "bold yellow"}
 
 
@@ -34,6 +35,7 @@ def verdict(findings: Iterable[Finding], name: str) -> str:
         parts.append(f"{violations} violation{'s' if violations > 1 else ''}")
     if reviews:
         parts.append(f"{reviews} place{'s' if reviews > 1 else ''} that a person must read")
+    # Never "allowed": a check finds some breaches and cannot prove that there are none.
     if not parts:
         return f"{name}: no finding"
     end = "" if violations else "; no violation"

@@ -2,9 +2,6 @@
 
 import dataclasses
 
-# In the order of reading: form first, then knowledge of the workload, then the machine and the
-# process, then what only shows when the submission runs.
-
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
@@ -26,6 +23,7 @@ class Rule:
 RULES = {
     rule.name: rule
     for rule in (
+        # The form of the files.
         Rule(
             "syntax",
             "a file that cannot be read as Python or JSON",
@@ -46,6 +44,8 @@ RULES = {
             "Give {name: {min, max, scaling}} or {name: {feasible_points}} or a list of full "
             "points, whose names are hyperparameters.",
         ),
+        # Knowledge of the workload: AlgoPerf compares algorithms that work on models they have not
+        # seen, and held-out variants are drawn to catch those that do not.
         Rule(
             "workload-identity",
             "the name, class or other identity of the workload",
@@ -84,6 +84,7 @@ RULES = {
             "static reading cannot tell what is reached through a computed name",
             "Write the attribute's name in full.",
         ),
+        # The machine and the process: whatever is measured lives here, and the next trial too.
         Rule(
             "clock-access",
             "clocks",
@@ -176,6 +177,7 @@ RULES = {
             "what outlives a trial carries knowledge into the next one",
             "Keep it in the optimizer's state; caching jitted functions is fine.",
         ),
+        # Found by running the submission; see `dynamic`.
         Rule(
             "does-not-run",
             "a submission that fails on a tiny workload",

@@ -45,6 +45,7 @@ class TinyWorkload(Workload):
 
     def init_model_fn(self, rng: Array) -> tuple[PyTree, PyTree]:
         one, other = jax.random.split(rng)
+        # A dict by hand and not linen's, whose names come from the classes of its modules.
         names, ones, zeros = self.config, jnp.ones(_HIDDEN), jnp.zeros(_HIDDEN)
         params = {
             names.hidden: {"kernel": _kernel(one, _INPUTS, _HIDDEN), "bias": zeros},
@@ -72,6 +73,8 @@ class TinyWorkload(Workload):
         if mode == ForwardPassMode.TRAIN and dropout_rate is not None:
             kept = jax.random.bernoulli(rng, 1 - dropout_rate, x.shape)
             x = jnp.where(kept, x / (1 - dropout_rate), 0.0)
+        # Written out for both kinds of norm, so that a submission meets running statistics and
+        # none of them with the same parameters.
         if self.has_batch_norm:
             now = {"mean": jnp.mean(x, axis=0), "var": jnp.var(x, axis=0)}
             running = model_state[names.norm]

@@ -62,7 +62,7 @@ class AlgoPerfSubmission:
         Raises ValueError where there is no search space for external tuning.
         """
         if ruleset.name == "self":
-            return None
+            return None  # AlgoPerf hands over no point then: the file has its own
         if self.search_space is None:
             raise ValueError(
                 f"submission {self.name!r} has no tuning_search_space.json beside it, which the "
@@ -142,12 +142,13 @@ def _ask(get_batch_size: Callable[[str], int], workload: Workload) -> tuple[int 
     for name in dict.fromkeys((workload.name, family, _NAMES_THERE.get(family, family))):
         try:
             return int(get_batch_size(name)), name
-        except (ValueError, KeyError):  # how AlgoPerf's files say that they do not know it
+        except (ValueError, KeyError):  # AlgoPerf's files answer an unknown name so
             continue
     return None, None
 
 
 def _reference_at_full_scale(workload: Workload) -> int | None:
+    # A workload without a full scale, such as one of the user's own, is taken as it is.
     try:
         return workloads.load(workload.name, "full").batch_size
     except ValueError:

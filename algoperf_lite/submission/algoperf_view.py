@@ -1,4 +1,4 @@
-"""What AlgoPerf's files are handed: a workload, training batches, results of evaluations."""
+"""The harness as AlgoPerf's files see it: a workload, training batches, metrics."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -46,6 +46,7 @@ class AlgoPerfView(WorkloadView):
         object.__setattr__(self, "_extra", MappingProxyType(values))
 
     def __getattr__(self, name: str) -> Any:
+        # `_extra` itself comes through here while a copy is made of a view, before it has any.
         if not name.startswith("_") and name in self._extra:
             return self._extra[name]
         return super().__getattr__(name)
@@ -86,7 +87,7 @@ class AlgoPerfView(WorkloadView):
         return self._workload.model_fn(
             params,
             augmented_and_preprocessed_input_batch,
-            {} if model_state is None else model_state,
+            {} if model_state is None else model_state,  # as some files hand it on
             mode,
             rng,
             update_batch_norm,

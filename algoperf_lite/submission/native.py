@@ -76,6 +76,8 @@ class Submission:
         """
         check_schedule_can_be_replaced(self.path)
 
+        # `horizon` reads as 1 where a file has no such hyperparameter; the batch size is the
+        # submission's own, since `power` counts the tokens that it really sees.
         def schedule(workload: Workload, hyperparameters: Any) -> Any:
             return named.build(
                 num_steps=getattr(hyperparameters, "horizon", 1.0) * workload.step_hint,
@@ -93,14 +95,14 @@ class Submission:
         Raises ValueError where the file lacks what the ruleset needs.
         """
         if self.search_space is None and self.self_tuning_point is None:
-            return None
+            return None  # nothing to tune, under either ruleset
         if ruleset.name == "self":
             if self.self_tuning_point is None:
                 raise ValueError(
                     f"submission {self.name!r} has a search_space but no self_tuning_point, which "
                     "the ruleset 'self' needs; add self_tuning_point = {name: value, ...}"
                 )
-            return dict(self.self_tuning_point)
+            return dict(self.self_tuning_point)  # a copy: the file's own must not change
         if self.search_space is None:
             raise ValueError(
                 f"submission {self.name!r} has a self_tuning_point but no search_space, which "
@@ -130,6 +132,7 @@ def load(name_or_path: str) -> Submission:
     module = _run_file(path)
     optimizer = getattr(module, "optimizer", None)
     if not callable(optimizer):
+        # The likeliest mistake: an AlgoPerf submission whose functions are spread over helpers.
         form = (
             "it looks like AlgoPerf's form (update_params), which has no such function"
             if hasattr(module, "update_params")

@@ -36,6 +36,7 @@ def digest(workload: Workload, submission: Submission, num_steps: int = 3) -> st
     traced, static = train_step.split_point(submission.self_tuning_point)
     training = train_step.TrainStep(workload, submission, static)
     (state,) = _trajectories(training, traced, [_start(training, traced)], num_steps)
+    # Names are hashed with the numbers: two leaves that change places are a difference.
     found = hashlib.sha256(data_sha256(workload).encode())
     for name, leaf in named_leaves(state.params):
         found.update(name.encode() + np.ascontiguousarray(leaf).tobytes())

@@ -38,6 +38,7 @@ def _check_identity(workload: Workload) -> None:
 
 
 def _check_data(workload: Workload) -> None:
+    # One program evaluates all splits, so their rows must have one form.
     forms = []
     for data in (workload.dataset("train"), *map(workload.eval_dataset, SPLITS)):
         lengths = {name: len(values) for name, values in data.items()}
@@ -85,6 +86,7 @@ def _check_steps(workload: Workload, params: PyTree, model_state: PyTree) -> Non
         return loss(*arguments)
 
     step = jax.jit(jax.value_and_grad(counted, has_aux=True))
+    # The state goes from step to step: one that changes its form would compile the second anew.
     new_state = model_state
     for number in range(2):
         batch = small_batch(workload, first=number * BATCH)
@@ -104,6 +106,7 @@ def _check_steps(workload: Workload, params: PyTree, model_state: PyTree) -> Non
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
     in_axes = (0, None, None, None, None)
     together, _ = jax.jit(jax.vmap(loss, in_axes))(stacked, *arguments)
+    # Not bit by bit: XLA orders the sums of a batched product anew.
     np.testing.assert_allclose(together, alone, rtol=1e-4, err_msg=workload.name)
 
 
@@ -121,6 +124,7 @@ def _check_padding(workload: Workload, params: PyTree, model_state: PyTree) -> N
     first = (np.arange(BATCH) < half).astype(np.float32)
     targets = batch["targets"]
     other_labels = np.concatenate([targets[:half], targets[half:][::-1]])
+    # Other labels under a weight of 0: were they read at all, the sums would differ in some bit.
     found, relabelled, rest, whole = (
         loss(params, model_state, labels, weights)
         for labels, weights in (

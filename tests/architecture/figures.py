@@ -36,7 +36,7 @@ MAIN = ("algoperf_lite", "scoring", "workloads")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What imports what, one folder deep."""
+    """A package's imports, one folder deep."""
 
     rooms: int
     floors: int

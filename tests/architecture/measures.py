@@ -1,4 +1,4 @@
-"""What can be counted in a source file: sizes, nesting, arguments, comments, docstrings, types.
+"""Counts of a source file: sizes, nesting, arguments, comments, docstrings, types.
 
 The definitions are those of the review that the limits come from. A function's lines are counted
 without its docstring, since a long explanation makes no function hard to read.

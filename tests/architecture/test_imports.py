@@ -28,7 +28,7 @@ DYNAMIC = {
     "workloads": "a family is a folder, so that adding one changes no list",
 }
 
-# What submissions and workloads may know of the harness: the contract and what builds on it.
+# Of the harness, submissions and workloads may know the contract and what builds on it.
 CONTRACT = ("spec", "schedules", "optimizers", "did_you_mean", "storage.cache")
 
 # Modules (or all modules of a package) that start without JAX, which takes a second to load: the

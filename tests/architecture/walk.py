@@ -1,4 +1,4 @@
-"""How many modules a value passes through on its way, followed in a real run.
+"""The modules that a value passes through on its way, followed in a real run.
 
     python -m tests.architecture.walk [--against REV]
 
@@ -75,7 +75,7 @@ def _command(arguments: str, root: Path, environ: dict[str, str]) -> None:
 
 
 def _noted(place: Path) -> dict[str, list[str]]:
-    """What all processes so far have noted, each module once."""
+    """The modules that all processes so far have noted, each once."""
     found: dict[str, dict[str, None]] = {journey: {} for journey in _JOURNEYS}
     for line in (place / "found.jsonl").read_text().splitlines():
         for journey, module in json.loads(line)["order"]:

@@ -115,6 +115,7 @@ def _strange_files(folder: Path) -> Iterator[Finding]:
         name = file.relative_to(folder)
         if not file.is_file() or any(part.startswith((".", "__pycache__")) for part in name.parts):
             continue
+        # A text of that size can hold a small model's weights as numbers.
         size = file.stat().st_size
         is_text = file.suffix in _TEXTS or file.name in _TEXTS_WITHOUT_SUFFIX
         if not is_text or size > _MAX_BYTES_OF_A_TEXT:

@@ -49,6 +49,7 @@ def find_in_literals(source: Source) -> Iterator[Finding]:
 
 
 def _space(space: Any, place: str) -> Iterator[Finding]:
+    # The harness's own check first: a space that it refuses cannot be drawn from at all.
     try:
         tuning.check_search_space(space)
     except (ValueError, TypeError, OverflowError) as error:
@@ -84,6 +85,7 @@ def _point(point: Any, place: str, what: str) -> Iterator[Finding]:
 
 
 def _value(value: Any, place: str, where: str) -> Iterator[Finding]:
+    # Lists and dicts as values could be tables by workload.
     if not isinstance(value, _SCALARS):
         yield finding("search-space", place, f"{where} has a value that is no number or word")
     elif isinstance(value, str) and workload_pattern().fullmatch(value):

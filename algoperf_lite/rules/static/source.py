@@ -112,7 +112,8 @@ class Source:
                 for alias in node.names:
                     root = alias.name.partition(".")[0]
                     self.imports.append((node, alias.name))
-                    means = alias.name if alias.asname else root  # import a.b binds a
+                    # `import a.b` binds a, `import a.b as c` binds a.b.
+                    means = alias.name if alias.asname else root
                     self._paths[self._at(node, alias.asname or root)].add(means)
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
@@ -130,6 +131,7 @@ class Source:
         return self.scopes.lookup(name, self.scopes.scope_of(node))
 
     def _follow_aliases(self) -> None:
+        # Only values that may stand for a module or something in it; the rest has no path.
         aliases = [
             (binding, value)
             for binding, values in self.scopes.values.items()

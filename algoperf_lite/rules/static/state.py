@@ -86,6 +86,7 @@ def _changes(node: ast.AST, source: Source) -> Iterator[tuple[ast.AST, ast.AST |
             yield changed, _assigned(node, source)
         case ast.Subscript(value=changed, ctx=ast.Store() | ast.Del()):
             yield changed, _assigned(node, source)
+        # setattr(module, name, value) is the assignment it stands for.
         case ast.Call(args=[changed, *rest]) if source.calls(
             node, "builtins.setattr", "builtins.delattr"
         ):
@@ -102,6 +103,7 @@ def _assigned(target: ast.AST, source: Source) -> ast.AST | None:
 
 def _is_kept(source: Source, node: ast.AST) -> bool:
     """Whether a function reaches into a value that outlives its call: the module's, a default."""
+    # A default is evaluated once, so a list there outlives every call.
     base = _chain(node)[-1]
     if not isinstance(base, ast.Name) or not any(source.scopes.functions(node)):
         return False
@@ -134,6 +136,7 @@ def _is_function(node: ast.AST | None, source: Source, depth: int = _DEPTH) -> b
                 return True
             return any(_returns_function(v, source, depth) for v in _values(function, source))
         case ast.Name():
+            # All of its values: a name that may also hold an array is no function.
             values = _values(node, source)
             return bool(values) and all(_is_function(v, source, depth - 1) for v in values)
     return False

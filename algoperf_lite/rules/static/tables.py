@@ -47,6 +47,7 @@ def find(source: Source) -> Iterator[Finding]:
 
 def _chooses(node: ast.AST, source: Source) -> bool:
     """Whether a string is compared with something, or something is found by it."""
+    # A list of names chooses like a single one: `name in ("ogbg", "wmt")`.
     parent = source.scopes.parents[node]
     while isinstance(parent, ast.Tuple | ast.List | ast.Set):
         node, parent = parent, source.scopes.parents[parent]
