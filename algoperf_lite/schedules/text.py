@@ -32,8 +32,7 @@ class Parameter(NamedTuple):
 _WARMUP = {"warmup": Parameter("Warmup", 0.05)}
 _END = {"end": Parameter("End", 0.0)}
 _TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
-# {type that a function returns: its parameters in text beside its own}. A shape that rises by
-# itself wants no warmup, and one that stays at 1 has no end.
+# {what a function returns: what it takes in text beside its own parameters}
 _RESERVED = {
     "Shape": _WARMUP | _END,
     "HalfStep": _WARMUP | _END,

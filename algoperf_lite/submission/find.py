@@ -43,17 +43,27 @@ def locate(name_or_path: str) -> Path:
 
 def check_schedule_can_be_replaced(path: Path) -> None:
     """Raises ValueError unless the file leaves its schedule to others; does not run it."""
-    body = ast.parse(path.read_text()).body
-    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
-    # Three arguments without a default: the optimizer is handed its learning rate.
-    optimizer = functions.get("optimizer")
-    takes_rate = optimizer and len(optimizer.args.args) - len(optimizer.args.defaults) == 3
-    if "schedule" not in functions and not takes_rate:
+    tree = ast.parse(path.read_text())
+    if "schedule" not in _functions(tree) and not wants_default_schedule(tree):
         raise ValueError(
             f"submission {name_of(path)!r} defines no schedule(workload, hyperparameters) and its "
             "optimizer takes no learning_rate, so no other schedule can be put in; leave it out, "
             "or let its optimizer(workload, hyperparameters, learning_rate) take one"
         )
+
+
+def wants_default_schedule(tree: ast.Module) -> bool:
+    """Whether a native file has no schedule but an optimizer that is handed a learning rate."""
+    functions = _functions(tree)
+    if "schedule" in functions or "optimizer" not in functions:
+        return False
+    # A third argument with a default shows that the file can do without one.
+    arguments = functions["optimizer"].args
+    return len(arguments.args) - len(arguments.defaults) == 3
+
+
+def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def check_can_be_vectorized(path: Path) -> None:
@@ -68,9 +78,7 @@ def check_can_be_vectorized(path: Path) -> None:
 
 def steps_in_python(path: Path) -> bool:
     """Whether a file is in AlgoPerf's form; reads it and does not run it."""
-    defined = {
-        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
-    }
+    defined = _functions(ast.parse(path.read_text()))
     return "update_params" in defined and "optimizer" not in defined
 
 
