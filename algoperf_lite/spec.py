@@ -98,9 +98,7 @@ def hyperparameters(point: Mapping[str, Any] | None) -> Any:
     return _hyperparameters_class(tuple(point))(**point)
 
 
-# Cached, so that equal names give the same class and two points are trees of one structure: JAX
-# compares classes, and would compile a step for each point.
-@functools.cache
+@functools.cache  # one class for equal names: to JAX, another class is another structure
 def _hyperparameters_class(names: tuple[str, ...]) -> type:
     return collections.namedtuple("Hyperparameters", names)
 
@@ -234,7 +232,7 @@ class Workload(abc.ABC):
 
     @property
     def num_train_examples(self) -> int:
-        """Examples of an epoch; the last incomplete batch of one is left out by the data order."""
+        """Examples of the training split."""
         return num_examples(self.dataset("train"))
 
     @property
@@ -284,7 +282,6 @@ def _param_type(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> ParameterT
     *modules, name = [str(entry.key).lower() for entry in path]
     module = modules[-1] if modules else ""
     is_bias = name == "bias"
-    # The order matters where several fit: a bias within attention is no plain bias.
     if "embed" in name or "embed" in module:
         return ParameterType.EMBEDDING
     if "batchnorm" in module or "batch_norm" in module:

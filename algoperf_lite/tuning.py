@@ -1,7 +1,6 @@
 """Rulesets, seeds, search spaces and the quasi-random points drawn from them."""
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -62,11 +61,9 @@ def point(
             )
         return dict(search_space[trial - 1])
     seed = np.random.SeedSequence([experiment_seed, study, _TUNING_STREAM])
-    from scipy.stats import qmc  # takes seconds to import, and checking a space needs none of it
-
     # On the first primes, unlike AlgoPerf's sequence on bases near 1,000, five points do cover
     # four dimensions evenly.
-    sampler = qmc.Halton(len(search_space), scramble=True, rng=np.random.default_rng(seed))
+    sampler = _halton()(len(search_space), scramble=True, rng=np.random.default_rng(seed))
     units = sampler.random(num_trials)[trial - 1]
     names = sorted(search_space)  # the order of keys in a file must not change the points
     return {name: value_at(search_space[name], u) for name, u in zip(names, units, strict=True)}
@@ -74,7 +71,13 @@ def point(
 
 def preload() -> None:
     """Loads the sampler that `point` needs, a second's work, before a submission's clock runs."""
-    importlib.import_module("scipy.stats")
+    _halton()
+
+
+def _halton() -> type:
+    from scipy.stats import qmc  # takes a second to import, and checking a space needs none of it
+
+    return qmc.Halton
 
 
 def value_at(dimension: Mapping[str, Any], unit: float) -> Any:
