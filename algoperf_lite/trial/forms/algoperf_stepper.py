@@ -1,4 +1,4 @@
-"""Advance a submission in AlgoPerf's form step by step, called as AlgoPerf's runner calls it."""
+"""The steps of a submission in AlgoPerf's form, called as AlgoPerf's runner calls it."""
 
 import contextlib
 import copy
@@ -20,15 +20,17 @@ from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_state
 
-_KEYS_AT_ONCE = 256  # steps whose rows and random keys are made together
-# Step numbers of the warm-up: what a file does every ten or hundred steps compiles as well. What
-# compiles anew in every step does so on the clock.
+# Steps whose rows and random keys are made together: each would be a dispatch of its own, which on
+# a CPU costs as much as a small model's step.
+_KEYS_AT_ONCE = 256
+# Step numbers of the warm-up, so that programs for every ten or hundred steps are compiled as well.
+# A file that compiles in every step does so on the clock.
 _WARM_UP_STEPS = (*range(12), 19, 49, 50, 99, 100)
 EvalResults = Sequence[tuple[int, Mapping[str, float]]]
 
 
 class State(NamedTuple):
-    """What a step changes, in the order in which AlgoPerf's functions return it."""
+    """The state between two steps, in the order in which AlgoPerf's functions return it."""
 
     optimizer_state: PyTree
     params: PyTree
@@ -59,8 +61,8 @@ class PmapLayout:
         return jax.tree.map(lambda x: x.reshape(self.num_devices, -1, *x.shape[1:]), batch)
 
     def to_one_device(self, params: PyTree, model_state: PyTree) -> tuple[PyTree, PyTree]:
-        """What evaluation is given: arrays on the first device; statistics that devices gathered
-        apart are averaged."""
+        """(params, model_state) for evaluation, on the first device."""
+        # Devices have equal parameters, but each has gathered statistics of its own examples.
         if self.name == "pmap":
             params = jax.tree.map(lambda x: x[0], params)
             model_state = jax.tree.map(lambda x: jnp.mean(x, axis=0).astype(x.dtype), model_state)
@@ -96,6 +98,7 @@ class InputPipeline:
         """Zeros in the form of a batch: nothing can be learnt from it."""
         batch = self.batch(0)
         zeros = jax.tree.map(jnp.zeros_like, batch)
+        # Weights of zero would make a loss of 0 / 0, and a submission may well stop at a NaN.
         if "weights" in batch:
             zeros["weights"] = batch["weights"]
         return jax.device_put(zeros, jax.tree.map(lambda x: x.sharding, batch))
@@ -137,7 +140,7 @@ class OneByOneStepper:
 
     @property
     def position(self) -> int:
-        """How many batches the submission has taken."""
+        """The number of batches that the submission has taken."""
         return self._queue.position
 
     def go_to(self, position: int) -> None:
@@ -167,6 +170,7 @@ class OneByOneStepper:
 
         Raises TrainingCompleteError where the submission ends its training.
         """
+        # Read-only: the harness's own account of the trial is not the submission's to change.
         more = {"train_state": MappingProxyType(train_state)} if self._wants_train_state else {}
         optimizer_state, params, model_state = self._update(
             **self._shared(state, step, eval_results, self._feed.keys(step)[0]),
@@ -192,14 +196,16 @@ class OneByOneStepper:
     ) -> None:
         """Steps on a copy of `state`, so that programs are compiled, and forgets them.
 
-        The batches are zeros, so that nothing can be learnt, and module-level variables that hold
-        data are put back. Those that hold functions stay: they are compiled programs.
+        Module-level variables that hold data are put back; those that hold functions stay.
         """
+        # Zeros, so that nothing can be learnt off the clock. Functions are compiled programs, for
+        # whose sake all this is done.
         batch = self._feed.dummy_batch()
         queue = InputQueue(lambda position: batch)
         state = jax.tree.map(lambda x: x.copy() if isinstance(x, jax.Array) else x, state)
         with _restored(self._entry.modules), contextlib.suppress(TrainingCompleteError):
             for number, step in enumerate(_WARM_UP_STEPS):
+                # A growing list, since files decide by its length.
                 eval_results = [(i, {**eval_result, "global_step": i}) for i in range(number // 2)]
                 selected = self.select(state, step, queue)
                 state = self.step(state, step, selected, eval_results, blank_train_state())
@@ -233,7 +239,7 @@ def form(tree: PyTree) -> Any:
 
 
 def compilations() -> int:
-    """How many programs JAX has lowered in this process since it was first asked."""
+    """The number of programs that JAX has lowered in this process since this was first called."""
     return _counter()["lowered"]
 
 
