@@ -24,6 +24,7 @@ def check(path: Path) -> list[Finding]:
         time_limit=TIME_LIMIT,
         memory_limit=MEMORY_LIMIT,
     )
+    # One job, so one outcome; the loop ends the executor's processes properly.
     for _, outcome in local.local(1, 1).run([job]):
         if outcome.result is None:
             return [finding("does-not-run", path.name, outcome.error)]

@@ -98,6 +98,7 @@ def _check_points(
     )
     if not traced:
         return  # two members would have nothing to differ in
+    # Members of a population share one program by vmap, so a submission has to be the same in it.
     init = jax.jit(jax.vmap(training.init, in_axes=(0, None, None)))
     step = jax.jit(jax.vmap(training.step, in_axes=(0, 0, None, None)))
     together = two_steps(init, step, jax.tree.map(lambda *leaves: np.stack(leaves), *points))

@@ -42,6 +42,7 @@ def check(path: Path) -> list[Finding]:
     return in_order(found)
 
 
+# A helper beside the file need not have the functions of a form, nor a search space.
 def _as_a_whole(read: files.Files, entry: Source) -> Iterator[Finding]:
     yield from api.find(read, entry)
     if api.is_native_form(entry):

@@ -36,7 +36,7 @@ def find(source: Source) -> Iterator[Finding]:
 
 
 def _texts(source: Source) -> Iterator[Finding]:
-    ignored = docstrings(source)
+    ignored = docstrings(source)  # of any length: nothing may read them (`REVIEWED_ATTRIBUTES`)
     in_all = sum(_length(node) for node in source.nodes if node not in ignored)
     if in_all > MAX_CHARACTERS_IN_ALL:
         what = f"texts of {in_all} characters in all"

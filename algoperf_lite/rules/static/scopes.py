@@ -151,6 +151,7 @@ class Scopes:
 
     def _given(self, target: ast.Name) -> ast.AST | None:
         """The expression assigned to a name, where it is in sight."""
+        # Loops, `with` and augmented assignments give what only running the file could tell.
         parent = self.parents[target]
         if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr):
             return parent.value

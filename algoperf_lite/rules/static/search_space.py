@@ -92,6 +92,8 @@ def _value(value: Any, place: str, where: str) -> Iterator[Finding]:
         yield finding("search-space", place, f"{where} names the workload {value!r}")
 
 
+# Names become fields of a namedtuple, so they must be plain; and a space with a workload's name in
+# it would be a table by workload.
 def _names(names: Mapping[Any, Any], place: str) -> Iterator[Finding]:
     for name in names:
         if workload_pattern().fullmatch(str(name)):

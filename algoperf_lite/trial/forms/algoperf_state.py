@@ -6,6 +6,8 @@ containers, numbers and arrays are kept, and where there are others there is no 
 closures or in attributes of functions cannot be seen.
 """
 
+import contextlib
+import copy
 import enum
 import numbers
 import random
@@ -59,6 +61,22 @@ def put_back(modules: Sequence[ModuleType], content: Any, arrays: Sequence[np.nd
     for module, variables in zip(modules, content, strict=True):
         for name, value in variables.items():
             setattr(module, name, _decoded(value, arrays))
+
+
+@contextlib.contextmanager
+def unchanged(modules: Sequence[ModuleType]) -> Iterator[None]:
+    """Puts module-level data back when the context closes; functions made meanwhile stay."""
+    before = [(module, name, value) for module in modules for name, value in _copies(module)]
+    yield
+    for module, name, value in before:
+        if not holds_functions(vars(module).get(name)):
+            setattr(module, name, value)
+
+
+def _copies(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    for name, value in variables(module):
+        with contextlib.suppress(Exception):  # a value that cannot be copied cannot be put back
+            yield name, copy.deepcopy(value)
 
 
 def random_state() -> list[Any]:

@@ -1,11 +1,10 @@
 """The steps of a submission in AlgoPerf's form, called as AlgoPerf's runner calls it."""
 
 import contextlib
-import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType, ModuleType
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -20,8 +19,8 @@ from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_state
 
-# Steps whose rows and random keys are made together: each would be a dispatch of its own, which on
-# a CPU costs as much as a small model's step.
+# Steps whose rows and random keys are made together: one by one, each would be a dispatch of its
+# own on the submission's clock.
 _KEYS_AT_ONCE = 256
 # Step numbers of the warm-up, so that programs for every ten or hundred steps are compiled as well.
 # A file that compiles in every step does so on the clock.
@@ -203,7 +202,10 @@ class OneByOneStepper:
         batch = self._feed.dummy_batch()
         queue = InputQueue(lambda position: batch)
         state = jax.tree.map(lambda x: x.copy() if isinstance(x, jax.Array) else x, state)
-        with _restored(self._entry.modules), contextlib.suppress(TrainingCompleteError):
+        with (
+            algoperf_state.unchanged(self._entry.modules),
+            contextlib.suppress(TrainingCompleteError),
+        ):
             for number, step in enumerate(_WARM_UP_STEPS):
                 # A growing list, since files decide by its length.
                 eval_results = [(i, {**eval_result, "global_step": i}) for i in range(number // 2)]
@@ -287,19 +289,3 @@ def blank_train_state() -> dict[str, Any]:
         "accumulated_logging_time": 0.0,
         "last_step_end_time": 0.0,
     }
-
-
-@contextlib.contextmanager
-def _restored(modules: Sequence[ModuleType]) -> Iterator[None]:
-    """Puts module-level data back at the end."""
-    before = [(module, name, value) for module in modules for name, value in _data(module)]
-    yield
-    for module, name, value in before:
-        if not algoperf_state.holds_functions(vars(module).get(name)):
-            setattr(module, name, value)
-
-
-def _data(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    for name, value in algoperf_state.variables(module):
-        with contextlib.suppress(Exception):  # what cannot be copied cannot be put back
-            yield name, copy.deepcopy(value)
