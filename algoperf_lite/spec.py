@@ -16,14 +16,17 @@ import jax
 import numpy as np
 
 Array = jax.Array | np.ndarray
-PyTree = Any
+PyTree = Any  # Python's types cannot say "nested dicts, tuples and dataclasses of arrays"
 Batch = Mapping[str, Array]
 
 SPLITS = ("train", "validation", "test")
+# Metrics are higher-is-better unless they stand here, as in AlgoPerf's scoring.
 LOWER_IS_BETTER = frozenset({"loss", "ctc_loss", "wer", "ppl", "perplexity"})
 
 
 class LossType(enum.Enum):
+    """The kind of loss a workload has; a submission may choose its settings by it."""
+
     SOFTMAX_CROSS_ENTROPY = 0
     SIGMOID_CROSS_ENTROPY = 1
     MEAN_SQUARED_ERROR = 2
@@ -32,11 +35,15 @@ class LossType(enum.Enum):
 
 
 class ForwardPassMode(enum.Enum):
+    """Whether a model drops out, and by which statistics it normalises."""
+
     TRAIN = 0
     EVAL = 1
 
 
 class ParameterType(enum.Enum):
+    """The role of a parameter, by which optimizers tell matrices from scales and biases."""
+
     WEIGHT = 0
     BIAS = 1
     CONV_WEIGHT = 2
@@ -77,12 +84,12 @@ class ShapeTuple:
 def hyperparameters(point: Mapping[str, Any] | None) -> Any:
     """The namedtuple a submission receives for `point`; None for a hyperparameter-free one.
 
-    Equal key sets give the same class, so that two points are trees of one structure.
     Raises ValueError where a name is no Python identifier.
     """
     if point is None:
         return None
     for name in point:
+        # A namedtuple's own methods start with an underscore, so its fields may not.
         if not str(name).isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise ValueError(
                 f"hyperparameter name {name!r} is not a plain Python name; "
@@ -91,7 +98,7 @@ def hyperparameters(point: Mapping[str, Any] | None) -> Any:
     return _hyperparameters_class(tuple(point))(**point)
 
 
-@functools.cache
+@functools.cache  # one class for equal names: to JAX, another class is another structure
 def _hyperparameters_class(names: tuple[str, ...]) -> type:
     return collections.namedtuple("Hyperparameters", names)
 
@@ -165,7 +172,7 @@ class Workload(abc.ABC):
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
-        """What the metrics need of each example: arrays with leading axis (batch,)."""
+        """Each example's part in the metrics: arrays with leading axis (batch,)."""
 
     @abc.abstractmethod
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
@@ -179,7 +186,7 @@ class Workload(abc.ABC):
         return batch
 
     def eval_dataset(self, split: str) -> dict[str, np.ndarray]:
-        """What evaluation sees of `split`; the arrays of all splits have one form.
+        """The rows of `split` that evaluation sees; the arrays of all splits have one form.
 
         Default: the data set itself. A workload that trains on packed sequences differs.
         """
@@ -192,6 +199,7 @@ class Workload(abc.ABC):
 
     @property
     def lower_is_better(self) -> bool:
+        """Whether a smaller value of the target metric is a better one."""
         return self.target_metric_name in LOWER_IS_BETTER
 
     @property
@@ -214,6 +222,7 @@ class Workload(abc.ABC):
 
     @property
     def num_params(self) -> int:
+        """Scalars in all parameters together."""
         return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(_abstract_params(self)))
 
     @property
@@ -223,20 +232,24 @@ class Workload(abc.ABC):
 
     @property
     def num_train_examples(self) -> int:
+        """Examples of the training split."""
         return num_examples(self.dataset("train"))
 
     @property
     def num_validation_examples(self) -> int:
+        """Examples that every validation metric is computed from."""
         return num_examples(self.eval_dataset("validation"))
 
     @property
     def num_test_examples(self) -> int:
+        """Examples that every test metric is computed from."""
         return num_examples(self.eval_dataset("test"))
 
     def has_reached_validation_target(self, eval_result: Mapping[str, float]) -> bool:
         """Whether `eval_result['validation/<metric>']` meets the target; NaN never does."""
         if self.validation_target_value is None:
             return False
+        # A comparison with NaN is false either way round, so a diverged trial reaches no target.
         value = eval_result[f"validation/{self.target_metric_name}"]
         if self.lower_is_better:
             return bool(value <= self.validation_target_value)
@@ -248,9 +261,9 @@ def num_examples(data: Batch) -> int:
     return len(next(iter(data.values())))
 
 
-@functools.cache
+@functools.cache  # since each of the properties above would trace the model again
 def _abstract_params(workload: Workload) -> PyTree:
-    """Shapes and types of the parameters; kept, as each property above would trace the model."""
+    """Shapes and types of the parameters; nothing is computed."""
     return jax.eval_shape(workload.init_model_fn, jax.random.key(0))[0]
 
 
@@ -279,6 +292,7 @@ def _param_type(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> ParameterT
         return ParameterType.ATTENTION_BIAS if is_bias else _ATTENTION_TYPES[module]
     if is_bias:
         return ParameterType.BIAS
+    # Convolution modules of speech models also hold dense layers, whose kernels are matrices.
     if "conv" in module and len(leaf.shape) > 2:
         return ParameterType.CONV_WEIGHT
     return ParameterType.WEIGHT

@@ -1,7 +1,6 @@
-"""Rulesets, seeds, search spaces and the quasi-random points drawn from them. Imports no JAX."""
+"""Rulesets, seeds, search spaces and the quasi-random points drawn from them."""
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ _TUNING_STREAM = 0x7E57  # keeps the points' random stream apart from the trials
 
 @dataclasses.dataclass(frozen=True)
 class Ruleset:
-    """How often a submission is run per workload, and on how much of the budget.
+    """The number of runs of a submission per workload, and their share of the budget.
 
     Attributes:
       name: "external" (points drawn from the search space) or "self" (the submission's own point).
@@ -27,6 +26,10 @@ class Ruleset:
     num_studies: int
     num_trials: int
     slack: float
+
+
+# Seeds are hashed together and not added up: trial 1 of experiment 0 and trial 0 of experiment 1
+# must not share their random numbers.
 
 
 def trial_seed(experiment_seed: int, study: int, trial: int) -> int:
@@ -45,10 +48,9 @@ def point(
     """Hyperparameters of one trial; trials count from 1, as AlgoPerf's directories do.
 
     A list of points is taken in order, the same in each study. A space is sampled with a scrambled
-    Halton sequence (Owen 2017) on the first primes, scrambled anew per study: unlike AlgoPerf's
-    sequence on bases near 1,000, five such points do cover four dimensions evenly.
+    Halton sequence (Owen 2017, arXiv 1706.02808) on the first primes, scrambled anew per study.
 
-    Raises ValueError in one sentence where the space is malformed or a list is too short.
+    Raises ValueError where the space is malformed or a list is too short.
     """
     check_search_space(search_space)
     if not isinstance(search_space, Mapping):
@@ -59,9 +61,9 @@ def point(
             )
         return dict(search_space[trial - 1])
     seed = np.random.SeedSequence([experiment_seed, study, _TUNING_STREAM])
-    from scipy.stats import qmc  # takes seconds to import, which who only checks need not wait for
-
-    sampler = qmc.Halton(len(search_space), scramble=True, rng=np.random.default_rng(seed))
+    # On the first primes, unlike AlgoPerf's sequence on bases near 1,000, five points do cover
+    # four dimensions evenly.
+    sampler = _halton()(len(search_space), scramble=True, rng=np.random.default_rng(seed))
     units = sampler.random(num_trials)[trial - 1]
     names = sorted(search_space)  # the order of keys in a file must not change the points
     return {name: value_at(search_space[name], u) for name, u in zip(names, units, strict=True)}
@@ -69,13 +71,20 @@ def point(
 
 def preload() -> None:
     """Loads the sampler that `point` needs, a second's work, before a submission's clock runs."""
-    importlib.import_module("scipy.stats")
+    _halton()
+
+
+def _halton() -> type:
+    from scipy.stats import qmc  # takes a second to import, and checking a space needs none of it
+
+    return qmc.Halton
 
 
 def value_at(dimension: Mapping[str, Any], unit: float) -> Any:
     """The value of a dimension at `unit` in [0, 1), as in AlgoPerf's `halton.py`."""
     if "feasible_points" in dimension:
         points = dimension["feasible_points"]
+        # The product may be rounded up to the length, which is no index.
         return points[min(int(unit * len(points)), len(points) - 1)]
     low, high = float(dimension["min"]), float(dimension["max"])
     if dimension["scaling"] == "linear":
@@ -84,7 +93,7 @@ def value_at(dimension: Mapping[str, Any], unit: float) -> Any:
 
 
 def check_search_space(space: SearchSpace) -> None:
-    """Raises ValueError, one sentence, unless `space` is in one of AlgoPerf's two JSON forms."""
+    """Raises ValueError unless `space` is in one of AlgoPerf's two JSON forms."""
     if isinstance(space, Mapping) and space:
         for name, dimension in space.items():
             _check_dimension(name, dimension)
@@ -127,5 +136,7 @@ def _check_dimension(name: str, dimension: Any) -> None:
 
 
 def is_finite_number(value: Any) -> bool:
+    """Whether `value` is an int or a float, neither infinite nor NaN."""
+    # JSON's true is an int to Python, and no bound that anybody means.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and math.isfinite(value)

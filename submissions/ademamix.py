@@ -3,8 +3,6 @@
 import jax.numpy as jnp
 import optax
 
-from algoperf_lite.schedules import warmup_cosine
-
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
@@ -21,11 +19,6 @@ self_tuning_point = {
 }
 
 
-def schedule(workload, hyperparameters):
-    hp = hyperparameters
-    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
-
-
 def optimizer(workload, hyperparameters, learning_rate):
     hp = hyperparameters
     b1, b3 = 1 - hp.one_minus_beta1, 1 - hp.one_minus_beta3
@@ -36,7 +29,9 @@ def optimizer(workload, hyperparameters, learning_rate):
     def slow(step):  # the half-life grows evenly from b1's to b3's
         return jnp.exp(1 / ((1 - progress(step)) / jnp.log(b1) + progress(step) / jnp.log(b3)))
 
+    def alpha(step):  # the slow average comes in linearly
+        return 5.0 * progress(step)
+
     return optax.contrib.ademamix(
-        *(learning_rate, b1, 0.99, slow, lambda step: 5.0 * progress(step)),
-        weight_decay=hp.weight_decay,
+        learning_rate, b1, 0.99, slow, alpha, weight_decay=hp.weight_decay
     )

@@ -2,8 +2,6 @@
 
 import optax
 
-from algoperf_lite.schedules import warmup_cosine
-
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
     "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
@@ -16,11 +14,6 @@ self_tuning_point = {
     "weight_decay": 0.1,
     "horizon": 1.25,
 }
-
-
-def schedule(workload, hyperparameters):
-    hp = hyperparameters
-    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
 
 
 def optimizer(workload, hyperparameters, learning_rate):

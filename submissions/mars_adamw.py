@@ -1,7 +1,6 @@
 """MARS-AdamW: gradients corrected by their last change (Yuan et al. 2024)."""
 
 from algoperf_lite.optimizers.mars import mars_adamw
-from algoperf_lite.schedules import warmup_cosine
 
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
@@ -17,11 +16,6 @@ self_tuning_point = {
     "gamma": 0.025,
     "horizon": 1.25,
 }
-
-
-def schedule(workload, hyperparameters):
-    hp = hyperparameters
-    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
 
 
 def optimizer(workload, hyperparameters, learning_rate):

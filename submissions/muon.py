@@ -3,7 +3,6 @@
 import jax
 import optax
 
-from algoperf_lite.schedules import warmup_cosine
 from algoperf_lite.spec import ParameterType
 
 search_space = {
@@ -18,11 +17,6 @@ self_tuning_point = {
     "weight_decay": 0.1,
     "horizon": 1.25,
 }
-
-
-def schedule(workload, hyperparameters):
-    hp = hyperparameters
-    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
 
 
 def optimizer(workload, hyperparameters, learning_rate):

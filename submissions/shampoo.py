@@ -1,7 +1,6 @@
 """Distributed Shampoo grafted onto NAdam, linear warmup, cosine decay to a tenth of the peak."""
 
 from algoperf_lite.optimizers.shampoo import shampoo
-from algoperf_lite.schedules import warmup_cosine
 
 search_space = {
     "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
@@ -15,11 +14,6 @@ self_tuning_point = {
     "weight_decay": 0.1,
     "horizon": 1.25,
 }
-
-
-def schedule(workload, hyperparameters):
-    hp = hyperparameters
-    return warmup_cosine(hp.horizon * workload.step_hint, hp.learning_rate)
 
 
 def optimizer(workload, hyperparameters, learning_rate):

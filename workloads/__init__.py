@@ -51,6 +51,7 @@ def load(name: str, scale: str = "lite") -> Any:
 
 def base_of(name: str) -> str | None:
     """The family whose name is the longest prefix of `name`, None if there is none."""
+    # The longest, since "librispeech" may be a family beside "librispeech_conformer".
     return max(
         (family for family in names() if name == family or name.startswith(f"{family}_")),
         key=len,
@@ -58,5 +59,6 @@ def base_of(name: str) -> str | None:
     )
 
 
+# Imported by name when it is asked for: a family brings flax, its generators and its metrics.
 def _module(family: str) -> Any:
     return importlib.import_module(f"workloads.{family}.workload")

@@ -10,10 +10,8 @@ import jax.numpy as jnp
 def lecun_normal(
     key: jax.Array, shape: tuple[int, ...], dtype: jax.typing.DTypeLike = jnp.float32
 ) -> jax.Array:
-    """linen's default initialisation of a kernel (..., in, out): the same numbers, drawn flat.
-
-    Random numbers of four axes take XLA's CPU backend seconds to compile, for every shape.
-    """
+    """linen's default initialisation of a kernel (..., in, out): the same numbers, drawn flat."""
+    # Random numbers of four axes take XLA's CPU backend seconds to compile, for every shape.
     unit_std = 0.87962566103423978  # of a normal number cut off at -2 and 2
     numbers = jax.random.truncated_normal(key, -2, 2, (math.prod(shape),), dtype)
     std = jnp.sqrt(1 / math.prod(shape[:-1])) / jnp.array(unit_std, dtype)
@@ -28,6 +26,7 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, rate: jax.Array | float, deterministic: bool) -> jax.Array:
+        # A traced rate cannot be compared, so only a plain 0 saves the random numbers.
         if deterministic or (isinstance(rate, float | int) and rate == 0):
             return x
         keep = 1.0 - rate

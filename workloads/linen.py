@@ -1,8 +1,8 @@
-"""What workloads with a flax.linen model share: parameters, model state, modes and dropout."""
+"""Workloads with a flax.linen model: parameters, model state, modes, dropout and metrics."""
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import numpy as np
@@ -18,7 +18,12 @@ class LinenWorkload(Workload):
     returns logits. `train` says whether batch norm uses the batch's statistics and dropout drops;
     the rate may be traced (`layers.Dropout` takes it). Running statistics, if any, are in the
     collection "batch_stats", which is the model state.
+
+    Attributes:
+      output_layer: top-level name, in the parameter tree, of the layer that makes the logits.
     """
+
+    output_layer: ClassVar[str] = "output"
 
     @abc.abstractmethod
     def model(self) -> nn.Module:
@@ -30,15 +35,16 @@ class LinenWorkload(Workload):
 
     @property
     def dropout_rate(self) -> float:
-        """Dropout where `model_fn` is given no rate."""
-        return 0.0
+        """Dropout where `model_fn` is given no rate: the config's, if its model has any."""
+        return getattr(self.config, "dropout_rate", 0.0)
 
     def model_inputs(self, batch: Batch) -> tuple[Any, ...]:
-        """What of a batch the model sees."""
+        """The arguments of the module: by default the batch's inputs alone."""
         return (batch["inputs"],)
 
     def init_model_fn(self, rng: Array) -> tuple[PyTree, PyTree]:
         inputs = self.model_inputs(self.example_batch())
+        # In evaluation mode, which needs no second random stream and draws the same parameters.
         variables = self.model().init(rng, *inputs, train=False, dropout_rate=0.0)
         return variables["params"], variables.get("batch_stats", {})
 
@@ -58,6 +64,8 @@ class LinenWorkload(Workload):
         if dropout_rate is None:
             dropout_rate = self.dropout_rate
         train = mode == ForwardPassMode.TRAIN
+        # linen returns a collection only where it is declared mutable, and then demands it: so the
+        # arguments depend on the mode. Both are Python values, so one mode is one program.
         logits, changed = self.model().apply(
             variables,
             *self.model_inputs(augmented_and_preprocessed_input_batch),
@@ -66,9 +74,18 @@ class LinenWorkload(Workload):
             rngs={"dropout": rng} if train else None,
             mutable=["batch_stats"] if train and model_state else [],
         )
+        # A submission that goes through a batch twice, as SAM does, updates statistics once.
         if train and model_state and update_batch_norm:
             model_state = changed["batch_stats"]
         return logits, model_state
+
+    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
+        """The mean over examples of each output, summed in float64."""
+        # In float32 the sum of a million examples would lose the digits that tell trials apart.
+        return {name: float(np.mean(values, dtype=np.float64)) for name, values in outputs.items()}
+
+    def is_output_params(self, param_key: str) -> bool:
+        return param_key == self.output_layer
 
     def logits(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array | None = None
@@ -83,8 +100,3 @@ class LinenWorkload(Workload):
                 f"workload {self.name!r} has its model but no data pipeline at scale "
                 f"{self.scale!r} yet; use --scale=lite"
             )
-
-
-def means(outputs: dict[str, np.ndarray]) -> dict[str, float]:
-    """Mean over examples of each output, summed in float64: `eval_metrics` where that is all."""
-    return {name: float(np.mean(values, dtype=np.float64)) for name, values in outputs.items()}

@@ -12,8 +12,7 @@ _SMALLEST_MEAN = 1e-3  # of a mask: a leaf that agrees almost nowhere is not blo
 def cautious(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     """`inner` with its update set to 0 wherever its sign is not the gradient's (arXiv 2411.16085).
 
-    What survives of a leaf is divided by its share, which keeps the step's size. The state is
-    `inner`'s own.
+    The rest of a leaf is divided by its share, which keeps the step's size. The state is `inner`'s.
 
     `inner` returns a direction of ascent, one that agrees with the gradient, as optax's
     `scale_by_*` do. Decoupled weight decay, which no gradient vouches for, and the learning rate,

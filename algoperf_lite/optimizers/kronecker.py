@@ -1,4 +1,4 @@
-"""Kronecker factors of tensors: what Shampoo and SOAP share.
+"""Kronecker factors of tensors, for Shampoo and SOAP.
 
 A factor of mode k of a tensor G is G_(k) G_(k)^T, G_(k) being G unfolded to (d_k, the rest).
 """
@@ -8,11 +8,34 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from algoperf_lite.spec import Array, PyTree
 
+Scalar = Array | float
+
 # Accelerators multiply float32 in fewer bits by default: too few for roots and eigenvectors.
 _PRECISION = jax.lax.Precision.HIGHEST
+
+
+def optimizer(
+    direction: optax.GradientTransformation,
+    learning_rate: optax.ScalarOrSchedule,
+    weight_decay: Scalar,
+) -> optax.GradientTransformation:
+    """Steps along `direction` with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    return optax.chain(
+        direction,
+        optax.add_decayed_weights(weight_decay),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def before_first_step(params: PyTree, identities: PyTree) -> tuple[Array, PyTree, ...]:
+    """(count 0, two averages of zeros, factors of zeros, `identities`): an optimizer's state."""
+    # Two trees of zeros and not one twice: a buffer can only be donated once.
+    mu, nu = (optax.tree.zeros_like(params) for _ in range(2))
+    return jnp.zeros((), jnp.int32), mu, nu, optax.tree.zeros_like(identities), identities
 
 
 def gram(x: Array, mode: int) -> Array:
@@ -36,12 +59,15 @@ def matmul(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, precision=_PRECISION)
 
 
-def by_size(function: Callable[[Array], Any], matrices: Sequence[Array]) -> list[Any]:
-    """`function` of every matrix of `matrices`, which are (.., d, d); one program per size d.
+def by_size(function: Callable[[Array], Any], tree: PyTree) -> PyTree:
+    """`function` of every leaf of `tree`, a matrix (.., d, d) each; one program per size d.
 
-    `function` takes (d, d) and returns an array or a tree of arrays; so does each result, with the
-    leading dimensions of its argument.
+    `function` takes (d, d) and returns an array or a tree of arrays, which stands in the leaf's
+    place with the leading dimensions of the leaf.
     """
+    # A model has a hundred matrices of a few sizes. Decompositions compile slowly, so they are
+    # stacked by size.
+    matrices, structure = jax.tree.flatten(tree)
     members: dict[int, list[int]] = {}
     for index, matrix in enumerate(matrices):
         members.setdefault(matrix.shape[-1], []).append(index)
@@ -55,26 +81,22 @@ def by_size(function: Callable[[Array], Any], matrices: Sequence[Array]) -> list
                 lambda out, rows=rows, lead=lead: out[rows].reshape(lead + out.shape[1:]), outputs
             )
             start += len(stack)
-    return results
+    return structure.unflatten(results)
 
 
 def _each(function: Callable[[Array], Any], stack: Array) -> Any:
-    """`function` of each of a stack (n, d, d): all at once, but one after another on a CPU.
-
-    On CPU, jaxlib's LAPACK calls hand shares of a batch to XLA's thread pool and wait for them
-    inside that pool. As many such calls as threads, say QR of two sizes on two cores, wait for each
-    other forever (seen with jaxlib 0.10). A call on one matrix has nothing to wait for.
-    """
+    """`function` of each of a stack (n, d, d): all at once, but one after another on a CPU."""
+    # On CPU, jaxlib's LAPACK calls hand shares of a batch to XLA's thread pool and wait for them
+    # inside that pool. As many such calls as threads, say QR of two sizes on two cores, wait for
+    # each other forever (seen with jaxlib 0.10). A call on one matrix has nothing to wait for.
     one_by_one = jax.custom_batching.sequential_vmap(lambda stack: jax.lax.map(function, stack))
     return jax.lax.platform_dependent(stack, cpu=one_by_one, default=jax.vmap(function))
 
 
 def refreshed(due: Array, fresh: Callable[[], PyTree], old: PyTree) -> PyTree:
-    """`fresh()` where `due` () bool, else `old`; computed only in steps where it is due.
-
-    Stays one program, also under vmap: a cond whose flag is batched would become a select that
-    computes `fresh` in every step, so the cond asks whether any member of the batch is due.
-    """
+    """`fresh()` where `due` () bool, else `old`; computed only in steps where it is due."""
+    # Under vmap, a cond whose flag is batched would become a select that computes `fresh` in every
+    # step. So the cond asks whether any member of the batch is due.
 
     def compute(old: PyTree) -> PyTree:
         return jax.tree.map(lambda new, kept: jnp.where(due, new, kept), fresh(), old)

@@ -23,10 +23,8 @@ def mars_adamw(
     gamma: Array | float = 0.025,
     weight_decay: Array | float = 0.0,
 ) -> optax.GradientTransformationExtraArgs:
-    """AdamW on corrected gradients (arXiv 2411.10438, MARS-AdamW); defaults of the authors' code.
-
-    Unlike that code's default, leaves of one dimension are treated like all others.
-    """
+    """AdamW on corrected gradients (arXiv 2411.10438); defaults of the authors' code."""
+    # Unlike that code's default, leaves of one dimension are treated like all others.
     return optax.chain(
         reduce_variance(b1, gamma),
         optax.adamw(learning_rate, b1, b2, eps, weight_decay=weight_decay),
@@ -36,11 +34,11 @@ def mars_adamw(
 def reduce_variance(b1: Array | float, gamma: Array | float) -> optax.GradientTransformation:
     """Gradients plus gamma b1 / (1 - b1) of their change since the last step, clipped to norm 1.
 
-    `b1` is that of the momentum that follows; gamma = 0 leaves the clipping alone. This is the
-    approximate form: the previous gradient stays that of the previous batch. The exact form takes
-    it anew on the current batch at the previous parameters, for a second gradient per step.
+    `b1` is that of the momentum that follows; gamma = 0 leaves the clipping alone.
     """
 
+    # The approximate form: the previous gradient stays that of the previous batch. The exact form
+    # takes it anew on the current batch at the previous parameters, for a second gradient per step.
     def init(params: PyTree) -> ReduceVarianceState:
         return ReduceVarianceState(optax.tree.zeros_like(params))
 
@@ -48,6 +46,7 @@ def reduce_variance(b1: Array | float, gamma: Array | float) -> optax.GradientTr
         grads: PyTree, state: ReduceVarianceState, params: PyTree | None = None
     ) -> tuple[PyTree, ReduceVarianceState]:
         del params
+        # The momentum that follows keeps 1 - b1 of a gradient; the change is scaled up to reach it.
         scale = gamma * b1 / (1 - b1)
         corrected = jax.tree.map(
             lambda grad, previous: _clip(grad + scale * (grad - previous)), grads, state.previous

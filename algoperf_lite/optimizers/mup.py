@@ -13,20 +13,20 @@ def mup(
     1 / width for hidden matrices and stays for embeddings and vectors.
 
     Decoupled weight decay still shrinks every leaf by learning rate x decay, unmultiplied, as in
-    `MuAdamW` of the authors' package: 1 / (learning rate x decay) is the number of steps that the
-    weights average over, which must not depend on the width (Wang & Aitchison 2024, arXiv
-    2405.13698). PyTorch-style parameter groups would shrink wide matrices less.
-
-    For this, `inner` sees w / multiplier in place of w and its updates are multiplied: a change
-    of variables. So wrap the innermost optimizer where averages of parameters are kept, as in
-    `schedule_free(mup(adamw(...), ...), ...)`. Gradients go in as they are, for an `inner` that
-    does not depend on their scale; its eps must be small against them, which shrink with width.
+    `MuAdamW` of the authors' package. For this, `inner` sees w / multiplier in place of w and its
+    updates are multiplied: a change of variables. Where averages of parameters are kept, wrap the
+    innermost optimizer, as in `schedule_free(mup(adamw(...), ...), ...)`. Gradients go in as they
+    are, for an `inner` that does not depend on their scale; its eps must be small against them,
+    which shrink with width.
 
     Args:
-      multipliers: tree of floats like the parameters, `workload.learning_rate_multipliers`.
+      multipliers: tree of floats like the parameters, `Workload.learning_rate_multipliers`.
     """
     inner = optax.with_extra_args_support(inner)
 
+    # 1 / (learning rate x decay) is the number of steps that the weights average over, which must
+    # not depend on the width (Wang & Aitchison 2024, arXiv 2405.13698). PyTorch-style parameter
+    # groups would shrink wide matrices less.
     def seen(params: optax.Params) -> optax.Params:
         return jax.tree.map(lambda factor, w: w / factor, multipliers, params)
 

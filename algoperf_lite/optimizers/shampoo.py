@@ -12,17 +12,17 @@ import jax.numpy as jnp
 import optax
 
 from algoperf_lite.optimizers import kronecker
+from algoperf_lite.optimizers.kronecker import Scalar
 from algoperf_lite.spec import Array, PyTree
 
-Scalar = Array | float
 GRAFTS = ("adam", "rmsprop")
-_GRAFT_EPS = 1e-8
+_GRAFT_EPS = 1e-8  # Adam's own (Kingma & Ba 2015)
 _TINY_NORM = 1e-16  # squares of smaller numbers leave float32
-_TINY_EIGENVALUE = 1e-30
+_TINY_EIGENVALUE = 1e-30  # a factor of zeros has none larger, and must not divide by zero
 
 
 class ShampooState(NamedTuple):
-    """Everything a step changes.
+    """The state of Shampoo between two steps.
 
     Attributes:
       count: steps done, () int32.
@@ -52,9 +52,7 @@ def scale_by_shampoo(
 ) -> optax.GradientTransformation:
     """Shampoo's direction with the norm, block by block, of Adam's (grafting in Shi et al. 2023).
 
-    Leaves of fewer than two dimensions above 1 take the graft's direction itself: a factor would
-    cost as much as a matrix's and they are few. Factors need no bias correction: it changes the
-    length of a direction only, which the graft sets.
+    Leaves of fewer than two dimensions above 1 take the graft's direction itself.
 
     Args:
       b1: decay of the gradient's average.
@@ -72,9 +70,8 @@ def scale_by_shampoo(
     start = interval if start is None else start
 
     def init(params: PyTree) -> ShampooState:
-        mu, nu = (optax.tree.zeros_like(params) for _ in range(2))  # two, so both can be donated
         eyes = jax.tree.map(lambda p: _identities(p, block_size), params)
-        return ShampooState(jnp.zeros((), jnp.int32), mu, nu, optax.tree.zeros_like(eyes), eyes)
+        return ShampooState(*kronecker.before_first_step(params, eyes))
 
     def update(
         grads: PyTree, state: ShampooState, params: PyTree | None = None
@@ -87,6 +84,7 @@ def scale_by_shampoo(
         nu_hat = optax.tree.bias_correction(nu, b2, count) if graft == "adam" else nu
         grafted = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + _GRAFT_EPS), mu_hat, nu_hat)
 
+        # Without bias correction, which changes the length of a direction only; the graft sets it.
         factors = jax.tree.map(
             lambda g, f: _update_factors(g, f, b2, block_size), grads, state.factors
         )
@@ -94,10 +92,14 @@ def scale_by_shampoo(
         roots = kronecker.refreshed(
             due, lambda: _inverse_roots(grads, factors, root, eps), state.roots
         )
-        directions = jax.tree.map(
-            lambda m, a, r: jnp.where(count >= start, _precondition(m, a, r, block_size), a),
-            *(mu_hat, grafted, roots),
-        )
+
+        def direction(momentum: Array, graft: Array, roots: tuple[Array, ...]) -> Array:
+            # Early factors hold too few gradients for roots; the graft is a safe way until then.
+            return jnp.where(
+                count >= start, _precondition(momentum, graft, roots, block_size), graft
+            )
+
+        directions = jax.tree.map(direction, mu_hat, grafted, roots)
         return directions, ShampooState(count, mu, nu, factors, roots)
 
     return optax.GradientTransformation(init, update)
@@ -112,11 +114,8 @@ def shampoo(
     **options: Any,
 ) -> optax.GradientTransformation:
     """Shampoo with decoupled weight decay; `options` are those of `scale_by_shampoo`."""
-    return optax.chain(
-        scale_by_shampoo(b1, b2, eps, **options),
-        optax.add_decayed_weights(weight_decay),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    direction = scale_by_shampoo(b1, b2, eps, **options)
+    return kronecker.optimizer(direction, learning_rate, weight_decay)
 
 
 # --- shapes -------------------------------------------------------------------------------
@@ -125,10 +124,11 @@ def shampoo(
 def merged_shape(shape: Sequence[int], limit: int) -> tuple[int, ...]:
     """`shape` without dimensions of 1, neighbours merged while their product is within `limit`.
 
-    As in Anil et al. 2020, but matrices stay as they are and nothing merges below a matrix: a
-    3x3 kernel of 32 to 64 channels becomes (9, 32, 64), heads (64, 4, 16) become (64, 64).
+    A 3x3 kernel of 32 to 64 channels becomes (9, 32, 64), heads (64, 4, 16) become (64, 64).
     """
     shape = tuple(d for d in shape if d != 1)
+    # As in Anil et al. 2020, but matrices stay as they are and nothing merges below a matrix,
+    # since a vector would not be preconditioned at all.
     if len(shape) <= 2:
         return shape
     merged = [shape[0]]
@@ -144,8 +144,9 @@ def to_blocks(x: Array, block_size: int) -> Array:
     """x as (blocks, b_1, .., b_m), each b_k <= block_size.
 
     A mode of length d gives n = ceil(d / block_size) blocks of ceil(d / n), the last one padded
-    with zeros, which leave products, norms and the largest eigenvalue as they are.
+    with zeros.
     """
+    # Zeros leave products, norms and the largest eigenvalue as they are.
     dims, counts, sizes = _grid(x.shape, block_size)
     pad = [(0, n * b - d) for d, n, b in zip(dims, counts, sizes, strict=True)]
     x = jnp.pad(x.reshape(dims), pad).reshape(_interleaved(counts, sizes))
@@ -178,11 +179,9 @@ def _interleaved(counts: Sequence[int], sizes: Sequence[int]) -> list[int]:
 
 
 def inverse_root(eigenvalues: Array, vectors: Array, p: int, eps: Scalar) -> Array:
-    """(A / lambda_max + eps I)^(-1/p) of symmetric matrices A (.., d, d), given their `eigh`.
-
-    Dividing by lambda_max makes `eps` relative and keeps powers within float32; it changes no
-    direction but its length, which the graft sets.
-    """
+    """(A / lambda_max + eps I)^(-1/p) of symmetric matrices A (.., d, d), given their `eigh`."""
+    # Dividing by lambda_max makes `eps` relative and keeps powers within float32. It changes no
+    # direction but its length, which the graft sets. Rounding may leave eigenvalues below 0.
     largest = jnp.maximum(eigenvalues[..., -1:], _TINY_EIGENVALUE)
     powers = (jnp.maximum(eigenvalues / largest, 0.0) + eps) ** (-1.0 / p)
     return kronecker.matmul(vectors * powers[..., None, :], jnp.swapaxes(vectors, -1, -2))
@@ -190,6 +189,7 @@ def inverse_root(eigenvalues: Array, vectors: Array, p: int, eps: Scalar) -> Arr
 
 def _identities(param: Array, block_size: int) -> tuple[Array, ...]:
     _, counts, sizes = _grid(param.shape, block_size)
+    # A vector's factor would cost as much as a matrix's, and vectors are few.
     if len(sizes) < 2:
         return ()
     blocks = math.prod(counts)
@@ -218,12 +218,13 @@ def _update_factors(
 
 def _inverse_roots(grads: PyTree, factors: PyTree, root: int | None, eps: Scalar) -> PyTree:
     """Roots for all leaves, from the eigenvalues and vectors of all factors."""
-    matrices, structure = jax.tree.flatten(factors)
-    pairs = structure.unflatten(kronecker.by_size(_eigh, matrices))
-    return jax.tree.map(
-        lambda _, leaf: tuple(inverse_root(*pair, root or 2 * len(leaf), eps) for pair in leaf),
-        *(grads, pairs),
-    )
+    pairs = kronecker.by_size(_eigh, factors)
+
+    def of_leaf(_: Array, leaf: tuple[tuple[Array, Array], ...]) -> tuple[Array, ...]:
+        # With Gupta et al.'s p = 2 x (number of modes), the roots together scale like 1 / |G|.
+        return tuple(inverse_root(*pair, root or 2 * len(leaf), eps) for pair in leaf)
+
+    return jax.tree.map(of_leaf, grads, pairs)
 
 
 def _eigh(matrix: Array) -> tuple[Array, Array]:

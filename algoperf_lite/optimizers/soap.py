@@ -8,13 +8,12 @@ import jax.numpy as jnp
 import optax
 
 from algoperf_lite.optimizers import kronecker
+from algoperf_lite.optimizers.kronecker import Scalar
 from algoperf_lite.spec import Array, PyTree
-
-Scalar = Array | float
 
 
 class SoapState(NamedTuple):
-    """Everything a step changes.
+    """The state of SOAP between two steps.
 
     Attributes:
       count: updates done, () int32; the first one is all zeros.
@@ -41,8 +40,7 @@ def scale_by_soap(
 ) -> optax.GradientTransformation:
     """Adam's direction, computed in the eigenbasis (algorithm 3), without the learning rate.
 
-    As in the authors' implementation, the first step only finds the first basis and changes no
-    parameter, and a basis never sees the gradient that it rotates. Leaves of fewer than two
+    The first step only finds the first basis and changes no parameter. Leaves of fewer than two
     dimensions get plain Adam.
 
     Args:
@@ -54,9 +52,8 @@ def scale_by_soap(
     """
 
     def init(params: PyTree) -> SoapState:
-        mu, nu = (optax.tree.zeros_like(params) for _ in range(2))  # two, so both can be donated
         eyes = jax.tree.map(lambda p: _identities(p, max_precondition_dim), params)
-        return SoapState(jnp.zeros((), jnp.int32), mu, nu, optax.tree.zeros_like(eyes), eyes)
+        return SoapState(*kronecker.before_first_step(params, eyes))
 
     def update(
         grads: PyTree, state: SoapState, params: PyTree | None = None
@@ -67,10 +64,13 @@ def scale_by_soap(
         rotated = jax.tree.map(kronecker.multiply, grads, state.bases)
         nu = _ema(jax.tree.map(jnp.square, rotated), state.nu, b2, first)
         correction = [1 - b ** jnp.maximum(step, 1) for b in (b1, b2)]
-        updates = jax.tree.map(
-            lambda m, v, bases: _adam_in_basis(m / correction[0], v / correction[1], bases, eps),
-            *(mu, nu, state.bases),
-        )
+
+        def adam(mu: Array, nu: Array, bases: Sequence[Array | None]) -> Array:
+            return _adam_in_basis(mu / correction[0], nu / correction[1], bases, eps)
+
+        # The update first and the factors afterwards, as in the authors' implementation: a basis
+        # never sees the gradient that it rotates.
+        updates = jax.tree.map(adam, mu, nu, state.bases)
         factors = jax.tree.map(lambda g, f: _update_factors(g, f, b2), grads, state.factors)
 
         bases = kronecker.refreshed(first, lambda: _eigenbases(factors), state.bases)
@@ -90,11 +90,8 @@ def soap(
     **options: Any,
 ) -> optax.GradientTransformation:
     """SOAP with decoupled weight decay; `options` are those of `scale_by_soap`."""
-    return optax.chain(
-        scale_by_soap(b1, b2, eps, **options),
-        optax.add_decayed_weights(weight_decay),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    direction = scale_by_soap(b1, b2, eps, **options)
+    return kronecker.optimizer(direction, learning_rate, weight_decay)
 
 
 # --- maths --------------------------------------------------------------------------------
@@ -104,9 +101,10 @@ def power_step(factor: Array, basis: Array) -> tuple[Array, Array]:
     """(factor times basis, the order of its columns by falling eigenvalue): (d, d) and (d,).
 
     The first half of one step of power iteration (algorithm 4); QR is the second. Eigenvalues are
-    estimated by Rayleigh quotients. Sorting, which the paper does not mention and the authors'
-    implementation does, keeps QR from mixing a large direction into earlier, smaller ones.
+    estimated by Rayleigh quotients.
     """
+    # The paper does not mention sorting, the authors' implementation does it: it keeps QR from
+    # mixing a large direction into earlier, smaller ones.
     product = kronecker.matmul(factor, basis)
     order = jnp.argsort(-jnp.sum(basis * product, axis=0))
     return product[:, order], order
@@ -121,6 +119,7 @@ def _identities(param: Array, max_dim: int) -> tuple[Array | None, ...]:
 
 
 def _ema(new: PyTree, old: PyTree, decay: Scalar, skip: Array) -> PyTree:
+    # A decay of 1 keeps the old average. Under vmap a cond would compute both sides anyway.
     decay = jnp.where(skip, 1.0, decay)
     return jax.tree.map(lambda n, o: decay * o + (1 - decay) * n, new, old)
 
@@ -144,9 +143,7 @@ def _update_factors(
 
 def _eigenbases(factors: PyTree) -> PyTree:
     """Eigenvectors of all factors by falling eigenvalue; see `kronecker.by_size`."""
-    matrices, structure = jax.tree.flatten(factors)
-    vectors = kronecker.by_size(lambda a: jnp.linalg.eigh(a)[1][:, ::-1], matrices)
-    return structure.unflatten(vectors)
+    return kronecker.by_size(lambda a: jnp.linalg.eigh(a)[1][:, ::-1], factors)
 
 
 def _turned(factors: PyTree, bases: PyTree, nu: PyTree) -> tuple[PyTree, PyTree]:
@@ -155,6 +152,7 @@ def _turned(factors: PyTree, bases: PyTree, nu: PyTree) -> tuple[PyTree, PyTree]
     steps = [power_step(*pair) for pair in zip(matrices, jax.tree.leaves(bases), strict=True)]
     orders = structure.unflatten([order for _, order in steps])
     turned = kronecker.by_size(lambda a: jnp.linalg.qr(a)[0], [product for product, _ in steps])
+    # The second moments belong to columns, so they move along.
     return structure.unflatten(turned), jax.tree.map(_reordered, nu, orders)
 
 

@@ -1,4 +1,4 @@
-"""Population based training (PBT): who copies whom, and how hyperparameters move. Imports no JAX.
+"""Population based training (PBT): members copy each other, and hyperparameters move.
 
 Jaderberg et al. 2017 (arXiv:1711.09846), in its synchronous form: every `ready_interval` steps all
 members are measured at once, the worse ones copy weights and hyperparameters of better ones
@@ -54,6 +54,7 @@ def leader(generation: Generation) -> int:
     where nobody was measured."""
 
     def rank(member: int) -> tuple[float, bool, int]:
+        # Fitness is of the members that arrived; what goes on from a place is its parent's.
         parent = generation.parents[member]
         fitness = generation.fitness[parent]
         return (math.inf if fitness is None else fitness, parent != member, member)
@@ -100,6 +101,7 @@ def scores(lineage: Sequence[Generation], fitness: Sequence[float | None]) -> np
 
     They follow the weights: what a member had before it copied another is the other's past.
     """
+    # Backwards along the parents, so that each column is the past of one set of weights.
     rows_KM = [np.array(fitness, float)]
     slots_M = np.arange(len(fitness))
     for past in reversed(lineage[1:][1 - NUM_SCORES :]):  # the start was not measured
@@ -119,6 +121,7 @@ def exploit(scores_KM: np.ndarray, rules: PopulationConfig, rng: np.random.Gener
     Under all three a diverged member copies a finite one, from the top of the ranking unless it
     met another, and is itself copied by nobody. Where all diverged, nobody copies.
     """
+    # NaN for statistics, which leave it out; infinity for rankings, which put it last.
     scores_KM = np.where(np.isfinite(scores_KM), scores_KM, np.nan)
     losses_M = np.where(np.isnan(scores_KM[-1]), np.inf, scores_KM[-1])
     parents_M = _STRATEGIES[rules.exploit](scores_KM, losses_M, rules, rng)
@@ -152,6 +155,7 @@ def perturbed(
     """
     moved = dict(point)
     for name in sorted(space):  # as in `tuning.point`
+        # All three are drawn whichever is used, so that one choice leaves the later ones alone.
         is_new, factor, unit = rng.random(), float(rng.choice(rules.factors)), rng.random()
         if is_new < rules.resample_probability:
             value = tuning.value_at(space[name], unit)
@@ -176,7 +180,7 @@ def _tournament(scores_KM, losses_M, rules, rng) -> np.ndarray:
 
 def _t_test(scores_KM, losses_M, rules, rng) -> np.ndarray:
     others_M, own_M = _opponents(len(losses_M), rng), np.arange(len(losses_M))
-    import scipy.stats  # takes a second, which only who tests need wait for
+    import scipy.stats  # takes a second to import, which the other strategies need not wait for
 
     with warnings.catch_warnings():  # of samples too small or too even to judge: p is NaN
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -203,6 +207,7 @@ def _top(losses_M: np.ndarray, rules: PopulationConfig) -> np.ndarray:
 
 def _count(part: float, size: int) -> int:
     """Members in a part of the population: rounded up, so that there is one, to half at most."""
+    # A fifth of ten is 2, although 0.2 * 10 may be a little more in binary.
     return min(math.ceil(part * size - 1e-9), size // 2)
 
 
@@ -220,6 +225,7 @@ def _multiplied(value: Any, factor: float, dimension: Mapping[str, Any]) -> Any:
         return values[min(max(place, 0), len(values) - 1)]
     if not isinstance(value, int) or round(value * factor) != value:
         return value * factor
+    # A small integer would be rounded back to itself and never move.
     return value + (direction if value >= 0 else -direction)
 
 

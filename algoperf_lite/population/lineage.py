@@ -2,8 +2,7 @@
 
 `lineage.jsonl`, beside a trial's other logs: {"generation", "step", "fitness": [...], "parents":
 [...], "hyperparameters": {name: [...]}}, lists by member. Fitness is lower for better and null
-where a member diverged; floats are written with all their digits, so what is read is what was.
-Imports no JAX.
+where a member diverged; floats are written with all their digits, so they are read as they were.
 """
 
 import json
@@ -32,7 +31,7 @@ def write(path: Path, lineage: Sequence[Generation]) -> None:
 def read(path: Path) -> tuple[Generation, ...]:
     """The generations on disk; a torn last line is left out.
 
-    Raises ValueError, one sentence, where the file is no lineage or has no complete generation.
+    Raises ValueError where the file is no lineage or has no complete generation.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is torn
@@ -40,6 +39,7 @@ def read(path: Path) -> tuple[Generation, ...]:
         raise ValueError(f"cannot read the lineage {str(path)!r}: {error.strerror}") from None
     if not lines:
         raise ValueError(f"{str(path)!r} holds no complete generation of a population")
+    # The file may have been edited, or be another program's: every value is checked.
     lineage = []
     for number, line in enumerate(lines):
         try:
@@ -78,6 +78,7 @@ def ancestry(lineage: Sequence[Generation], member: int) -> tuple[tuple[int, Poi
         stretches.append((past.step, past.points[member]))
         member = past.parents[member]
     stretches.reverse()
+    # Members that copied nobody trained on at the same point: one stretch, not two.
     changed = [True] + [a[1] != b[1] for a, b in zip(stretches, stretches[1:], strict=False)]
     return tuple(stretch for stretch, is_new in zip(stretches, changed, strict=True) if is_new)
 

@@ -1,4 +1,4 @@
-"""Which members of a population run together, and on which devices."""
+"""The layout of a population's members: chunks that run together, spread over devices."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -46,6 +46,7 @@ class MemberSharding:
         cls, num_members: int, most: int, devices: Sequence[jax.Device] = ()
     ) -> "MemberSharding":
         """The largest chunks of at most `most` members (or one per device), with least padding."""
+        # First the fewest chunks, then the smallest size that needs no more of them.
         num_devices = max(1, len(devices))
         most = max(1, most // num_devices)  # from here on, of one device
         num_chunks = -(-num_members // (most * num_devices))
@@ -95,7 +96,7 @@ class MemberSharding:
 
     def _sharding(self, spec: PartitionSpec) -> NamedSharding | jax.Device:
         if self.num_devices == 1:
-            # Said even where it is the default: what a compiled step returns is bound to its
+            # Named even where it is the default: a compiled step's results are bound to their
             # device, and jit compiles once more for arguments that are not.
             return (self.devices or jax.local_devices())[0]
         return NamedSharding(self._mesh, spec)

@@ -1,4 +1,4 @@
-"""Advance many trials of one program at once: a population, in chunks, over all devices."""
+"""The steps of a population: many trials of one program, in chunks, over all devices."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +26,11 @@ Population = tuple[Chunk, ...]  # member i is number i % size in chunk i // size
 
 
 class PopulationStepper:
-    """Steps of a population: `train_step.NativeStepper` for several members, each with its own
-    hyperparameters, seed, order of data and state.
+    """Steps of several members, each with hyperparameters, seed, order of data and state.
 
-    Chunks advance one after another. A member can neither wait for nor change another; one whose
-    parameters are no longer finite stays by itself. Hyperparameters are part of the population, so
-    that new values need no new program.
+    It is to them what `train_step.NativeStepper` is to one trial. Chunks advance one after another.
+    A member can neither wait for nor change another; one whose parameters are no longer finite
+    stays by itself. Hyperparameters are part of the population, so new values need no new program.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class PopulationStepper:
         values = self._by_chunk(traced)
         if self.layout.chunk_size == 1:
             return tuple(map(Chunk, map(self.layout.placed, states), values))
+        # Written one after another into one buffer: stacking them would hold two copies of all.
         stacked = []
         for chunk in self.layout.chunks:
             whole = _repeated(states[chunk[0]], len(chunk))
@@ -68,7 +68,7 @@ class PopulationStepper:
     def compile(self, population: Population) -> None:
         """Compiles ahead of time, once for all chunks, and executes everything once on copies.
 
-        Raises ValueError, one sentence, where a step would change the state's structure or types.
+        Raises ValueError where a step would change the state's structure or types.
         """
         self.compile_for(self.member(population, 0))
         self.warm_up(population)
@@ -86,6 +86,7 @@ class PopulationStepper:
             member,
         )
         self._programs.compile(state, (traced, self._seeds[0]), self._rows[0])
+        # The program knows of one chunk; the others wait beside it while it runs.
         held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((state, traced)))
         waiting = (len(self.layout.chunks) - 1) * held // self.layout.num_devices
         return self._programs.needed_bytes() + waiting
@@ -174,6 +175,7 @@ class PopulationStepper:
                 _copied(population[p]) if p in list(parents)[:i] else population[p]
                 for i, p in enumerate(parents)
             )
+        # In one gather over all chunks, since a parent may be in any of them.
         places = np.array([[parents[i] for i in chunk] for chunk in self.layout.chunks], np.int32)
         return tuple(self.layout.placed(_gathered(population, places)))
 

@@ -1,11 +1,11 @@
 """The half of `check` that runs a submission: a few steps on tiny workloads, watched.
 
-A job of `executors`, in a process of its own with limits on memory and time. What is tried:
+It is a job of `executors`, in a process of its own with limits on memory and time. A submission
 
-- it runs, under tracers too, and returns what it was given in structure, shapes and types;
-- it changes no argument in place and replaces nothing in the process;
-- it starts no threads or processes and opens no files outside its folder;
-- with other names for layers and workload it computes the same (a metamorphic test).
+- runs, under tracers too, and returns trees with the structure, shapes and types it was given;
+- changes no argument in place and replaces nothing in the process;
+- starts no threads or processes and opens no files outside its folder;
+- computes the same with other names for layers and workload (a metamorphic test).
 """
 
 import contextlib
@@ -27,23 +27,24 @@ from algoperf_lite import spec, tuning
 from algoperf_lite.rules import findings, tiny_workloads
 from algoperf_lite.rules.findings import Finding
 from algoperf_lite.spec import PyTree, TrainingCompleteError
-from algoperf_lite.submission import algoperf, algoperf_shim, find, native
+from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find, native
 from algoperf_lite.training import train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial import integrity
 from algoperf_lite.trial.forms import algoperf_stepper
 
-NUM_STEPS = 3
-_USUAL = ("probe", tiny_workloads.Names())
+NUM_STEPS = 3  # one step may be a special case of a submission's, and so may the second
+_USUAL = ("tiny", tiny_workloads.Names())
+# The name of a real workload, since a lookup by name must find something to show itself.
 _OTHER = ("criteo1tb", tiny_workloads.Names("q_layer", "r_layer", "s_layer"))
-_TOLERANCE = 1e-4
+_TOLERANCE = 1e-4  # relative; the two programs differ in names only, but XLA may order sums anew
 _STARTS = ("subprocess.Popen", "os.system", "os.fork", "os.posix_spawn", "os.exec", "os.forkpty")
 _CONNECTS = ("socket.connect", "socket.bind", "socket.sendto")
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
     """{"findings": [...]} of the submission in the file payload["path"]."""
-    report(event="beat")
+    report(event="beat")  # before JAX starts, which may take a while on a busy machine
     # Tiny steps need no accelerator, which maps more addresses than the limit on memory allows.
     jax.config.update("jax_platforms", "cpu")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -53,7 +54,9 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
 
 def check(path: Path, beat: Callable[[], None] = lambda: None) -> list[Finding]:
     """Runs the submission in this process, which should be one of its own."""
+    # Before anything of the submission runs: these remember how the process was.
     watch, threads = integrity.TamperCheck(), set(threading.enumerate())
+    # Files of AlgoPerf's form import AlgoPerf's modules, of which there are stand-ins meanwhile.
     is_foreign = find.steps_in_python(path)
     found: list[Finding] = []
     with algoperf_shim.installed() if is_foreign else contextlib.nullcontext():
@@ -66,6 +69,7 @@ def check(path: Path, beat: Callable[[], None] = lambda: None) -> list[Finding]:
             except Exception as error:
                 found.append(findings.finding("does-not-run", _place(error, path), _said(error)))
         found += [findings.finding(rule, path.name, what) for rule, what in events.seen]
+        # No event tells of threads. One that is still alive would work while the clock stands.
         started = [t.name for t in threading.enumerate() if t not in threads]
         if started:
             what = f"it started threads ({', '.join(started)})"
@@ -86,14 +90,15 @@ Run = Callable[[tiny_workloads.TinyWorkload], PyTree]  # parameters after a few 
 
 
 def _compare(run: Run, path: Path, beat: Callable[[], None]) -> Iterator[Finding]:
-    """Runs both probes under both names; what differs is a finding."""
+    """Runs both tiny workloads under both sets of names; a difference is a finding."""
     for usual, other in zip(
         tiny_workloads.both(*_USUAL), tiny_workloads.both(*_OTHER), strict=True
     ):
         ends = []
-        for probe in (usual, other):
-            ends.append([np.asarray(leaf) for leaf in jax.tree.leaves(run(probe))])
+        for workload in (usual, other):
+            ends.append([np.asarray(leaf) for leaf in jax.tree.leaves(run(workload))])
             beat()
+        # Relative to the parameter, but not below a thousandth: biases start at zero.
         worst = max(
             float(np.max(np.abs(a - b) / (1e-3 + np.abs(a)))) for a, b in zip(*ends, strict=True)
         )
@@ -105,18 +110,19 @@ def _compare(run: Run, path: Path, beat: Callable[[], None]) -> Iterator[Finding
 def _native_run(path: Path) -> Run:
     entry = native.load(str(path))
 
-    def run(probe: tiny_workloads.TinyWorkload) -> PyTree:
+    def run(workload: tiny_workloads.TinyWorkload) -> PyTree:
         traced, static = train_step.split_point(_point(entry.self_tuning_point, entry.search_space))
-        training = train_step.TrainStep(probe, entry, static)
-        batches = Batches(probe.num_train_examples, probe.batch_size, seed=0)
-        size = entry.batch_size(probe)
-        if not 1 <= size <= probe.num_train_examples:
+        training = train_step.TrainStep(workload, entry, static)
+        batches = Batches(workload.num_train_examples, workload.batch_size, seed=0)
+        size = entry.batch_size(workload)
+        if not 1 <= size <= workload.num_train_examples:
             raise _Broken("api", f"batch_size(workload) is {size!r} where the reference's is 16")
-        data = jax.device_put(probe.dataset("train"))
-        state = jax.jit(training.init)(traced, *train_step.init_model(probe, 0))
+        data = jax.device_put(workload.dataset("train"))
+        state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
         stepper = train_step.NativeStepper(training, traced, data, batches, "single", NUM_STEPS)
         try:
             stepper.compile(state)
+        # A scan refuses a step whose state changes its structure, shapes or types.
         except ValueError as error:
             raise _Broken("changed-structure", _said(error)) from error
         state = stepper.advance(state, 0, NUM_STEPS)
@@ -128,23 +134,24 @@ def _native_run(path: Path) -> Run:
 def _algoperf_run(path: Path) -> Run:
     entry = algoperf.load(path)
 
-    def run(probe: tiny_workloads.TinyWorkload) -> PyTree:
+    def run(workload: tiny_workloads.TinyWorkload) -> PyTree:
         point = None if entry.search_space is None else _point(None, entry.search_space)
         layout = algoperf_stepper.PmapLayout(entry.layout)
-        batches = Batches(probe.num_train_examples, probe.batch_size, seed=0)
+        batches = Batches(workload.num_train_examples, workload.batch_size, seed=0)
         feed = algoperf_stepper.InputPipeline(
-            probe, layout, batches, jax.device_put(probe.dataset("train"))
+            workload, layout, batches, jax.device_put(workload.dataset("train"))
         )
-        view = algoperf.AlgoPerfView(probe, None)
+        view = algoperf_view.AlgoPerfView(workload, None)
         stepper = algoperf_stepper.OneByOneStepper(
             entry, view, spec.hyperparameters(point), layout, feed
         )
-        params, model_state = train_step.init_model(probe, 0)
+        params, model_state = train_step.init_model(workload, 0)
         state = stepper.init(params, model_state, jax.random.key_data(jax.random.key(0)))
         if not isinstance(state.optimizer_state, tuple) or len(state.optimizer_state) != 2:
             raise _Broken("api", "init_optimizer_state does not return (state, update function)")
         for step in range(NUM_STEPS):
             batch = stepper.select(state, step)
+            # Arrays cannot be changed in place, but the dicts that hold them can.
             before, form = _identities(batch), algoperf_stepper.form(tuple(state))
             try:
                 new = stepper.step(state, step, batch, [], algoperf_stepper.blank_train_state())
@@ -164,7 +171,7 @@ def _algoperf_run(path: Path) -> Run:
 
 
 def _point(own: Mapping[str, Any] | None, space: tuning.SearchSpace) -> Mapping[str, Any] | None:
-    """The submission's own point, else the first of its space."""
+    """The submission's own point, else the first of its space; each is as good as another."""
     if own is not None or space is None:
         return own
     return tuning.point(space, 1, 0, 0, 1)
@@ -185,11 +192,13 @@ class _Events:
         compiled = [jax.config.jax_compilation_cache_dir] * bool(
             jax.config.jax_compilation_cache_dir
         )
+        # Importing and compiling open files here, on behalf of whoever asked for a module.
         self._usual = (self._folder, *paths, sys.prefix, "/proc", "/sys", "/dev", "/etc", *compiled)
         self.seen: list[tuple[str, str]] = []
 
     def __enter__(self) -> "_Events":
         self._is_open = True
+        # Hooks hear everything that happens in the process, so they ask first who caused it.
         sys.addaudithook(self._hear)  # for the life of the process: hooks cannot be removed
         return self
 
@@ -215,8 +224,8 @@ class _Events:
             self.seen.append((rule, what))
 
     def _is_caused_by_submission(self) -> bool:
-        """Whether a frame of the submission is below, and no import in between: what a library
-        does when it is first imported is the library's."""
+        """Whether a frame of the submission is below, and no import in between."""
+        # A library that reads a file when it is first imported would do so for anybody.
         frame = sys._getframe(2)
         while frame is not None:
             name = frame.f_code.co_filename
@@ -229,7 +238,7 @@ class _Events:
 
 
 def _place(error: Exception, path: Path) -> str:
-    """The line of the submission that an error came through."""
+    """The last line of the submission that an error came through; else the file."""
     folder = str(path.parent)
     lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(folder)]
     return f"{Path(lines[-1].filename).name}:{lines[-1].lineno}" if lines else path.name

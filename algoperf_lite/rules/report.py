@@ -10,11 +10,12 @@ from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding, in_or
 if TYPE_CHECKING:
     from rich.text import Text
 
+# A violation fails a check, so it is what the eye should find first.
 _STYLES = {VIOLATION: "bold red", NEEDS_REVIEW: "bold yellow"}
 
 
 def render(findings: Iterable[Finding], name: str) -> Text:
-    """A block per finding: what, where, why and what to do; the last line is the verdict."""
+    """A block per finding with its rule, place, reason and fix; the last line is the verdict."""
     from rich.text import Text  # takes longer to import than all checks take to run
 
     text = Text()
@@ -27,13 +28,14 @@ def render(findings: Iterable[Finding], name: str) -> Text:
 
 
 def verdict(findings: Iterable[Finding], name: str) -> str:
-    """One sentence about all findings."""
+    """A sentence about all findings."""
     violations, reviews = (_count(findings, severity) for severity in (VIOLATION, NEEDS_REVIEW))
     parts = []
     if violations:
         parts.append(f"{violations} violation{'s' if violations > 1 else ''}")
     if reviews:
         parts.append(f"{reviews} place{'s' if reviews > 1 else ''} that a person must read")
+    # Never "allowed": a check finds some breaches and cannot prove that there are none.
     if not parts:
         return f"{name}: no finding"
     end = "" if violations else "; no violation"
@@ -41,7 +43,7 @@ def verdict(findings: Iterable[Finding], name: str) -> str:
 
 
 def to_json(findings: Iterable[Finding], name: str) -> dict[str, Any]:
-    """All of it as one object."""
+    """The findings and their numbers as one JSON object."""
     return {
         "submission": name,
         "violations": _count(findings, VIOLATION),
@@ -51,7 +53,7 @@ def to_json(findings: Iterable[Finding], name: str) -> dict[str, Any]:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """1 where there is a violation, else 0: what needs review is said and does not fail."""
+    """1 where there is a violation, else 0: places to review are listed and do not fail."""
     return int(_count(findings, VIOLATION) > 0)
 
 

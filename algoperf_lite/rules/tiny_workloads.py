@@ -18,13 +18,17 @@ from algoperf_lite.spec import (
     Workload,
 )
 
+# All different, so that a submission that mixes up two axes fails.
 _EXAMPLES, _INPUTS, _HIDDEN, _OUTPUTS = 64, 12, 8, 4
-_MOMENTUM = 0.9
+_MOMENTUM = 0.9  # of running averages; three steps from the start must still show in them
 
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """What the three layers are called, in the order of the alphabet."""
+    """Names of the three layers, in the order of the alphabet.
+
+    JAX sorts keys, so other names in the same order leave the order of leaves alone.
+    """
 
     hidden: str = "a_hidden"
     norm: str = "b_norm"
@@ -41,6 +45,7 @@ class TinyWorkload(Workload):
 
     def init_model_fn(self, rng: Array) -> tuple[PyTree, PyTree]:
         one, other = jax.random.split(rng)
+        # A dict by hand and not linen's, whose names come from the classes of its modules.
         names, ones, zeros = self.config, jnp.ones(_HIDDEN), jnp.zeros(_HIDDEN)
         params = {
             names.hidden: {"kernel": _kernel(one, _INPUTS, _HIDDEN), "bias": zeros},
@@ -68,6 +73,8 @@ class TinyWorkload(Workload):
         if mode == ForwardPassMode.TRAIN and dropout_rate is not None:
             kept = jax.random.bernoulli(rng, 1 - dropout_rate, x.shape)
             x = jnp.where(kept, x / (1 - dropout_rate), 0.0)
+        # Written out for both kinds of norm, so that a submission meets running statistics and
+        # none of them with the same parameters.
         if self.has_batch_norm:
             now = {"mean": jnp.mean(x, axis=0), "var": jnp.var(x, axis=0)}
             running = model_state[names.norm]
@@ -122,7 +129,7 @@ class TinyWorkload(Workload):
 
     @property
     def model_params_types(self) -> PyTree:
-        """By place, as names are to mean nothing here."""
+        """Types by the place of a layer: its name is to mean nothing here."""
         kinds, names = ParameterType, self.config
         norm = kinds.LAYER_NORM_SCALE, kinds.LAYER_NORM_BIAS
         if self.has_batch_norm:
@@ -135,18 +142,19 @@ class TinyWorkload(Workload):
         }
 
 
-class BatchNormProbe(TinyWorkload):
-    """The same with running statistics."""
+class TinyBatchNormWorkload(TinyWorkload):
+    """The same network with running statistics, which a submission has to hand on."""
 
     has_batch_norm = True
 
 
 def both(name: str, names: Names) -> tuple[TinyWorkload, TinyWorkload]:
-    """The two probes under a workload's name and layers' names."""
+    """The two tiny workloads under a workload's name and layers' names."""
+    # A target of 0 for the loss: no submission may end a dry run by reaching it.
     sizes = {"batch_size": 16, "eval_batch_size": 32, "step_hint": 100}
     return tuple(
         kind(name=name, scale="lite", config=names, validation_target_value=0.0, **sizes)
-        for kind in (TinyWorkload, BatchNormProbe)
+        for kind in (TinyWorkload, TinyBatchNormWorkload)
     )
 
 
@@ -162,4 +170,6 @@ def _dense(params: Any, x: Array) -> Array:
 def _data() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((_EXAMPLES, _INPUTS)).astype(np.float32)
+    # The label is the largest of the first inputs: a few steps lower the loss, so gradients are
+    # neither zero nor wild.
     return {"inputs": inputs, "targets": np.argmax(inputs[:, :_OUTPUTS], axis=-1).astype(np.int32)}

@@ -45,16 +45,17 @@ def power(
 ) -> Schedule:
     """min(peak, batch_size a n^b) at n tokens, after a linear warmup to its value there.
 
-    The Power scheduler (Shen et al. 2024, arXiv 2408.13359, eq. 7 and 8; read in the paper), with
-    the a and b of its experiments, found with muP and sequences of 4096 tokens; eta_max, here
-    `peak`, was 0.02. With batches of 1024 the rate leaves that cap after 26 billion tokens only
-    (own algebra): short runs need another `a`. For the decay at the end see `cool_down`.
+    The Power scheduler (Shen et al. 2024, arXiv 2408.13359, eq. 7 and 8), with the a and b of its
+    experiments, found with muP and sequences of 4096 tokens; eta_max, here `peak`, was 0.02. For
+    the decay at the end see `cool_down`.
 
     Args:
       batch_size: in sequences.
       tokens_per_step: n is the whole run's step times this; a `join` would restart n, so do not.
     """
 
+    # With batches of 1024 the rate leaves the cap of 0.02 after 26 billion tokens only (own
+    # algebra), so short runs need another `a`.
     def schedule(count: Scalar) -> jax.Array:
         count = _float(count)  # before the product: int32 ends at 2^31 tokens
         # Not below one step, since 0^b is infinite.
@@ -92,8 +93,7 @@ def over(
 
 
 def warmup_cosine(num_steps: Scalar, peak: Scalar) -> Schedule:
-    """What a submission takes unless its algorithm wants another: 5% linear warmup, then cosine
-    to a tenth of the peak."""
+    """5% linear warmup, then a cosine to a tenth of the peak: a submission's default."""
     return over(cosine(), num_steps, peak, warmup=0.05, end=0.1 * peak)
 
 
@@ -106,14 +106,14 @@ def cool_down(
 ) -> Schedule:
     """`schedule` up to the last `decay` of `num_steps`, then its rate there times `cooldown`.
 
-    The decay of the Power scheduler (eq. 8), where it is exponential to 0, the default here. Unlike
-    in a `join`, `schedule` sees the step of the whole run. It ends at `end`.
+    The decay of the Power scheduler (eq. 8). It ends at `end`.
     """
-    cooldown = cooldown or exponential_to_zero()
+    cooldown = cooldown or exponential_to_zero()  # the paper's
 
     def cooled(count: Scalar) -> jax.Array:
         decay_steps = _float(decay * num_steps)
         count, start = _float(count), _float(num_steps) - decay_steps
+        # `schedule` sees the step of the whole run, unlike in a `join`, and stops at the end.
         rate = schedule(jnp.minimum(count, start))
         return end + (rate - end) * cooldown(jnp.clip((count - start) / decay_steps, 0.0, 1.0))
 

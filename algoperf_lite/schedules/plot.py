@@ -13,7 +13,7 @@ from algoperf_lite import did_you_mean
 from algoperf_lite.schedules.text import NamedSchedule
 
 SUFFIXES = (".svg", ".png")
-_COLOURS = "petroff10"  # told apart also by the colour-blind; beyond ten, dashes join in
+_COLOURS = "petroff10"  # ten that colour-blind people can tell apart; dashes come in beyond
 _DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
 _AXES_INCHES, _LETTER_INCHES, _ROW_INCHES = 6.4, 0.078, 0.21  # letters and rows of the legend
 
@@ -41,6 +41,7 @@ def draw(
     ]
     width = _AXES_INCHES + _LETTER_INCHES * max((len(spec.label) for spec in specs), default=0)
     height = max(4.2, 1.0 + _ROW_INCHES * len(specs))
+    # A figure of its own and not pyplot's, which keeps every figure and may open a window.
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_prop_cycle(

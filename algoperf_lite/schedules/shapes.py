@@ -23,6 +23,7 @@ FlatShape = Shape  # 1 throughout: neither a horizon nor an end changes it
 RisingShape = Shape  # starts low and rises by itself: wants no warmup
 
 
+# A class and not a flag of `over`: the shape knows it, and whoever calls `over` does not.
 @dataclasses.dataclass(frozen=True)
 class HalfStep:
     """A unit shape that `over` samples in the middle of each step instead of at its start."""
@@ -33,7 +34,7 @@ class HalfStep:
         return self.shape(progress)
 
 
-# Where optax has one, it is optax's on a horizon of 1, whose count is the progress.
+# Shapes that optax has are optax's on a horizon of 1, whose step count then is the progress.
 
 
 def constant() -> FlatShape:
@@ -141,14 +142,13 @@ def uba(phi: Positive = 2.0, restarts: Shares = ()) -> HalfStep:
     Tang et al. 2025 (arXiv 2505.24452). For 0-based step i of the N steps of a phase,
     th = (2 i + 1) pi / (2 N): the middle of the step. Each of `restarts` begins a new phase.
     A larger phi decays sooner; phi = 2, the default, is the cosine: choose phi. The mean over the
-    progress is 1 / (1 + sqrt(phi / 2)).
-
-    What is verified: with phi = 2 M / m these are, put on [1/M, 1/m], the Chebyshev step sizes of a
-    quadratic with spectrum [m, M] in descending order (own algebra, tested); a third-party
-    implementation has the same fraction. Not verified: the paper's text could not be read; half
-    steps and phases are the form that makes the algebra exact. No value of phi is recommended here.
+    progress is 1 / (1 + sqrt(phi / 2)). No value of phi is recommended here.
     """
 
+    # Verified: with phi = 2 M / m these are, put on [1/M, 1/m], the Chebyshev step sizes of a
+    # quadratic with spectrum [m, M] in descending order (own algebra, tested); a third-party
+    # implementation has the same fraction. Not verified: the paper's text could not be read. Half
+    # steps and phases are the form that makes the algebra exact.
     def shape(progress: Scalar) -> jax.Array:
         # (1 + cos th) / 2 = cos^2(th / 2); written so, nothing cancels in float32 near th = pi.
         cos2 = jnp.cos(0.5 * jnp.pi * progress) ** 2
@@ -166,19 +166,20 @@ def one_minus_sqrt() -> Shape:
 def inverse_linear(ratio: Share = 0.1) -> Shape:
     """1 / (p / ratio + 1 - p): 1 / rate falls linearly, down to `ratio`, not to 0.
 
-    A cooldown for WSD-S (levanter has it; that Wen et al. 2024 use it is not verified).
+    A cooldown for WSD-S.
     """
+    # levanter has it; that Wen et al. 2024 use it is not verified.
     return lambda progress: 1.0 / (progress / ratio + 1.0 - progress)
 
 
 def wsd(decay: Share = 0.2, cooldown: Shape | None = None, restarts: Shares = ()) -> Shape:
     """Stable at 1, then `cooldown` over the last `decay` of the progress; 1-sqrt by default.
 
-    Warmup-stable-decay (Hu et al. 2024, MiniCPM); the warmup comes from `over`. The default share
-    of 0.2 is where Haegele et al. 2024 see the gain of longer cooldowns level off. With `restarts`
-    it is WSD-S (Wen et al. 2024, arXiv 2410.05192): after each cooldown, at the end of each cycle,
-    the same run goes on at the full rate.
+    Warmup-stable-decay (Hu et al. 2024, MiniCPM); the warmup comes from `over`. With `restarts` it
+    is WSD-S (Wen et al. 2024, arXiv 2410.05192): after each cooldown, at the end of each cycle, the
+    same run goes on at the full rate.
     """
+    # The default share is where Haegele et al. 2024 see the gain of longer cooldowns level off.
     cooldown = cooldown or one_minus_sqrt()
     return restarted(
         lambda progress: cooldown(jnp.clip((progress - (1.0 - decay)) / decay, 0.0, 1.0)),

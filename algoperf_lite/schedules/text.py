@@ -1,12 +1,11 @@
 """Schedules as text, `name:parameter=value:...`, understood without importing JAX.
 
-What there is, and what each takes, is read from the source of `algoperf_lite.schedules`.
+Names, parameters and ranges are read from the source of `algoperf_lite.schedules`.
 """
 
 import ast
 import dataclasses
 import functools
-import importlib
 import itertools
 import math
 import numbers
@@ -18,11 +17,14 @@ from algoperf_lite import did_you_mean
 
 Value = float | str | tuple[float, ...]
 
-# What `build` has at hand for arguments without a default; what needs more is no schedule.
+# Arguments that `build` has at hand. A function with other arguments without a default is no
+# schedule but something that schedules are made with.
 _SUPPLIED = frozenset({"peak", "batch_size", "tokens_per_step", "warmup_steps"})
 
 
 class Parameter(NamedTuple):
+    """A parameter that may be given in text."""
+
     kind: str  # its annotation: the name of a range
     default: Any
 
@@ -41,6 +43,8 @@ _RESERVED = {
 
 
 class _Range(NamedTuple):
+    """The values that an annotation admits."""
+
     described: str
     example: str
     holds: Callable[[Any], bool]
@@ -61,7 +65,7 @@ _RANGES = {
 
 
 class Signature(NamedTuple):
-    """What a function of `algoperf_lite.schedules` says about itself."""
+    """A function of `algoperf_lite.schedules` as its source describes it."""
 
     line: str  # the first of its docstring
     returns: str
@@ -70,7 +74,7 @@ class Signature(NamedTuple):
 
     @property
     def is_schedule(self) -> bool:
-        """Whether it has a name in text; otherwise it is something that schedules are made with."""
+        """Whether it has a name in text."""
         return self.required <= _SUPPLIED
 
     def default(self, parameter: str) -> Any:
@@ -81,6 +85,7 @@ class Signature(NamedTuple):
 @functools.cache
 def signatures() -> dict[str, Signature]:
     """{name: signature} of the public functions of `algoperf_lite.schedules`. Do not change it."""
+    # Parsed and not imported, since the modules import JAX and the command line must not.
     folder = Path(__file__).parent
     nodes = itertools.chain.from_iterable(
         ast.parse((folder / module).read_text()).body for module in ("shapes.py", "horizon.py")
@@ -92,6 +97,7 @@ def signatures() -> dict[str, Signature]:
 def _signature(node: ast.FunctionDef) -> Signature:
     arguments, defaults = node.args.args, node.args.defaults
     num_required = len(arguments) - len(defaults)
+    # An optional parameter's range is that of its type: `Positive | None` is `Positive` in text.
     own = {
         argument.arg: Parameter(
             ast.unparse(argument.annotation).removesuffix(" | None"), ast.literal_eval(default)
@@ -145,11 +151,13 @@ class NamedSchedule:
           step_hint: the workload's; the warmup of a schedule without a horizon is a share of it.
           batch_size: in sequences; only `power` reads it, and `tokens_per_step`.
         """
+        # A schedule without a horizon still needs a length for its warmup, the same at any budget.
         source = "num_steps" if self.is_horizon_aware else "step_hint"
         horizon = num_steps if self.is_horizon_aware else step_hint
         self._check_positive("peak", peak)
         self._check_positive(source, horizon)
-        schedules = importlib.import_module("algoperf_lite.schedules")
+        from algoperf_lite import schedules  # here, since its functions need JAX and text does not
+
         signature = signatures()[self.name]
         given = {
             name: getattr(schedules, value)() if isinstance(value, str) else value
@@ -188,12 +196,13 @@ class NamedSchedule:
 
 
 def parse(text: str) -> NamedSchedule:
-    """The schedule that `text` describes; raises ValueError, in one sentence, if it describes none.
+    """The schedule that `text` describes; raises ValueError if it describes none.
 
     `name[:parameter=value]*`; a value is a number, several joined by "+", or the name of a shape.
     Beside the function's own parameters there are, where they make sense, `warmup` (share of the
     horizon, or of the step hint if there is none; default 0.05) and `end` (share of the peak;
-    default 0). What has no horizon gets one by `decay`, the share of it that `cool_down` takes.
+    default 0). A schedule without a horizon gets one by `decay`, the share of it that `cool_down`
+    takes.
     """
     name, *assignments = text.split(":")
     known = {name: found.parameters for name, found in signatures().items() if found.is_schedule}
@@ -244,13 +253,13 @@ def _number(text: str) -> float:
 
 
 def _check_together(name: str, given: dict[str, Value]) -> None:
-    """Raises ValueError for values that are right one by one only."""
+    """Raises ValueError for values that are each in range but do not go together."""
     signature = signatures()[name]
-    alone = [parameter for parameter in ("cooldown", "end") if parameter in given]
-    if alone and signature.returns == "Schedule" and "decay" not in given:
+    without_decay = [parameter for parameter in ("cooldown", "end") if parameter in given]
+    if without_decay and signature.returns == "Schedule" and "decay" not in given:
         raise ValueError(
-            f"{name} has {alone[0]} but no decay, expected both, since it never ends without a "
-            f"decay; add for example ':decay=0.1'"
+            f"{name} has {without_decay[0]} but no decay, expected both, since it never ends "
+            f"without a decay; add for example ':decay=0.1'"
         )
     warmup, decay = (given.get(share, signature.default(share)) for share in ("warmup", "decay"))
     if warmup + decay > 1:

@@ -5,17 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from algoperf_lite import did_you_mean as naming
 
-if TYPE_CHECKING:  # finding a file must not load JAX
-    pass
-
-
 _FOLDER = Path(__file__).parents[2] / "submissions"
-
-
 FILE_OF_A_FOLDER = "submission.py"  # in AlgoPerf's layout, one folder per submission
 
 
@@ -25,8 +18,7 @@ def names() -> list[str]:
 
 
 def name_of(path: Path) -> str:
-    """What logs call the submission in a file: the file's stem, or its folder's name where the
-    file is a folder's `submission.py`."""
+    """The name of a submission in logs: its file's stem, or its folder's for a `submission.py`."""
     return path.parent.name if path.name == FILE_OF_A_FOLDER else path.stem
 
 
@@ -50,13 +42,28 @@ def locate(name_or_path: str) -> Path:
 
 
 def check_schedule_can_be_replaced(path: Path) -> None:
-    """Raises ValueError unless the file defines a `schedule`; reads it and does not run it."""
-    body = ast.parse(path.read_text()).body
-    if not any(isinstance(node, ast.FunctionDef) and node.name == "schedule" for node in body):
+    """Raises ValueError unless the file leaves its schedule to others; does not run it."""
+    tree = ast.parse(path.read_text())
+    if "schedule" not in _functions(tree) and not wants_default_schedule(tree):
         raise ValueError(
-            f"submission {name_of(path)!r} defines no schedule(workload, hyperparameters), so no "
-            "other can take its place; leave it out or give it one, as submissions/nadamw.py does"
+            f"submission {name_of(path)!r} defines no schedule(workload, hyperparameters) and its "
+            "optimizer takes no learning_rate, so no other schedule can be put in; leave it out, "
+            "or let its optimizer(workload, hyperparameters, learning_rate) take one"
         )
+
+
+def wants_default_schedule(tree: ast.Module) -> bool:
+    """Whether a native file has no schedule but an optimizer that is handed a learning rate."""
+    functions = _functions(tree)
+    if "schedule" in functions or "optimizer" not in functions:
+        return False
+    # A third argument with a default shows that the file can do without one.
+    arguments = functions["optimizer"].args
+    return len(arguments.args) - len(arguments.defaults) == 3
+
+
+def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def check_can_be_vectorized(path: Path) -> None:
@@ -71,18 +78,19 @@ def check_can_be_vectorized(path: Path) -> None:
 
 def steps_in_python(path: Path) -> bool:
     """Whether a file is in AlgoPerf's form; reads it and does not run it."""
-    defined = {
-        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
-    }
+    defined = _functions(ast.parse(path.read_text()))
     return "update_params" in defined and "optimizer" not in defined
 
 
 def source_sha256(path: Path) -> str:
-    """Hash of a submission's file, by which a changed one is told from the one that was run.
+    """Hash of a submission's file, or of all files where a folder is the submission.
 
-    Where a folder is the submission, of all its files."""
+    By it a changed submission is told from the one that an experiment was begun with.
+    """
     if path.name != FILE_OF_A_FOLDER:
         return hashlib.sha256(path.read_bytes()).hexdigest()
+    # Names are hashed too, with a byte between that no name holds, so that moving a line from one
+    # file to the next is a change.
     digest = hashlib.sha256()
     for file in sorted(path.parent.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts:

@@ -1,4 +1,4 @@
-"""Find a submission by name or path, load its file, and say what is wrong with it."""
+"""Submissions in native form: a file of a few lines, loaded and checked."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from algoperf_lite import tuning
-from algoperf_lite.submission.workload_view import WorkloadView
-
-if TYPE_CHECKING:  # finding a file must not load JAX
-    from algoperf_lite.schedules.text import NamedSchedule
-    from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission.find import (
     check_schedule_can_be_replaced,
     locate,
     name_of,
     source_sha256,
 )
+from algoperf_lite.submission.workload_view import WorkloadView
+
+if TYPE_CHECKING:  # reading and drawing points must not load JAX
+    from algoperf_lite.schedules.text import NamedSchedule
+    from algoperf_lite.spec import PyTree, Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Submission:
       source: its text, kept in every trial's record.
       optimizer: (workload, hyperparameters) -> optax.GradientTransformation, traceable; where
         there is a `schedule`, it takes that schedule as a third argument.
-      schedule: (workload, hyperparameters) -> optax schedule of the learning rate; None for a file
-        that keeps its learning rate to itself.
+      schedule: (workload, hyperparameters) -> optax schedule of the learning rate. Where the file
+        gives none: `default_schedule` if its optimizer takes a learning rate, else None, for a
+        file that keeps its learning rate to itself.
       batch_size: (workload) -> examples per step.
       eval_params: (optimizer_state, params) -> parameters to evaluate, traceable.
       search_space: for external tuning; None if the file gives none.
@@ -56,6 +57,7 @@ class Submission:
 
     @property
     def sha256(self) -> str:
+        """Hash of the file, by which a changed one is noticed."""
         return source_sha256(self.path)
 
     def transformation(self, workload: Workload, hyperparameters: Any) -> Any:
@@ -68,12 +70,14 @@ class Submission:
     def on_schedule(self, named: NamedSchedule) -> Submission:
         """The same with `named` in place of its own schedule.
 
-        The peak is the hyperparameter `learning_rate`; the horizon is the workload's step hint, or
-        that part of it which a hyperparameter `horizon` says.
-        Raises ValueError, one sentence, for a file that keeps its learning rate to itself.
+        The peak is the hyperparameter `learning_rate`; the horizon is the workload's step hint
+        times the hyperparameter `horizon`, if there is one.
+        Raises ValueError for a file that keeps its learning rate to itself.
         """
         check_schedule_can_be_replaced(self.path)
 
+        # `horizon` reads as 1 where a file has no such hyperparameter; the batch size is the
+        # submission's own, since `power` counts the tokens that it really sees.
         def schedule(workload: Workload, hyperparameters: Any) -> Any:
             return named.build(
                 num_steps=getattr(hyperparameters, "horizon", 1.0) * workload.step_hint,
@@ -88,17 +92,17 @@ class Submission:
     def point(self, ruleset: tuning.Ruleset, experiment_seed: int, study: int, trial: int) -> Any:
         """Hyperparameters of one trial under `ruleset`, None for a hyperparameter-free file.
 
-        Raises ValueError, one sentence, where the file does not say what the ruleset needs.
+        Raises ValueError where the file lacks what the ruleset needs.
         """
         if self.search_space is None and self.self_tuning_point is None:
-            return None
+            return None  # nothing to tune, under either ruleset
         if ruleset.name == "self":
             if self.self_tuning_point is None:
                 raise ValueError(
                     f"submission {self.name!r} has a search_space but no self_tuning_point, which "
                     "the ruleset 'self' needs; add self_tuning_point = {name: value, ...}"
                 )
-            return dict(self.self_tuning_point)
+            return dict(self.self_tuning_point)  # a copy: the file's own must not change
         if self.search_space is None:
             raise ValueError(
                 f"submission {self.name!r} has a self_tuning_point but no search_space, which "
@@ -107,16 +111,28 @@ class Submission:
         return tuning.point(self.search_space, ruleset.num_trials, experiment_seed, study, trial)
 
 
+def default_schedule(workload: Workload, hyperparameters: Any) -> Any:
+    """A linear warmup, then a cosine to a tenth of the peak `learning_rate`.
+
+    The horizon is the workload's step hint times the hyperparameter `horizon`, if there is one.
+    """
+    from algoperf_lite.schedules import warmup_cosine  # here, as it loads JAX
+
+    num_steps = getattr(hyperparameters, "horizon", 1.0) * workload.step_hint
+    return warmup_cosine(num_steps, hyperparameters.learning_rate)
+
+
 def load(name_or_path: str) -> Submission:
     """Runs the file and checks its form.
 
-    Raises ValueError, one sentence, for a file that is no native submission; whatever the file
-    itself raises at import comes through unchanged.
+    Raises ValueError for a file that is no native submission; whatever the file itself raises at
+    import comes through unchanged.
     """
     path = locate(name_or_path)
     module = _run_file(path)
     optimizer = getattr(module, "optimizer", None)
     if not callable(optimizer):
+        # The likeliest mistake: an AlgoPerf submission whose functions are spread over helpers.
         form = (
             "it looks like AlgoPerf's form (update_params), which has no such function"
             if hasattr(module, "update_params")
@@ -126,6 +142,9 @@ def load(name_or_path: str) -> Submission:
             f"submission {name_of(path)!r} defines no optimizer(workload, hyperparameters); {form}"
         )
     schedule = getattr(module, "schedule", None)
+    # An optimizer that asks for a learning rate gets one; with two arguments it has its own.
+    if schedule is None and not _takes(optimizer, 2) and _takes(optimizer, 3):
+        schedule = default_schedule
     _check_arguments(name_of(path), optimizer, schedule)
     search_space = getattr(module, "search_space", None)
     if search_space is not None:
@@ -144,7 +163,7 @@ def load(name_or_path: str) -> Submission:
 
 
 def _on_view(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of a file, handed of a workload what a submission may see."""
+    """The function of a file, handed the view of a workload in place of the workload."""
 
     @functools.wraps(function)
     def called(workload: Workload, *arguments: Any) -> Any:
@@ -156,14 +175,21 @@ def _on_view(function: Callable[..., Any]) -> Callable[..., Any]:
 def _check_arguments(name: str, optimizer: Callable, schedule: Callable | None) -> None:
     """Raises ValueError unless `optimizer` takes a learning rate exactly if there is a schedule."""
     wanted = ["workload", "hyperparameters"] + (["learning_rate"] if schedule else [])
-    try:
-        inspect.signature(optimizer).bind(*wanted)
-    except TypeError:
+    if not _takes(optimizer, len(wanted)):
         why = "because the file defines a schedule" if schedule else "as there is no schedule"
         raise ValueError(
             f"submission {name!r} has optimizer{inspect.signature(optimizer)}; {why}, "
             f"it must take ({', '.join(wanted)})"
-        ) from None
+        )
+
+
+def _takes(function: Callable, num_arguments: int) -> bool:
+    """Whether a function can be called with that many arguments by position."""
+    try:
+        inspect.signature(function).bind(*range(num_arguments))
+    except TypeError:
+        return False
+    return True
 
 
 def _run_file(path: Path) -> ModuleType:

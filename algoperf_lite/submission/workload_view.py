@@ -1,4 +1,4 @@
-"""What a submission sees of a workload: enough to train, nothing to cheat with, all of it frozen.
+"""A submission's view of a workload: enough to train, nothing to cheat with, all of it frozen.
 
 The workload itself, with its data and its metrics, stays with the harness.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # who only finds a submission's file must not load JAX
+if TYPE_CHECKING:  # reading a submission's file must not load JAX
     from algoperf_lite.spec import Workload
 
+# Enough to train any model; the workload's name, data, metrics and target are not among them.
 SEEN = (
     "batch_size",
     "eval_batch_size",
@@ -39,12 +40,13 @@ class WorkloadView:
     __slots__ = ("_workload",)
 
     def __init__(self, workload: Workload):
+        # Past this class's own `__setattr__`, which refuses everything.
         object.__setattr__(self, "_workload", workload)
 
     def __getattr__(self, name: str) -> Any:
         if name in SEEN:
             return getattr(self._workload, name)
-        if name.startswith("_"):  # what Python itself asks for, as when it copies
+        if name.startswith("_"):  # Python itself asks for these, as when it copies
             raise AttributeError(name)
         raise AttributeError(
             f"a submission sees no {name!r} of a workload: names, data, metrics and targets are "
@@ -61,5 +63,6 @@ class WorkloadView:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._workload == other._workload
 
+    # Hashed by the workload, since a submission may cache compiled functions by its argument.
     def __hash__(self) -> int:
         return hash(self._workload)

@@ -15,27 +15,15 @@ from algoperf_lite.storage import atomic, cache
 
 REFERENCE = "nadamw"
 
-
 # Steps whose batches are selected together. In "loop" they are one dispatch: long enough to hide
 # its cost, short enough to interrupt. Elsewhere only the selection is to be spread.
 CHUNK_SECONDS = {"loop": 0.03, "single": 0.3, "unrolled": 0.3}
+DISPATCH_SECONDS = 1e-4  # cost of a dispatch, about; unrolling can save a step no more
 
-
-DISPATCH_SECONDS = 1e-4  # about what a dispatch costs, so the most that unrolling can save a step
-
-
-_MEASURED_SECONDS = 0.4  # per sample
-
-
-_SAMPLES = 5
-
-
-_WARMUP_STEPS = 4  # steps
-
-
-_SLOWDOWN_CUTOFF = 3.0
-
-
+_MEASURED_SECONDS = 0.4  # per sample: long against the clock's resolution and a timer interrupt
+_SAMPLES = 5  # an odd number, whose median is one of them
+_WARMUP_STEPS = 4
+_SLOWDOWN_CUTOFF = 3.0  # times slower than the best way: a convolution in a loop takes minutes
 _MIN_RELATIVE_GAIN = 0.03  # share of a step that is worth compiling another program for
 
 
@@ -136,15 +124,15 @@ def _measure(workload: Any) -> Calibration:
 
 
 def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
-    """Median seconds per step of each way, taken in turns.
+    """Median seconds per step of each way.
 
-    A way that a first look finds `_HOPELESS` times slower than the best is looked at no further:
-    convolutions in a loop would take minutes.
+    Ways slower than `_SLOWDOWN_CUTOFF` times the best after the warm-up are dropped.
     """
     first = {way: run(_WARMUP_STEPS) for way, run in ways.items()}
     in_race = [way for way in ways if first[way] < _SLOWDOWN_CUTOFF * min(first.values())]
     counts = {way: max(_WARMUP_STEPS, round(_MEASURED_SECONDS / first[way])) for way in in_race}
     samples: dict[str, list[float]] = {way: [] for way in in_race}
+    # In turns, so that a machine that slows down meanwhile slows all ways down.
     for _ in range(_SAMPLES):
         for way in in_race:
             samples[way].append(ways[way](counts[way]))

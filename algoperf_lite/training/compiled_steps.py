@@ -18,21 +18,20 @@ import numpy as np
 from algoperf_lite.spec import Array, Batch, PyTree
 
 MODES = ("loop", "single", "unrolled")
-UNROLLED_STEPS = 4
+UNROLLED_STEPS = 4  # more would save little of a dispatch and compile for longer
 REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statistics of their own
+# Streams of a trial's random numbers. They are apart, so that a change of one leaves the others.
 INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM = 0, 1, 2
 
 Constants = tuple[PyTree, Array]  # hyperparameters and seed
-BatchIndices = Callable[
-    [int, int], np.ndarray
-]  # (first step, steps) -> int32 (..., steps, batch size)
-Parallelize = Callable[
-    [Callable, int], Callable
-]  # (program, how many arguments) -> one for members
+# (first step, steps) -> int32 (..., steps, batch size)
+BatchIndices = Callable[[int, int], np.ndarray]
+# (program, number of its arguments) -> the program for all members
+Parallelize = Callable[[Callable, int], Callable]
 
 
 class TrainState(NamedTuple):
-    """Everything a step changes. `loss_sum` adds up training losses since an advance began."""
+    """The state between two steps. `loss_sum` adds up training losses since an advance began."""
 
     step: Array
     params: PyTree
@@ -57,7 +56,7 @@ def batch_of(state: TrainState, seed: Array, data: Batch, row: Array) -> tuple[B
 
 
 def single(program: Callable, num_arguments: int) -> Callable:
-    """The `Spread` of a trial on its own."""
+    """The `Parallelize` of a trial on its own."""
     del num_arguments
     return program
 
@@ -94,7 +93,7 @@ class CompiledSteps:
     def compile(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
         """Compiles ahead of time; `state` and `constants` may be mere shapes.
 
-        Raises ValueError, one sentence, where a step would change the state's structure or types.
+        Raises ValueError where a step would change the state's structure or types.
         """
         for program, arguments in self._each_program(constants, rows):
             stepped = functools.partial(program, self._step)
@@ -107,8 +106,8 @@ class CompiledSteps:
             self._compiled[self._evaluated] = jitted.lower(state, *arguments).compile()
 
     def warm_up(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
-        """Executes everything once on a copy of `state`: the first execution of a program costs
-        tens of milliseconds that belong to compilation."""
+        """Executes everything once on a copy of `state`."""
+        # The first execution of a program costs tens of milliseconds that belong to compilation.
         for program, arguments in self._each_program(constants, rows):
             copy = jax.tree.map(jnp.copy, state)
             jax.block_until_ready(self._compiled[program](copy, *arguments))
@@ -136,6 +135,7 @@ class CompiledSteps:
     ) -> TrainState:
         """The state `num_steps` after `first_step`; consumes `state` and does not block."""
         assert self._compiled, "compile() comes before advance()"
+        # numpy's zeros, whose transfer is part of the call; jnp's would be a dispatch of its own.
         state = state._replace(loss_sum=np.zeros(state.loss_sum.shape, np.float32))
         for start in range(first_step, first_step + num_steps, self._steps):
             count = min(self._steps, first_step + num_steps - start)
@@ -165,10 +165,8 @@ class CompiledSteps:
     def _dispatches(
         self, constants: Constants, rows: BatchIndices, first_step: int, count: int
     ) -> Iterator[tuple[Callable[..., TrainState], tuple[Any, ...]]]:
-        """(program, what it gets beside the state) for each dispatch of `count` steps.
-
-        Rows go in as they are: the transfer of a few kilobytes is part of the call.
-        """
+        """(program, its arguments beside the state) for each dispatch of `count` steps."""
+        # Rows go in as they are: the transfer of a few kilobytes is part of the call.
         indices = rows(first_step, count)
         fixed = (*constants, self._data)
         if self._mode == "loop":
@@ -206,6 +204,7 @@ def _unrolled_steps(step: Callable, state: TrainState, *arguments: Any) -> Train
 
 
 def _check_same_tree(before: PyTree, after: PyTree) -> None:
+    # A loop would refuse it in JAX's words, and a single step would compile again and again.
     if jax.tree.structure(before) != jax.tree.structure(after):
         raise ValueError(
             "a step changes the structure of the training state; the optimizer's update must "

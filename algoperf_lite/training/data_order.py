@@ -1,4 +1,4 @@
-"""Which training examples each step sees."""
+"""The order of training examples: the rows that each step sees."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""On which devices a trial computes a batch: its examples are spread, all else is whole on each."""
+"""The devices that share a trial's batches: examples are spread, all else is whole on each."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -58,7 +58,8 @@ class DataParallel:
                 spread_rows = PartitionSpec(*[None] * (rows.ndim - 1), _AXIS)
                 rows = jax.lax.with_sharding_constraint(rows, self._sharding(spread_rows))
                 arguments = (*before, rows, *after)
-            # What goes back in has to come out as it went in, whatever XLA would prefer.
+            # A state goes into the next step, so it has to come out as it went in, whatever XLA
+            # would prefer.
             found = program(*arguments)
             return jax.lax.with_sharding_constraint(found, self._sharding(PartitionSpec()))
 
@@ -71,7 +72,7 @@ class DataParallel:
         return jax.device_put(tree, self._sharding(PartitionSpec()))
 
     def own(self, tree: PyTree) -> PyTree:
-        """What this process's first device holds of arrays that are whole on each; no copy."""
+        """This process's first device's part of arrays that are whole on each; no copy."""
         if self.num_devices == 1:
             return tree
         return jax.tree.map(lambda array: array.addressable_data(0), tree)

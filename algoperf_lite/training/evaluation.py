@@ -1,4 +1,4 @@
-"""Evaluate parameters on a split: jitted batches, padding that weighs nothing."""
+"""Evaluation of parameters on a split: jitted batches, padding that weighs nothing."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 from algoperf_lite.spec import SPLITS, Batch, PyTree, Workload, num_examples
 
-_TRAIN_SUBSET_SEED = 0  # which training examples measure the training metrics: always the same
+_TRAIN_SUBSET_SEED = 0  # training metrics are measured on the same examples in every trial
 
 
 def padded_batches(data: Batch, batch_size: int) -> list[dict[str, np.ndarray]]:
@@ -20,6 +20,7 @@ def padded_batches(data: Batch, batch_size: int) -> list[dict[str, np.ndarray]]:
     batches = []
     for start in range(0, total, batch_size):
         rows = np.arange(start, start + batch_size)
+        # A real row in place of zeros, which some models turn into NaN, and NaN times 0 is NaN.
         batch = {
             name: np.asarray(values)[rows.clip(max=total - 1)] for name, values in data.items()
         }
@@ -57,8 +58,9 @@ class Evaluator:
         return {**metrics, f"{split}/num_examples": self._splits[split][0]}
 
     def outputs(self, params: PyTree, model_state: PyTree, split: str) -> dict[str, np.ndarray]:
-        """What `eval_step` says of each example of a split, padding removed."""
+        """The results of `eval_step` for each example of a split, padding removed."""
         total, batches = self._splits[split]
+        # All batches are dispatched before the first result is fetched.
         found = [self._step(params, batch, model_state, self._key) for batch in batches]
         found = jax.device_get(found)
         return {name: np.concatenate([part[name] for part in found])[:total] for name in found[0]}

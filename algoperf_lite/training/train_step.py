@@ -1,4 +1,4 @@
-"""Advance training: what a step computes, and one trial's way through its steps."""
+"""The training step of a native submission, and one trial's way through its steps."""
 
 import copy
 import dataclasses
@@ -21,8 +21,8 @@ from algoperf_lite.training.data_parallel import DataParallel
 
 
 def init_model(workload: Workload, seed: int) -> tuple[PyTree, PyTree]:
-    """(params, model_state) of a trial: a function of workload and seed alone, so that all
-    submissions start from the same point."""
+    """(params, model_state) of a trial: a function of workload and seed alone."""
+    # Not of the submission, so that all submissions start from the same point.
     return model_initializer(workload)(seed)
 
 
@@ -36,7 +36,7 @@ def model_initializer(workload: Workload) -> Callable[[int], tuple[PyTree, PyTre
 
 @dataclasses.dataclass(frozen=True)
 class TrainStep:
-    """What a trial computes, as pure functions that trace under jit, vmap and scan.
+    """A trial's computations, as pure functions that trace under jit, vmap and scan.
 
     Attributes:
       workload, submission: whose model and whose optimizer.
@@ -76,7 +76,8 @@ class TrainStep:
             state.params,
             value=loss,
             grad=grads,
-            # What looks at the same batch from elsewhere, as optax.contrib.sam does, may call it.
+            # An optimizer that looks at the same batch from elsewhere, as optax.contrib.sam does,
+            # may call it.
             grad_fn=lambda params, _: value_and_grad(params)[1],
         )
         params = optax.apply_updates(state.params, updates)
@@ -89,9 +90,11 @@ class TrainStep:
     ) -> tuple[PyTree, PyTree]:
         """(params, model_state) that the submission wants evaluated.
 
-        Running statistics belong to the parameters that were trained, so where there are any, the
-        evaluated ones see the batches of `rows`, (steps, batch_size), and gather their own.
+        Where a model has running statistics, they are gathered anew on the batches of `rows`,
+        (steps, batch_size).
         """
+        # Running statistics belong to the parameters that were trained. An average of parameters
+        # has statistics of its own (Izmailov et al. 2018).
         params = self.submission.eval_params(state.optimizer_state, state.params)
         if not jax.tree.leaves(state.model_state):
             return params, state.model_state
@@ -154,6 +157,7 @@ class TrainStep:
         loss = self.workload.loss_fn(
             batch["targets"], logits, batch.get("weights"), point.get("label_smoothing", 0.0)
         )
+        # A batch whose labels are all missing has no mean, and its gradient should be 0, not NaN.
         return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
 
 
@@ -161,6 +165,7 @@ def split_point(point: Mapping[str, Any] | None) -> tuple[dict[str, Array], dict
     """A point as (numbers, to be traced; the rest, which stays Python)."""
     traced, static = {}, {}
     for name, value in (point or {}).items():
+        # A bool may choose a branch, which a traced one cannot.
         if isinstance(value, int | float) and not isinstance(value, bool):
             traced[name] = np.asarray(value, np.int32 if isinstance(value, int) else np.float32)
         else:
@@ -197,7 +202,7 @@ class NativeStepper:
     def compile(self, state: TrainState) -> None:
         """Compiles ahead of time and executes once on a copy of `state`.
 
-        Raises ValueError, one sentence, where a step would change the state's structure or types.
+        Raises ValueError where a step would change the state's structure or types.
         """
         self.programs.compile(state, self._constants, self._rows)
         self.programs.warm_up(state, self._constants, self._rows)

@@ -1,8 +1,8 @@
 """The attempts at a trial: `attempts.jsonl` in its directory.
 
-A trial's process writes {"started", "seen"} when it starts: seconds since the epoch, the second of
-when the attempt before it was last alive. The process that watches it writes {"ended", "error",
-"wall"} where it sees one end. Imports no JAX.
+A trial's process writes {"started", "seen"} when it starts, both in seconds since the epoch: this
+attempt's start, and when the previous one was last seen alive. The process that watches it writes
+{"ended", "error", "wall"} where it sees an attempt end.
 """
 
 import json
@@ -43,7 +43,8 @@ def intervals(directory: Path) -> list[tuple[float, float]]:
 
 
 def _time(value: Any) -> float:
-    """What is no time, or one that has not come yet, is 0: a damaged file makes up no seconds."""
+    """The value if it is a time that has come, else 0."""
+    # 0 is before every attempt, so a damaged file makes up no seconds.
     is_one = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= time.time()
     return float(value) if is_one else 0.0
 
@@ -51,6 +52,7 @@ def _time(value: Any) -> float:
 def alive(directory: Path, report: Callable[..., None]) -> Callable[..., None]:
     """`report`, which also leaves a sign of life in the directory."""
 
+    # The file's time of change: it costs no write of data, and outlives the process.
     def tell(**event: Any) -> None:
         os.utime(directory / FILE)
         report(**event)
@@ -59,7 +61,8 @@ def alive(directory: Path, report: Callable[..., None]) -> Callable[..., None]:
 
 
 def _last_seen(directory: Path) -> float | None:
-    """When the last attempt last did something that shows; None before there was one."""
+    """The time of the last attempt's last visible act; None before there was an attempt."""
+    # Not later than now, since another machine's clock may be ahead.
     try:
         if not (directory / FILE).exists():
             return None
@@ -71,6 +74,7 @@ def _last_seen(directory: Path) -> float | None:
 
 def _append(directory: Path, line: dict[str, Any]) -> None:
     path = directory / FILE
+    # A process that was killed in the middle of a line must not spoil the next one.
     is_torn = path.exists() and not path.read_bytes().endswith(b"\n")
     text = json.dumps(line, allow_nan=False)
     atomic.append_text(path, f"\n{text}\n" if is_torn else f"{text}\n")

@@ -1,164 +1,172 @@
-"""Arrows of import point one way; TensorFlow stays out; scoring and the command line are light."""
+"""Imports point one way, and the rooms that must start quickly load no JAX."""
 
-import ast
+import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("algoperf_lite", "workloads", "submissions", "scoring", "benchmarks", "studies")
-# For each module of the harness, a number that grows along the arrows: imports go to lower ones.
-LEVELS = {
-    "spec": 0,
-    "names": 0,
-    "cache": 0,
-    "clock": 0,
-    "batches": 0,
-    "unison": 0,
-    "tuning": 0,
-    "schedule_names": 1,
-    "population_rules": 1,
-    "population": 2,
-    "lineage": 3,
-    "schedules": 2,
-    "schedule_plot": 3,
-    "workload_view": 1,
-    "submission": 2,
-    "rules": 6,
-    "probes": 1,
-    "dry_run": 8,
-    "surroundings": 0,
-    "out_of_memory": 0,
-    "algoperf_shim": 1,
-    "algoperf_form": 3,
-    "one_by_one": 7,
-    "algoperf_trial": 8,
-    "trial_spec": 3,
-    "optimizers": 1,
-    "evaluation": 1,
-    "trial_logs": 1,
-    "checkpoints": 2,
-    "programs": 1,
-    "attempts": 2,
-    "resume": 5,
-    "algoperf_state": 6,
-    "population_layout": 1,
-    "batch_layout": 1,
-    "stepping": 3,
-    "population_stepping": 4,
-    "hardware": 4,
-    "output_directory": 5,
-    "executors": 5,
-    "core_locks": 0,
-    "register": 2,
-    "ray_node": 6,
-    "ray_executor": 7,
-    "ray_cluster": 5,
-    "executor_flags": 8,
-    "trial_stage": 5,
-    "trial_books": 6,
-    "trial": 9,
-    "population_progress": 9,
-    "population_actor": 10,
-    "population_trial": 11,
-    "population_flags": 4,
-    "host_flags": 4,
-    "hosts": 6,
-    "host_share": 7,
-    "population_check": 6,
-    "chunking": 5,
-    "replay": 4,
-    "population_groups": 7,
-    "vectorized": 10,
-    "testing": 7,
-    "catalog": 6,
-    "trial_jobs": 6,
-    "experiment": 7,
-    "progress": 5,
-    "cli": 9,
+from tests.architecture.sources import ROOT, Sources, circles, folders, room_in
+
+# fmt: off
+# A file of `algoperf_lite` imports only from rooms to its left. Every import counts, also those
+# inside functions and under TYPE_CHECKING: a reader has to follow them all the same.
+ORDER = (
+    "storage", "did_you_mean", "spec", "tuning", "machine", "schedules", "optimizers",
+    "submission", "data", "training", "testing", "population", "executors", "trial", "rules",
+    "experiment", "api", "cli",
+)
+SCORING_ORDER = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views")
+
+# A module that is found by its name as text escapes a reader of imports, so each has a reason.
+DYNAMIC = {
+    "algoperf_lite.executors.child": "the job's module is named by the process that sent it",
+    "algoperf_lite.executors.multihost.member": "the same, for a job that several hosts share",
+    "algoperf_lite.submission.algoperf_files": "a submission is a file anywhere, no module of ours",
+    "algoperf_lite.submission.native": "a submission is a file anywhere, no module of ours",
+    "workloads": "a family is a folder, so that adding one changes no list",
 }
 
+# Of the harness, submissions and workloads may know the contract and what builds on it.
+CONTRACT = ("spec", "schedules", "optimizers", "did_you_mean", "storage.cache")
 
-def _imports(path, whole=True):
-    """Modules that a file imports; `whole=False` leaves out those inside functions."""
-    tree = ast.parse(path.read_text())
-    nodes = ast.walk(tree) if whole else tree.body
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+# Modules (or all modules of a package) that start without JAX, which takes a second to load: the
+# command line answers at once, and the process that only watches trials stays small.
+NO_JAX = (
+    "storage", "did_you_mean", "tuning", "machine", "experiment", "executors", "cli", "api",
+    "schedules.text", "submission.find", "rules.findings", "rules.rulebook", "rules.static",
+    "rules.report", "rules.dynamic", "training.clock", "training.calibration",
+    "population.config", "population.evolution", "population.lineage",
+    "trial.spec", "trial.record", "trial.logs", "trial.attempts", "trial.checkpoints",
+)
+WITH_JAX = {
+    "algoperf_lite.executors.multihost.member": "it runs in the job, where JAX is at work anyway",
+}
+# Of `scoring`, everything: a leaderboard stands on the screen in less time than JAX takes to load.
+HEAVY = ("jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow", "ray")
+# fmt: on
 
-
-def _files(package):
-    return [path for path in (ROOT / package).rglob("*.py")]
-
-
-@pytest.mark.parametrize("path", _files("algoperf_lite"), ids=lambda path: path.stem)
-def test_the_harness_imports_downward(path):
-    own = path.relative_to(ROOT / "algoperf_lite").parts[0].removesuffix(".py")
-    if own == "__init__":
-        return
-    for name in _imports(path):
-        package, _, module = name.partition(".")
-        module = module.partition(".")[0]
-        if package == "algoperf_lite" and module in LEVELS and module != own:
-            assert LEVELS[module] < LEVELS[own], f"{own} imports {module}"
-        if package == "scoring":
-            assert own in ("cli", "catalog"), f"{own} imports scoring"
+SOURCES = Sources()
 
 
-def test_workloads_and_submissions_know_nothing_of_the_runner():
-    allowed = {"spec", "schedules", "optimizers", "names", "cache"}
-    for package in ("workloads", "submissions"):
-        for path in _files(package):
-            for name in _imports(path):
-                if name.startswith("algoperf_lite."):
-                    assert name.split(".")[1] in allowed, f"{path} imports {name}"
-                assert not name.startswith(("scoring", "benchmarks")), f"{path} imports {name}"
+@pytest.mark.parametrize(
+    ("package", "order"), [("algoperf_lite", ORDER), ("scoring", SCORING_ORDER)]
+)
+def test_rooms_import_from_rooms_to_their_left(package, order):
+    rooms = {room_in(package)(module.name) for module in SOURCES.inside(package)} - {None}
+    without_place = rooms - set(order)
+    assert not without_place, "add the new room to the order"
+    to_the_right = [
+        f"{place}: {start} imports {end}"
+        for (start, end), places in SOURCES.arrows(package, room_in(package)).items()
+        if order.index(end) > order.index(start)
+        for place in places
+    ]
+    assert not to_the_right, "\n".join(to_the_right)
 
 
-def test_scoring_knows_nothing_of_ours():
-    for path in _files("scoring"):
-        for name in _imports(path):
-            assert name.split(".")[0] not in ("algoperf_lite", "workloads", "submissions", "jax")
+@pytest.mark.parametrize("package", [*folders(SOURCES, "algoperf_lite"), "scoring", "workloads"])
+def test_there_is_no_circle(package):
+    arrows = SOURCES.arrows(package, room_in(package))
+    found = {pair: arrows[pair] for circle in circles(arrows) for pair in _within(arrows, circle)}
+    assert not found, "\n".join(f"{pair}: {', '.join(places)}" for pair, places in found.items())
 
 
-def test_nothing_imports_tensorflow_when_it_is_imported():
-    for package in PACKAGES:
-        for path in _files(package):
-            assert not any(name.startswith("tensorflow") for name in _imports(path, whole=False))
+def _within(arrows, circle):
+    return [pair for pair in arrows if set(pair) <= set(circle)]
 
 
-def _loaded_after(code):
-    script = f"{code}\nimport sys\nprint(*sorted(name.partition('.')[0] for name in sys.modules))"
-    found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    return set(found.stdout.splitlines()[-1].split())
+def test_modules_are_found_by_name_only_where_a_reason_is_given():
+    hidden = {
+        module.place(one.line): module.name
+        for module in SOURCES.modules.values()
+        for one in SOURCES.imports(module)
+        if one.place == "dynamic"
+    }
+    without = [place for place, name in hidden.items() if name not in DYNAMIC]
+    assert not without, f"imports by text without a reason in DYNAMIC: {without}"
+    assert set(DYNAMIC) <= set(hidden.values()), "a reason in DYNAMIC has outlived its import"
 
 
-def test_the_command_line_and_scoring_load_neither_jax_nor_matplotlib():
-    heavy = {"jax", "flax", "optax", "matplotlib", "pandas", "sklearn", "tensorflow", "ray"}
-    assert not heavy & _loaded_after("import scoring, algoperf_lite.cli")
-    run = "from algoperf_lite import experiment, executors, submission, progress, hosts"
-    assert not heavy & _loaded_after(run)
-    parse = "from algoperf_lite import schedule_names; schedule_names.parse('uba:phi=5').label"
-    assert not heavy & _loaded_after(parse)
+def test_workloads_and_submissions_know_only_the_contract():
+    allowed = tuple(f"algoperf_lite.{name}" for name in CONTRACT)
+    for package, own in (("workloads", ("workloads",)), ("submissions", ("submissions",))):
+        for module in SOURCES.inside(package):
+            for one in SOURCES.imports(module):
+                if one.target.partition(".")[0] in ("algoperf_lite", "scoring", "studies"):
+                    assert one.target.startswith(allowed), f"{module.place(one.line)}: {one.target}"
+                if one.target.startswith(("workloads", "submissions")):
+                    assert one.target.startswith(own), f"{module.place(one.line)}: {one.target}"
 
 
-def test_a_run_never_loads_tensorflow(tmp_path):
-    code = f"""
-from algoperf_lite import tuning
-from algoperf_lite.trial import run as trial
-from algoperf_lite.trial.spec import TrialSpec
-rules = tuning.Ruleset("self", 1, 1, 1.0)
-spec = TrialSpec("nadamw", "digits", "lite", 0, 1, 0, rules, {str(tmp_path)!r}, max_global_steps=2)
-assert trial.run(spec).steps == 2
+def test_scoring_knows_nothing_of_the_rest():
+    ours = ("algoperf_lite", "workloads", "submissions", "studies", "benchmarks", "jax")
+    for module in SOURCES.inside("scoring"):
+        for one in SOURCES.imports(module):
+            assert one.target.partition(".")[0] not in ours, module.place(one.line)
+
+
+def test_nothing_imports_tensorflow():
+    # The readers of full-scale data may, inside a function: converting is no part of a run.
+    for module in SOURCES.modules.values():
+        for one in SOURCES.imports(module):
+            is_tensorflow = one.target.startswith("tensorflow")
+            assert not (is_tensorflow and one.place != "function"), module.place(one.line)
+
+
+_IMPORT = """
+import importlib, sys
+for name in {names}:
+    importlib.import_module(name)
+sys.exit(", ".join(package for package in {heavy} if package in sys.modules) or None)
 """
-    loaded = _loaded_after(code)
-    assert "jax" in loaded
-    assert not loaded & {"tensorflow", "tensorflow_datasets", "torch"}
+
+
+def test_the_quick_rooms_load_nothing_heavy():
+    names = [
+        name
+        for name in SOURCES.modules
+        if _is_below(name, NO_JAX, "algoperf_lite.") and not _is_below(name, WITH_JAX)
+    ]
+    names += [name for name in SOURCES.modules if _is_below(name, ("scoring",))]
+    if _heavy(names):
+        # Only a process of its own tells which module it was, as the first one loads it for all.
+        culprits = {name: _heavy([name]) for name in names}
+        lines = [f"{name} loads {loaded}" for name, loaded in culprits.items() if loaded]
+        raise AssertionError("\n".join(lines))
+
+
+def _is_below(name: str, rooms: Iterable[str], package: str = "") -> bool:
+    return any(f"{name}.".startswith(f"{package}{room}.") for room in rooms)
+
+
+def _heavy(names: list[str]) -> str:
+    """The heavy packages that are loaded once a fresh process has imported all of `names`."""
+    done = _python("-c", _IMPORT.format(names=names, heavy=HEAVY))
+    return done.stderr.strip()
+
+
+def test_no_process_of_a_run_loads_tensorflow(tmp_path):
+    # Stand-ins of these names note that they were asked for, in whichever process it was.
+    for package in ("tensorflow", "tensorflow_datasets", "torch"):
+        (tmp_path / f"{package}.py").write_text(
+            f"open({str(tmp_path / 'asked')!r}, 'a').write({package!r})\n"
+            f"raise ImportError({package!r})\n"
+        )
+    options = "--submissions=nadamw --workloads=digits --max_global_steps=2 --budget_by=steps"
+    once = "--tuning_ruleset=self --num_studies=1"
+    done = _python(
+        *("-m", "algoperf_lite", "run", *options.split(), *once.split()),
+        f"--output_dir={tmp_path / 'experiment'}",
+        path=[str(tmp_path), str(ROOT)],
+    )
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "experiment").rglob("eval_measurements.csv"))
+    assert not (tmp_path / "asked").exists(), (tmp_path / "asked").read_text()
+
+
+def _python(*arguments: str, path: Sequence[str] = (str(ROOT),)) -> subprocess.CompletedProcess:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environ, cwd=ROOT)

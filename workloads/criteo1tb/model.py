@@ -64,6 +64,7 @@ class DLRM(nn.Module):
 
     def _embed(self, ids_BxK: jax.Array) -> jax.Array:
         rows, scale = self.config.table_rows, self.config.embed_init_scale
+        # One table for all columns, as in AlgoPerf: ids are hashes, and collisions are part of it.
         init = nn.initializers.uniform(1.0 / math.sqrt(rows) if scale is None else scale)
         table = self.param("embedding_table", init, (rows, self.config.embed_dim))
         return self._norm(table[ids_BxK % rows])
@@ -100,6 +101,7 @@ def log_counts(counts: jax.Array) -> jax.Array:
 def dot_interactions(features_BxFxD: jax.Array) -> jax.Array:
     """Dot products of all pairs of features, a feature with itself included: (B, F (F + 1) / 2)."""
     num_features = features_BxFxD.shape[1]
+    # The product is symmetric, so half of it is all there is to know.
     gram_BxFxF = jnp.einsum("bfd,bgd->bfg", features_BxFxD, features_BxFxD)
     rows, columns = np.triu_indices(num_features)
     return gram_BxFxF[:, rows, columns]

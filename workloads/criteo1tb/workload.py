@@ -8,7 +8,7 @@ import numpy as np
 from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.criteo1tb import data
 from workloads.criteo1tb.model import DLRM, DLRMConfig
-from workloads.linen import LinenWorkload, means
+from workloads.linen import LinenWorkload
 from workloads.losses import sigmoid_cross_entropy, weighted_loss
 
 
@@ -18,10 +18,6 @@ class Criteo1TB(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.SIGMOID_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "loss"
-
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
 
     def model(self) -> DLRM:
         return DLRM(self.config)
@@ -50,12 +46,6 @@ class Criteo1TB(LinenWorkload):
         logits = self.logits(params, batch, model_state, rng)
         return {"loss": sigmoid_cross_entropy(logits, batch["targets"])}
 
-    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        return means(outputs)
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "output"
-
 
 SCALES = {
     "lite": Criteo1TB(
@@ -81,6 +71,7 @@ SCALES = {
         step_hint=10_666,
     ),
 }
+# AlgoPerf's variants, as changes of the config.
 VARIANTS: dict[str, dict] = {
     "layernorm": {"layer_norm": True},
     "embed_init": {"embed_init_scale": 1.0},

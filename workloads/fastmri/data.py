@@ -64,6 +64,8 @@ def scan(split: str, block: int) -> Scan:
     """The scans of one block of a split: the same numbers every time."""
     stream = list(SPLIT_BLOCKS).index(split)
     rng = np.random.default_rng(np.random.SeedSequence((_SEED, stream, block)))
+    # A scanner's image is complex: smooth phases keep its k-space from being symmetric, which
+    # would let half of it be inferred from the other half.
     magnitudes = _bodies(rng).reshape(BLOCK_VOLUMES, SLICES, SIZE, SIZE)
     kspace = _fft(magnitudes * np.exp(1j * _phases(rng)))
     noise = rng.standard_normal((2, *kspace.shape))
@@ -87,7 +89,7 @@ def column_masks(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray
 
 
 def _normalised(scan: Scan) -> dict[str, np.ndarray]:
-    """What a model sees of a block, slices along the leading axis."""
+    """The model's inputs and targets of a block, slices along the leading axis."""
     mean = scan.inputs.mean(axis=(2, 3), keepdims=True)
     std = scan.inputs.std(axis=(2, 3), keepdims=True)
     volume_max = scan.targets.max(axis=(1, 2, 3), keepdims=True)
@@ -175,6 +177,7 @@ def _directions(rng: np.random.Generator) -> Numbers:
     return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
 
+# The order of draws is the data: another order, or other types, would be another data set.
 def _uniform(rng: np.random.Generator, low: float, high: float, *rows: int) -> Numbers:
     return low + (high - low) * rng.random((*rows, BLOCK_VOLUMES), np.float32)
 

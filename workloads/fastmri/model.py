@@ -84,6 +84,7 @@ class ConvBlock(nn.Module):
             else:
                 x = instance_norm(x)
             x = _activation(self.config, x)
+            # Neighbouring pixels are alike: dropping single ones would take no information away.
             kept_BxC = Dropout()(jnp.ones_like(x[:, 0, 0]), dropout_rate, not train)
             x = x * kept_BxC[:, None, None]
         return x
@@ -105,6 +106,7 @@ class TransposeConvBlock(nn.Module):
 
 def instance_norm(x_BxHxWxC: jax.Array) -> jax.Array:
     """Each channel of each example with mean 0 and variance 1 over its pixels."""
+    # In two passes: the mean of squares less the square of the mean cancels in float32.
     centred = x_BxHxWxC - x_BxHxWxC.mean(axis=(1, 2), keepdims=True)
     variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
     return centred * jax.lax.rsqrt(variance + _INSTANCE_NORM_EPS)

@@ -30,10 +30,8 @@ def ssim(one_BxHxW: jax.Array, other_BxHxW: jax.Array, data_range_B: jax.Array) 
 
 
 def _windowed(x_BxHxW: jax.Array) -> jax.Array:
-    """Means over all windows inside the image: (B, H - 6, W - 6).
-
-    As two products with band matrices: sums of shifted slices take XLA minutes to compile.
-    """
+    """Means over all windows inside the image: (B, H - 6, W - 6)."""
+    # Two products with band matrices, since sums of shifted slices take XLA minutes to compile.
     rows, columns = (_band(size) for size in x_BxHxW.shape[1:])
     return jnp.einsum("bhw,hi,wj->bij", x_BxHxW, rows, columns, precision="highest")
 

@@ -10,7 +10,7 @@ from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.fastmri import data
 from workloads.fastmri.model import UNet, UNetConfig
 from workloads.fastmri.ssim import ssim
-from workloads.linen import LinenWorkload, means
+from workloads.linen import LinenWorkload
 from workloads.losses import weighted_loss
 
 
@@ -26,10 +26,7 @@ class FastMRI(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.MEAN_ABSOLUTE_ERROR
     target_metric_name: ClassVar[str] = "ssim"
-
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
+    output_layer: ClassVar[str] = "Conv_0"
 
     def model(self) -> UNet:
         return UNet(self.config)
@@ -56,18 +53,13 @@ class FastMRI(LinenWorkload):
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
         logits = self.logits(params, batch, model_state, rng)
+        # SSIM is of images in the scanner's units, whose range is the volume's.
         mean, std = (batch[name][:, None, None] for name in ("mean", "std"))
         images = (image * std + mean for image in (logits, batch["targets"]))
         return {
             "ssim": ssim(*images, batch["volume_max"]),
             "loss": _absolute_error(logits, batch["targets"]),
         }
-
-    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        return means(outputs)
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "Conv_0"
 
 
 def _absolute_error(logits_BxHxW: Array, targets_BxHxW: Array) -> Array:

@@ -60,6 +60,7 @@ def windows(split: str, seq_len: int) -> np.ndarray:
 
 
 def _examples(all_windows: np.ndarray, split: str, num_eval: int) -> dict[str, np.ndarray]:
+    # Spread over all files, since neighbouring windows are alike.
     if split != "train":
         picked = np.arange(num_eval) * len(all_windows) // num_eval
         all_windows = all_windows[picked]

@@ -29,9 +29,7 @@ class LMConfig:
         (muP: Yang et al. 2022, arXiv 2203.03466, table 8). Matrices start smaller by its square
         root, logits are divided by it, `learning_rate_multipliers` follow it.
       head_multiplier: width of a head over the base model's; makes scores without qk_norm fall
-        as 1 / head width. With qk_norm nothing is left to do: the cosine of two vectors is their
-        product over their lengths, which grow with the head width, and the learned scale is one
-        number that no width changes.
+        as 1 / head width.
       embedding_multiplier: factor on what the embeddings give (12 in arXiv 2408.13359).
       residual_multiplier: factor on each residual branch (0.22 to 0.28 there).
     """
@@ -55,11 +53,7 @@ class LMConfig:
 
 
 class DecoderLM(nn.Module):
-    """Logits (B, T, V) in float32 of the token that follows each position of `tokens_BxT`.
-
-    Tokens are one axis N = B * T outside attention: XLA's CPU backend is much slower in the
-    backward pass of matrix products on (B, T, D) arrays.
-    """
+    """Logits (B, T, V) in float32 of the token that follows each position of `tokens_BxT`."""
 
     config: LMConfig
 
@@ -69,6 +63,8 @@ class DecoderLM(nn.Module):
     ) -> jax.Array:
         del train, dropout_rate  # neither batch norm nor dropout
         cfg = self.config
+        # One axis N = B * T outside attention, since XLA's CPU backend is much slower in the
+        # backward pass of matrix products on (B, T, D) arrays.
         token_embed = _embed(cfg, cfg.vocab_size, "token_embed")
         x_NxD = token_embed(tokens_BxT.reshape(-1))
         if not cfg.rotary:
@@ -102,6 +98,8 @@ class CausalAttention(nn.Module):
         )
         if cfg.rotary:
             q_BxHxTxK, k_BxHxTxK = (rotate(x, cfg.rope_theta) for x in (q_BxHxTxK, k_BxHxTxK))
+        # With qk_norm muP has nothing left to do: the cosine of two vectors is their product over
+        # their lengths, which grow with the head width, and no width changes the learned scale.
         if cfg.qk_norm:
             q_BxHxTxK, k_BxHxTxK = QueryKeyNorm(cfg.seq_len, name="qk_norm")(q_BxHxTxK, k_BxHxTxK)
         else:
@@ -151,6 +149,7 @@ def rotate(x_BxHxTxK: jax.Array, theta: float) -> jax.Array:
 
 def causal_attention(q_BxHxTxK: jax.Array, k_BxHxTxK: jax.Array, v_BxHxTxK: jax.Array) -> jax.Array:
     """Values (B, H, T, K) averaged under softmax(q k^T), later positions left out; no scaling."""
+    # The softmax is computed in float32 even where products are in bfloat16.
     scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q_BxHxTxK, k_BxHxTxK).astype(jnp.float32)
     seen_TxT = np.tril(np.ones(scores_BxHxTxT.shape[-2:], bool))
     weights_BxHxTxT = jax.nn.softmax(jnp.where(seen_TxT, scores_BxHxTxT, -1e30))

@@ -26,6 +26,7 @@ class FinewebEduLM(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "ppl"
+    output_layer: ClassVar[str] = "token_embed"  # tied
 
     def model(self) -> DecoderLM:
         return DecoderLM(self.config)
@@ -56,15 +57,14 @@ class FinewebEduLM(LinenWorkload):
         return {"loss": (losses * weights).sum(axis=-1), "tokens": weights.sum(axis=-1)}
 
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
+        # The exponential of the mean over all tokens, not a mean of exponentials.
         loss, tokens = (np.asarray(outputs[key], np.float64).sum() for key in ("loss", "tokens"))
         return {"loss": float(loss / tokens), "ppl": float(np.exp(loss / tokens))}
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "token_embed"  # tied
 
     @property
     def learning_rate_multipliers(self) -> PyTree:
         """muP for Adam: 1 / width_multiplier for hidden matrices, 1 for embeddings and vectors."""
+        # Table 8 of Yang et al. 2022, for Adam: only matrices between two hidden widths scale.
         unscaled = (ParameterType.EMBEDDING, ParameterType.LAYER_NORM_SCALE)
         hidden = 1 / self.config.width_multiplier
         return jax.tree.map(
@@ -88,6 +88,7 @@ def at_width(workload: FinewebEduLM, d_model: int, num_heads: int | None = None)
             f"width {d_model} does not split into {num_heads} heads of an even width; "
             f"use a multiple of the head width, which is {head_width}"
         )
+    # Multipliers refer to the base model, through however many widths a workload has gone.
     base = round(old.d_model / old.width_multiplier)
     config = dataclasses.replace(
         old,

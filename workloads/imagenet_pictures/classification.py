@@ -1,4 +1,4 @@
-"""What the two ImageNet workloads share: pictures in, one class out, accuracy."""
+"""Classification of pictures without its model: the data, loss and metrics of two workloads."""
 
 import dataclasses
 from typing import ClassVar
@@ -9,7 +9,7 @@ import numpy as np
 
 from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.imagenet_pictures import data
-from workloads.linen import LinenWorkload, means
+from workloads.linen import LinenWorkload
 from workloads.losses import softmax_cross_entropy, weighted_loss
 
 # Of ImageNet's pixels in 0..255, per channel; the drawn pictures are close enough.
@@ -19,7 +19,7 @@ _STDDEV = (58.395, 57.12, 57.375)
 
 @dataclasses.dataclass(frozen=True)
 class PictureClassification(LinenWorkload):
-    """Which of `config.num_classes` a picture of `config.image_size` shows; metric: accuracy.
+    """One of `config.num_classes` for a picture of `config.image_size`; metric: accuracy.
 
     Inputs are pixels in 0..255 (B, H, W, 3), uint8 as stored or float32 once augmented; targets
     are labels (B,) or, once mixed, probabilities (B, classes).
@@ -27,6 +27,7 @@ class PictureClassification(LinenWorkload):
 
     loss_type: ClassVar[LossType] = LossType.SOFTMAX_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "accuracy"
+    output_layer: ClassVar[str] = "head"
 
     def example_batch(self) -> Batch:
         size = self.config.image_size
@@ -34,6 +35,7 @@ class PictureClassification(LinenWorkload):
         return {"inputs": np.zeros((1, size, size, 3), dtype)}
 
     def model_inputs(self, batch: Batch) -> tuple[jax.Array]:
+        # On the device: pixels travel and lie in memory as bytes.
         return (standardised(batch["inputs"]),)
 
     def loss_fn(
@@ -58,12 +60,6 @@ class PictureClassification(LinenWorkload):
             "accuracy": jnp.argmax(logits, axis=-1) == batch["targets"],
             "loss": softmax_cross_entropy(logits, batch["targets"]),
         }
-
-    def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        return means(outputs)
-
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "head"
 
 
 def standardised(pixels: Array) -> jax.Array:

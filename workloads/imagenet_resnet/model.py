@@ -38,6 +38,7 @@ class ResNetConfig:
     last_scale_init: float = 0.0
 
 
+# Batch norm follows every convolution and would subtract a bias at once.
 _Conv = functools.partial(nn.Conv, use_bias=False, kernel_init=lecun_normal)
 
 

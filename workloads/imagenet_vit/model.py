@@ -41,11 +41,7 @@ class ViTConfig:
 
 
 class ViT(nn.Module):
-    """Logits (B, classes) of standardised pictures.
-
-    Patches are one axis N = B * T outside attention: XLA's CPU backend is much slower in the
-    backward pass of matrix products on (B, T, D) arrays.
-    """
+    """Logits (B, classes) of standardised pictures; patches are one axis N = B * T."""
 
     config: ViTConfig
 
@@ -55,6 +51,8 @@ class ViT(nn.Module):
     ) -> jax.Array:
         cfg = self.config
         batch, size = len(x_BxHxWxC), cfg.image_size // cfg.patch_size
+        # One axis outside attention, since XLA's CPU backend is much slower in the backward pass
+        # of matrix products on (B, T, D) arrays.
         x_NxD = ConvPatches(cfg.d_model, cfg.patch_size, name="conv_patches")(x_BxHxWxC)
         x_NxD += jnp.tile(sincos_positions(size, cfg.d_model), (batch, 1))
         x_NxD = Dropout()(x_NxD, dropout_rate, not train)
@@ -66,6 +64,7 @@ class ViT(nn.Module):
         else:
             x_BxD = x_NxD.reshape(batch, -1, cfg.d_model).mean(axis=1)
         x_BxD = jnp.tanh(nn.Dense(cfg.d_model, name="pre_logits")(x_BxD))
+        # A head of zeros starts at even odds for all classes.
         return nn.Dense(cfg.num_classes, kernel_init=nn.initializers.zeros, name="head")(x_BxD)
 
 
@@ -82,6 +81,7 @@ class ConvPatches(nn.Module):
         shape = (p, p, channels, self.features)
         kernel = self.param("kernel", lecun_normal, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        # The kernel keeps a convolution's shape: its parameter type and its fans depend on it.
         patches = x_BxHxWxC.reshape(batch, height // p, p, width // p, p, channels)
         patches_NxP = patches.swapaxes(2, 3).reshape(-1, p * p * channels)
         return patches_NxP @ kernel.reshape(-1, self.features) + bias
@@ -97,7 +97,6 @@ class Block(nn.Module):
         self, x_NxD: jax.Array, batch: int, train: bool, dropout_rate: jax.Array | float
     ) -> jax.Array:
         cfg = self.config
-
         attention, mlp = Attention(cfg, name="attention"), MLP(cfg, name="mlp")
         layers = {
             "attention_norm": lambda x: attention(x, x, batch),
@@ -111,7 +110,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """What each query takes from the patches of its own picture: multi-head attention (NQ, D)."""
+    """Multi-head attention (NQ, D) of queries to the patches of their own pictures."""
 
     config: ViTConfig
 
@@ -160,6 +159,7 @@ class AttentionPooling(nn.Module):
         probe_BxD = jnp.tile(probe[0], (batch, 1))
         x_BxD = Attention(cfg, name="attention")(probe_BxD, x_NxD, batch)
         y_BxD = nn.LayerNorm(name="mlp_norm")(x_BxD)
+        # Gates are for the blocks alone.
         return x_BxD + MLP(dataclasses.replace(cfg, gated_mlp=False), name="mlp")(
             y_BxD, train, dropout_rate
         )

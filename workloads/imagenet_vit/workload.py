@@ -14,10 +14,6 @@ from workloads.imagenet_vit.model import ViT, ViTConfig
 class ImagenetViT(PictureClassification):
     """Pictures with a vision transformer; metric: accuracy."""
 
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
-
     def model(self) -> ViT:
         return ViT(self.config)
 

@@ -28,6 +28,7 @@ def greedy_decode(logits_BxTxV: Array, logit_paddings_BxT: Array) -> jax.Array:
     best_BxT = jnp.where(logit_paddings_BxT > 0, BLANK, logits_BxTxV.argmax(axis=-1))
     before_BxT = jnp.pad(best_BxT[:, :-1], ((0, 0), (1, 0)), constant_values=BLANK)
     kept_BxT = jnp.where(best_BxT == before_BxT, BLANK, best_BxT)
+    # A stable sort by "is blank" moves the tokens to the front in their order, in one shape.
     order_BxT = jnp.argsort(kept_BxT == BLANK, axis=1, stable=True)
     return jnp.take_along_axis(kept_BxT, order_BxT, axis=1).astype(jnp.int32)
 

@@ -25,7 +25,7 @@ _SPEAKERS = {"train": range(64), "validation": range(64, 80), "test": range(80, 
 
 
 class Script(NamedTuple):
-    """Who says what in a split."""
+    """The words of each utterance of a split, and its speaker."""
 
     words_NxW: np.ndarray  # indices into the lexicon, -1 for no word
     speakers_N: np.ndarray
@@ -42,7 +42,7 @@ def utterances(split: str) -> dict[str, np.ndarray]:
 
 
 def generate(split: str) -> dict[str, np.ndarray]:
-    """What `utterances` keeps."""
+    """The arrays of a split, as `utterances` keeps them."""
     said = script(split)
     blocks = [_audio(said, split, start) for start in range(0, SIZES[split], _BLOCK)]
     audio, lengths = (np.concatenate(part) for part in zip(*blocks, strict=True))

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_LOG_FLOOR = 1e-5
-_PREEMPHASIS = 0.97
+_LOG_FLOOR = 1e-5  # of a mel bin: silence has no logarithm
+_PREEMPHASIS = 0.97  # speech falls by 6 dB per octave; this raises its high frequencies again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,7 @@ def log_mel(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
     audio_BxS = audio_BxS.astype(jnp.float32) / 2**15
     before_BxS = jnp.pad(audio_BxS[:, :-1], ((0, 0), (1, 0)))
     frames_BxTxW = frames(audio_BxS - _PREEMPHASIS * before_BxS, config)
+    # The periodic Hann window; numpy's is the symmetric one.
     window_W = np.hanning(config.frame_samples + 1)[:-1].astype(np.float32)
     size = fft_size(config)
     spectrum = jnp.abs(jnp.fft.rfft(frames_BxTxW * window_W, size))
@@ -55,7 +56,8 @@ def log_mel(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
 
 
 def frames(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
-    """Overlapping pieces (B, T, W), without a gather, which is slow on a CPU."""
+    """Overlapping pieces (B, T, W) of the audio."""
+    # Put together from shifted rows of steps, since a gather is slow on a CPU.
     step, width = config.step_samples, config.frame_samples
     pieces = -(-width // step)
     num_frames = config.num_frames(audio_BxS.shape[1])
@@ -96,6 +98,7 @@ def spec_augment(
     """Features with `num_masks` random bands of bins and stretches of frames set to zero."""
     freq_key, time_key = jax.random.split(rng)
     size, num_frames, num_bins = x_BxTxF.shape
+    # Masks of time depend on an utterance's length; a short one would lose its words.
     width_B = jnp.full(size, config.freq_mask_bins, jnp.float32)
     bins_B = jnp.full(size, num_bins, jnp.float32)
     bands_BxF = _masks(freq_key, num_masks[0], width_B, bins_B, num_bins)

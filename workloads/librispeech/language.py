@@ -26,7 +26,7 @@ _PATTERNS = ("CV", "VC", "CVC", "CVC", "CVCV", "VCV", "VCVC")
 
 
 class Sound(NamedTuple):
-    """What half a phoneme sounds like; frequencies in Hz, amplitudes relative to a vowel's."""
+    """The sound of half a phoneme; frequencies in Hz, amplitudes relative to a vowel's."""
 
     formant1: float = 500.0
     formant2: float = 1200.0

@@ -26,10 +26,8 @@ def valid_frames(lengths_B: jax.Array, num_frames: int) -> jax.Array:
 def xavier_uniform(
     key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32
 ) -> jax.Array:
-    """Uniform numbers of variance 2 / (fan in + fan out), as `nn.initializers.xavier_uniform`.
-
-    They are drawn flat: XLA's CPU backend compiles small random arrays of rank 4 for seconds.
-    """
+    """Uniform numbers of variance 2 / (fan in + fan out), as `nn.initializers.xavier_uniform`."""
+    # Drawn flat, since XLA's CPU backend compiles small random arrays of rank 4 for seconds.
     fan_in, fan_out = (size * math.prod(shape[:-2]) for size in shape[-2:])
     limit = math.sqrt(6 / (fan_in + fan_out))
     return jax.random.uniform(key, (math.prod(shape),), dtype, -limit, limit).reshape(shape)
@@ -65,6 +63,7 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
         if train:
+            # Without a valid frame there is no mean, and 0 / 0 would end in the running one.
             weight_BxTx1 = valid_BxT[..., None] / jnp.maximum(valid_BxT.sum(), 1)
             mean = (weight_BxTx1 * x_BxTxD).sum(axis=(0, 1))
             var = (weight_BxTx1 * jnp.square(x_BxTxD - mean)).sum(axis=(0, 1))
@@ -113,6 +112,8 @@ class SpeechInput(nn.Module):
         for _ in range(2):
             conv = nn.Conv(self.channels, (3, 3), strides=(2, 2), kernel_init=xavier_uniform)
             x = nn.relu(conv(x))
+            # A frame of stride 2 is valid if the first of its two is. Biases make padding nonzero
+            # again, so it is cleared after each layer.
             lengths_B = -(-lengths_B // 2)
             x *= valid_frames(lengths_B, x.shape[1])[..., None, None]
         size, num_frames = x.shape[:2]

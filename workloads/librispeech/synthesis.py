@@ -25,7 +25,7 @@ _AMPLITUDE = 5000.0  # of a vowel in an int16
 
 
 class Speakers(NamedTuple):
-    """Who speaks, one number per utterance."""
+    """Voices, one number per utterance."""
 
     pitch: np.ndarray  # Hz
     tract: np.ndarray  # factor on all formants: a short vocal tract has high ones
@@ -34,7 +34,7 @@ class Speakers(NamedTuple):
 
 
 class Manner(NamedTuple):
-    """How an utterance is spoken and recorded, one number per utterance."""
+    """Ways of speaking and recording, one number per utterance."""
 
     tempo: np.ndarray  # factor on all durations
     loudness: np.ndarray
@@ -71,6 +71,7 @@ def _segment_ends(
     pauses = rng.uniform(2.0, 20.0, phonemes_BxP.shape)
     durations = np.where(phonemes_BxP == language.PAUSE, pauses, durations)
     durations[phonemes_BxP < 0] = 0
+    # Speech that would not fit is sped up rather than cut: its targets name every phoneme.
     durations *= np.minimum(1.0, NUM_CONTROLS / durations.sum(axis=1))[:, None]
     whole_BxP = np.cumsum(durations, axis=1)
     ends_BxPx2 = np.stack([whole_BxP - durations / 2, whole_BxP], axis=-1)

@@ -146,7 +146,9 @@ class Convolution(nn.Module):
     def __call__(self, x_BxTxD: jax.Array, valid_BxT: jax.Array, train: bool) -> jax.Array:
         cfg = self.config
         x_NxD = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
+        # Two dense layers are one of twice the width, cut in two: the paper's gated linear unit.
         x_NxD = dense(cfg.d_model)(x_NxD) * nn.sigmoid(dense(cfg.d_model)(x_NxD))
+        # Frames after the end are zero, so that those before it do not depend on the padding.
         x = jnp.where(valid_BxT[..., None], x_NxD.reshape(x_BxTxD.shape), 0.0)
         x = DepthwiseConv(cfg.kernel_size)(x)
         x = cfg.activate(BatchNorm(cfg.batch_norm_momentum)(x, valid_BxT, train))
@@ -154,10 +156,7 @@ class Convolution(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """A convolution over time with one kernel per feature, as a sum of shifted products.
-
-    On a CPU that is faster than the convolution of XLA, above all inside a loop.
-    """
+    """A convolution over time with one kernel per feature, as a sum of shifted products."""
 
     kernel_size: int
 
@@ -169,6 +168,7 @@ class DepthwiseConv(nn.Module):
         after = self.kernel_size - 1 - before
         padded = jnp.pad(x_BxTxD, ((0, 0), (before, after), (0, 0)))
         num_frames = x_BxTxD.shape[1]
+        # On a CPU this is faster than the convolution of XLA, above all inside a loop.
         return sum(
             padded[:, tap : tap + num_frames] * kernel_Cx1xD[tap] for tap in range(self.kernel_size)
         )

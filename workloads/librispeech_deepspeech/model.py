@@ -95,10 +95,7 @@ class DeepSpeech(nn.Module):
 
 
 class BiLSTM(nn.Module):
-    """LSTMs from both ends of each utterance, side by side: (B, T, 2 H), zero on padded frames.
-
-    Both directions advance in one loop, and the products with the inputs happen before it.
-    """
+    """LSTMs from both ends of each utterance, side by side: (B, T, 2 H), zero on padded frames."""
 
     hidden: int
 
@@ -107,6 +104,8 @@ class BiLSTM(nn.Module):
         size, num_frames, features = x_BxTxD.shape
         cells = [LSTMCell(self.hidden, name=name)(features) for name in ("forward", "backward")]
         kernels, recurrents, biases = zip(*cells, strict=True)
+        # Both directions advance in one loop, and the products with the inputs, which do not wait
+        # for each other, happen before it: a step of the loop is one small product.
         recurrent_RxHxG, bias_RxG = jnp.stack(recurrents), jnp.stack(biases)
         x_NxD = x_BxTxD.swapaxes(0, 1).reshape(-1, features)
         gates_NxE = x_NxD @ jnp.concatenate(kernels, axis=1)
@@ -138,6 +137,8 @@ class LSTMCell(nn.Module):
 
     @nn.compact
     def __call__(self, features: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        # Each gate is initialised for itself, as in linen's cell: an orthogonal (H, 4 H) would be
+        # another distribution.
         lecun, orthogonal = nn.initializers.lecun_normal(), nn.initializers.orthogonal()
         inputs = [Affine(features, self.hidden, lecun, name=f"input_{g}")() for g in _GATES]
         states = [

@@ -14,7 +14,10 @@ _POLARITY = np.array([-20, 29, 69, -17, 123, 41, 21, 0], np.int32)
 
 
 class Structure:
-    """What the assays ask about n molecules; sets of atoms are boolean (n, MAX_ATOMS)."""
+    """The structure of n molecules, as the assays ask for it.
+
+    Sets of atoms are boolean (n, MAX_ATOMS).
+    """
 
     def __init__(self, molecules: Molecules, near: Neighbours):
         self.molecules, self.near = molecules, near
@@ -38,7 +41,7 @@ class Structure:
         return wanted[self.molecules.elements]
 
     def count(self, atoms: np.ndarray, order: int | None = None) -> np.ndarray:
-        """How many neighbours in `atoms`, by a bond of `order` or by any, each atom has."""
+        """Each atom's number of neighbours in `atoms`, by a bond of `order` or by any."""
         bonded = self.near.orders > 0 if order is None else self.near.orders == order
         return (self.near.of(atoms) & bonded).sum(axis=0, dtype=np.int8)
 

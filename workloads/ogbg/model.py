@@ -44,8 +44,7 @@ Part = tuple[jax.Array, jax.Array | None]  # values, and which row of them each 
 class GraphNet(nn.Module):
     """Logits (B, num_outputs) of B graphs padded to N nodes and E edges; see `data.examples`.
 
-    The batch becomes one graph of V = B * N nodes and L = B * E edges. Padding is set to zero
-    before every sum over nodes or edges, so that it reaches nothing real.
+    The batch becomes one graph of V = B * N nodes and L = B * E edges.
     """
 
     config: GraphNetConfig
@@ -68,6 +67,7 @@ class GraphNet(nn.Module):
         is_node_Vx1 = (jnp.arange(N) < graphs["n_node"][:, None]).reshape(-1, 1)
         is_edge_Lx1 = (jnp.arange(E) < graphs["n_edge"][:, None]).reshape(-1, 1)
 
+        # Padding is set to zero before every sum over nodes or edges, so it reaches nothing real.
         for i in range(config.num_steps):
             mlp = functools.partial(self._mlp, i, dropout_rate, not train)
             seen = [(nodes_VxD, senders_L), (nodes_VxD, receivers_L), (globals_BxD, graph_of_L)]
@@ -100,10 +100,7 @@ class GraphNet(nn.Module):
 
 
 class DenseOfParts(nn.Module):
-    """A dense layer of concatenated parts, which are neither concatenated nor gathered first.
-
-    Multiplying a node by its block of the kernel once, and not once per edge, halves the work.
-    """
+    """A dense layer of concatenated parts, which are neither concatenated nor gathered first."""
 
     features: int
 
@@ -113,6 +110,8 @@ class DenseOfParts(nn.Module):
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (width, self.features))
         total = self.param("bias", nn.initializers.zeros, (self.features,))
         start = 0
+        # A node is multiplied by its block of the kernel once and not once per edge, which halves
+        # the work.
         for x, rows in parts:
             product = x @ kernel[start : start + x.shape[-1]]
             total = total + (product if rows is None else product[rows])

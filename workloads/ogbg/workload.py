@@ -21,10 +21,6 @@ class OGBG(LinenWorkload):
     loss_type: ClassVar[LossType] = LossType.SIGMOID_CROSS_ENTROPY
     target_metric_name: ClassVar[str] = "mean_average_precision"
 
-    @property
-    def dropout_rate(self) -> float:
-        return self.config.dropout_rate
-
     def model(self) -> GraphNet:
         return GraphNet(self.config)
 
@@ -59,6 +55,7 @@ class OGBG(LinenWorkload):
             weights = valid * jnp.reshape(mask_batch, (len(valid), -1))
         # Not NaN times 0: that is NaN, in the gradient too.
         labels = jnp.where(valid > 0, label_batch, 0.5)
+        # Smoothing over two classes, as optax.smooth_labels would with their one-hot form.
         labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
         return weighted_loss(sigmoid_cross_entropy(logits_batch, labels), weights)
 
@@ -84,9 +81,6 @@ class OGBG(LinenWorkload):
             "mean_average_precision": mean_average_precision(logits, targets),
         }
 
-    def is_output_params(self, param_key: str) -> bool:
-        return param_key == "output"
-
 
 def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
     """Mean over tasks with both a positive and a negative label; NaN if there is no such task.
@@ -96,6 +90,7 @@ def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
       targets: (n, tasks) of 0, 1 and NaN for a missing label.
     """
     found = []
+    # A task all of whose labels are equal has no precision-recall curve; OGB's evaluator skips it.
     for score, target in zip(scores.T, targets.T, strict=True):
         valid = ~np.isnan(target)
         positive = target[valid] > 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-_NEVER = -1e9
+_NEVER = -1e9  # a log-probability that loses to any
 
 # (tokens_NxW, index, visible_NxWxS, cache) -> logits (N, W, V) of the next token, cache. Beam w
 # keeps what belongs to step t in slot t * W + w; `visible` marks the slots of a beam's own past.
@@ -74,6 +74,8 @@ def beam_search(
 def _extend(step: Step, state: _State, end: int, alpha: float) -> _State:
     """One more token: the best 2W of all W * V ways, of which at least W do not end."""
     n, w, max_len = state.live_NxWxL.shape
+    # The step's own slots become visible, each to its beam. Slots are never moved when beams
+    # change places, which would copy the whole cache in every step; the masks are moved.
     own_WxS = jnp.arange(max_len * w) == state.index * w + jnp.arange(w)[:, None]
     visible_NxWxS = state.visible_NxWxS | own_WxS
     logits_NxWxV, cache = step(state.last_NxW, state.index, visible_NxWxS, state.cache)
@@ -90,6 +92,7 @@ def _extend(step: Step, state: _State, end: int, alpha: float) -> _State:
     parent_NxW, last_NxW = of(beam_NxC, among_NxW), of(token_NxC, among_NxW)
     live_NxWxL = of(state.live_NxWxL, parent_NxW).at[:, :, state.index].set(last_NxW)
 
+    # Of the hypotheses that end here, only the best can become its sentence's best.
     score_NxC = jnp.where(ends_NxC, log_prob_NxC / length_penalty(state.index + 1, alpha), _NEVER)
     best_Nx1 = score_NxC.argmax(axis=1)[:, None]
     score_N = of(score_NxC, best_Nx1)[:, 0]

@@ -1,4 +1,4 @@
-"""What encoder and decoder are made of: residual branches, attention and a position-wise layer.
+"""The parts of encoder and decoder: residual branches, attention and a position-wise layer.
 
 Shape suffixes: B batch, T positions of queries, S positions of keys, N = B * T, D model width,
 F hidden width, H heads, K width of a head.
@@ -45,7 +45,7 @@ class TransformerConfig:
 
 
 class Residual(nn.Module):
-    """Where a branch leaves the residual stream and returns to it, and the layer norm of it."""
+    """The two ends of a branch of the residual stream, and its layer norm."""
 
     config: TransformerConfig
 
@@ -80,6 +80,7 @@ class Attention(nn.Module):
     ) -> jax.Array:
         q_BxHxTxK = self._heads(self.query, x_BxTxD)
         k_BxHxSxK, v_BxHxSxK = keys_values
+        # Scaling the queries is cheaper than scaling the scores, of which there are more.
         scale = self.config.attention_temp * q_BxHxTxK.shape[-1] ** -0.5
         scores_BxHxTxS = jnp.einsum("bhtk,bhsk->bhts", q_BxHxTxK * scale, k_BxHxSxK)
         weights_BxHxTxS = jax.nn.softmax(jnp.where(mask_BxTxS[:, None], scores_BxHxTxS, -1e30))
@@ -106,13 +107,14 @@ class MLP(nn.Module):
 
 
 def flat(layer: Callable[[jax.Array], jax.Array], x_BxTxD: jax.Array) -> jax.Array:
-    """`layer` on tokens in one axis: XLA's CPU backend is much slower in the backward pass of
-    matrix products on (B, T, D) arrays."""
+    """`layer` of (B, T, D) applied to tokens in one axis, (B * T, D)."""
+    # XLA's CPU backend is much slower in the backward pass of matrix products on (B, T, D) arrays.
     y_NxF = layer(x_BxTxD.reshape(-1, x_BxTxD.shape[-1]))
     return y_NxF.reshape(*x_BxTxD.shape[:2], -1)
 
 
 def layer_norm(name: str | None = None) -> nn.Module:
+    """Layer norm with AlgoPerf's epsilon."""
     return nn.LayerNorm(epsilon=1e-6, name=name)
 
 
@@ -120,6 +122,7 @@ def _dense(features: int, name: str | None = None, use_bias: bool = True) -> nn.
     return nn.Dense(
         features,
         use_bias=use_bias,
+        # AlgoPerf's initialisation; linen's default is LeCun's, with zero biases.
         kernel_init=nn.initializers.xavier_uniform(),
         bias_init=nn.initializers.normal(1e-6),
         name=name,

@@ -26,7 +26,7 @@ from workloads.wmt.verbs import Verb, conjugate, simple
 
 
 class Subject(NamedTuple):
-    """Who or what a clause is about."""
+    """The person or thing that a clause is about, in both languages."""
 
     en: str
     de: str
@@ -54,6 +54,8 @@ def _somebody(draw: Draw) -> Subject:
 
 
 def _somebody_else(draw: Draw, subject: Subject, case: str) -> Pair:
+    # English has "himself" for a person who meets himself, German "sich": one word too many for
+    # this grammar.
     found = person(draw, case)
     while found.en == subject.en:
         found = person(draw, case)
@@ -113,6 +115,7 @@ def _cost(draw: Draw) -> Clause:
 
 
 def _inhabitants(draw: Draw) -> Clause:
+    # A size first, since uniform numbers would nearly all have seven digits.
     size = draw.pick((1000, 10_000, 100_000, 1_000_000))
     number = cardinal(draw.number(range(2 * size, 10 * size, max(10, size // 1000))))
     words = ("have", "has", "", "", "hat", "", "", "haben")
@@ -158,6 +161,7 @@ def _journey(draw: Draw) -> Clause:
 
 def _sum(draw: Draw) -> Clause:
     sign = draw.pick((1, -1))
+    # The second number is the smaller one, so no result is below zero.
     numbers = draw.number(range(20, 1000)), draw.number(range(1, 20))
     left, right, result = (cardinal(n) for n in (*numbers, numbers[0] + sign * numbers[1]))
     word = "plus" if sign == 1 else "minus"
@@ -165,6 +169,7 @@ def _sum(draw: Draw) -> Clause:
     return Clause(subject, simple(False, ("is", "are"), ("ist", "sind")), result.en, result.de)
 
 
+# A kind that stands twice is drawn twice as often: these have the most words to choose from.
 _CLAUSES: tuple[Callable[[Draw], Clause], ...] = (
     _handling,
     _handling,

@@ -28,9 +28,10 @@ _HELD_OUT_IN = 64  # one key in so many belongs to validation, another one to te
 def pairs(split: str, most: int | None = None) -> dict[str, np.ndarray]:
     """The first `most` pairs of a split, a pair a row: uint16 (n, SENTENCE_LEN).
 
-    Short targets come first: sentences of one length are decoded together and end together.
+    Pairs with short targets come first.
     """
     found = {side: _arrays()[f"{split}_{side}"][:most] for side in SIDES}
+    # A batch is decoded until its longest sentence ends, so alike lengths belong together.
     order = np.argsort((found["targets"] != PAD).sum(axis=1), kind="stable")
     return {side: tokens[order] for side, tokens in found.items()}
 
@@ -102,10 +103,9 @@ def _arrays() -> dict[str, np.ndarray]:
 
 
 def _generate() -> dict[str, np.ndarray]:
-    """Draws sentences from one stream; the hash of a sentence's key tells its split.
-
-    What is held out has one sentence of a key, lest many say the same of other people.
-    """
+    """Sentences drawn from one stream; the hash of a sentence's key tells its split."""
+    # Equal keys go to one split, so a held-out sentence has no twin in train. Validation and test
+    # keep one sentence of a key, since many would say the same of other people.
     uniforms = np.random.default_rng(np.random.SeedSequence(_SEED)).random((_DRAWS, _UNIFORMS))
     found: dict[str, dict[Any, Pair]] = {"train": {}, "validation": {}, "test": {}}
     for row in uniforms.tolist():

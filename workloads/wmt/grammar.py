@@ -26,7 +26,7 @@ _PRICES = (*_COUNTS, range(1000, 100_000, 10))
 
 
 class Draw:
-    """The choices of one sentence, taken from given uniform numbers.
+    """The choices of a sentence, taken from given uniform numbers.
 
     Attributes:
       numbers: all numbers, hours, days and years chosen so far.

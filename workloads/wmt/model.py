@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """What the decoder needs of the inputs: keys and values for each of its layers, segments."""
+    """The inputs as the decoder needs them: keys and values for each of its layers, segments."""
 
     keys_values: list[KeysValues]
     segment_BxS: jax.Array
@@ -59,6 +59,7 @@ class Transformer(nn.Module):
     ) -> jax.Array:
         drop = functools.partial(self.dropout, rate=dropout_rate, deterministic=not train)
         encoded = self.encode(inputs, drop)
+        # A token sees its own sentence alone: other sentences of a packed row are not there.
         before_TxT = np.tri(targets.tokens.shape[1], dtype=bool)
         visible_BxTxT = _sees(targets.segment, targets.segment) & before_TxT
         x_BxTxD = self._embed(shift_right(targets), targets.position, drop)
@@ -96,7 +97,7 @@ class Transformer(nn.Module):
         return self._logits(y_NxWxD), cache
 
     def empty_cache(self, num_sentences: int, beams: int) -> list[KeysValues]:
-        """For `decode_step`."""
+        """The cache before the first `decode_step`: zeros, which `visible` hides."""
         cfg = self.config
         slots, width = cfg.sentence_len * beams, cfg.d_model // cfg.num_heads
         zeros = jnp.zeros((num_sentences, cfg.num_heads, slots, width))
@@ -104,6 +105,7 @@ class Transformer(nn.Module):
 
     def _embed(self, tokens_BxT: jax.Array, position_BxT: jax.Array, drop: Drop) -> jax.Array:
         cfg = self.config
+        # A table for the longer of the two uses, looked up by the position within a sentence.
         table = jnp.asarray(sinusoids(max(cfg.row_len, cfg.sentence_len), cfg.d_model))
         x_BxTxD = self.shared_embedding(tokens_BxT.astype(jnp.int32))
         return drop(x_BxTxD + table[position_BxT.astype(jnp.int32)])

@@ -42,6 +42,7 @@ def cardinal(n: int) -> Pair:
 @functools.cache
 def ordinal(n: int) -> Pair:
     """The `n`th, 1 <= n <= 31, in German in the dative: `on the third`, `am dritten`."""
+    # Days of a month are the only ordinals of the grammar, so nothing above 31 is needed.
     tens, ones = divmod(n, 10)
     if n in _EN_OTHER_ORDINALS:
         english = _EN_OTHER_ORDINALS[n]
@@ -56,6 +57,7 @@ def ordinal(n: int) -> Pair:
 @functools.cache
 def year(n: int) -> Pair:
     """A year from 1100 to 1999 or from 2000 to 2099, as one says it."""
+    # Both languages count the hundreds up to 1999 and the thousands from 2000 on.
     if n >= 2000:
         return cardinal(n)
     century, rest = divmod(n, 100)
@@ -79,6 +81,7 @@ def clock(hour: int, minute: int) -> Pair:
         if past <= 30
         else f"{_en_minutes(to)} to {_english(following)}"
     )
+    # German names the half hour by the hour that follows: half past four is `halb fünf`.
     if minute in (25, 30, 35):
         german = {25: "fünf vor halb", 30: "halb", 35: "fünf nach halb"}[minute]
         return Pair(f"at {english}", f"um {german} {_german(following)}")
@@ -119,6 +122,7 @@ def _german(n: int, last: str = "eins") -> str:
         return last if n == 1 else _DE_ONES[n]
     if n < 100:
         tens, ones = divmod(n, 10)
+        # The ones stand before the tens, so a translator of numbers has to reorder.
         before = f"{_german(ones, 'ein')}|und|" if ones else ""
         return before + _DE_TENS[tens]
     if n >= 1_000_000:

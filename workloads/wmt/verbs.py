@@ -32,6 +32,7 @@ def conjugate(draw: Draw, words: Sequence[str], tense: str, plural: bool) -> Ver
         finite = infinitive if plural else finite
         return Verb(en, do, base, finite, prefix, _glue(prefix, finite))
     if tense == "past":
+        # Spoken German tells the past in the perfect; verbs of motion form it with `sein`.
         have = {"hat": ("hat", "haben"), "ist": ("ist", "sind")}[auxiliary][plural]
         rest = _glue(prefix, participle)
         return Verb(past, "did", base, have, rest, f"{rest} {have}")
@@ -47,6 +48,7 @@ def conjugate(draw: Draw, words: Sequence[str], tense: str, plural: bool) -> Ver
     )
 
 
+# A separable prefix is written as one word with a form that stands at the end: `an|kommen`.
 def _glue(prefix: str, form: str) -> str:
     return f"{prefix}|{form}" if prefix else form
 

@@ -1,4 +1,4 @@
-"""What a submission reaches for: modules, builtins, attributes that give more than they should."""
+"""Modules, builtins and attributes that give a submission more than it should have."""
 
 import ast
 from collections.abc import Iterator
@@ -40,6 +40,7 @@ def _use(node: ast.AST, source: Source, reported: set[str]) -> Iterator[Finding]
         hit = _hit(path)
         if hit and hit[0] not in reported:
             yield source.finding(hit[1], node, f"`{path.removeprefix('builtins.')}`", hit[2])
+    # A file that defines `open` itself may mean its own or the builtin, depending on the way taken.
     if isinstance(node, ast.Name) and not source.paths(node):
         hit = _hit(f"builtins.{node.id}")
         if hit and source.scopes.is_global(source.scopes.binding(node)):
@@ -50,6 +51,7 @@ def _use(node: ast.AST, source: Source, reported: set[str]) -> Iterator[Finding]
 def _attributes(source: Source) -> Iterator[Finding]:
     for node, value, name in source.attributes():
         if name is None:
+            # `hasattr` with a computed name reaches nothing; it only asks.
             if not source.calls(node, "builtins.hasattr"):
                 what = f"`{source.text(node)}` computes an attribute's name"
                 yield source.finding("dynamic-attribute", node, what, NEEDS_REVIEW)
@@ -65,12 +67,12 @@ def _attributes(source: Source) -> Iterator[Finding]:
 def _is_harmless(node: ast.AST, value: ast.AST, name: str, source: Source) -> bool:
     """Whether an attribute is one's own, as in a class's methods, or reported under its path."""
     if any(map(_hit, source.paths(node))):
-        return True
+        return True  # `_use` reports it, with the rule of the module
     parent = source.scopes.parents.get(node)
     if name == "__class__" and getattr(parent, "attr", None) == "__name__":
         return True  # for a message
     if name == "__doc__" and isinstance(getattr(node, "ctx", None), ast.Store):
-        return True
+        return True  # writing one hides nothing; only reading it back would
     is_own = isinstance(value, ast.Name) and value.id in _ONESELF
     if name in ("__setattr__", "__delattr__"):  # object.__setattr__(self, ...), super().__setattr__
         first = next(iter(getattr(parent, "args", [])), None)
@@ -99,6 +101,7 @@ def _hit(path: str) -> tuple[str, str, str] | None:
 
 
 def _is_declared(path: str, source: Source, requirements: frozenset[str]) -> bool:
+    # Packages are spelled in any case in requirements.txt, modules in one.
     root = path.partition(".")[0]
     return root in USUAL or path in source.helpers or root.lower() in requirements or _offered(path)
 

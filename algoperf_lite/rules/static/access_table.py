@@ -4,23 +4,24 @@ A name stands for all that is below it: "os" for "os.path.join".
 """
 
 
-def words(text: str) -> list[str]:
-    """A long list, written so that it is easy to read and to add to."""
-    return text.split()
+def words(text: str) -> tuple[str, ...]:
+    """A long list of names, written so that it is easy to read and to add to."""
+    return tuple(text.split())
 
 
-HARNESS = (
-    *("algoperf", "algorithmic_efficiency", "algoperf_lite"),
-    *("workloads", "submissions", "scoring", "benchmarks", "studies"),
-)
-# The exceptions to HARNESS.
-OFFERED = (
-    *("algoperf.spec", "algoperf.jax_sharding_utils", "algoperf.sharding_utils"),
-    *("algorithmic_efficiency.spec", "algorithmic_efficiency.jax_sharding_utils"),
-    *("algoperf_lite.spec", "algoperf_lite.schedules", "algoperf_lite.optimizers"),
-)
+HARNESS = words("""
+    algoperf algorithmic_efficiency algoperf_lite workloads submissions scoring benchmarks
+    studies
+""")
+# The exceptions to HARNESS. They hold neither data nor targets, and published files import them.
+OFFERED = words("""
+    algoperf.spec algoperf.jax_sharding_utils algoperf.sharding_utils
+    algorithmic_efficiency.spec algorithmic_efficiency.jax_sharding_utils algoperf_lite.spec
+    algoperf_lite.schedules algoperf_lite.optimizers
+""")
 
-# What computes, names, or writes to the log; everything else must be declared.
+# Modules that compute, name, or write to the log. Everything else must be declared, since a
+# library that is not installed elsewhere makes the submission another one there.
 USUAL = frozenset(
     words("""
     __future__ abc bisect cmath collections contextlib copy dataclasses decimal enum fractions
@@ -85,8 +86,10 @@ _NAMES = {
     """,
     "harness-access": " ".join(HARNESS),
 }
+# Grouped by rule above, since that is how people add to it; looked up by name below.
 FORBIDDEN = {name: rule for rule, names in _NAMES.items() for name in words(names)}
 
+# Honest files use these as well, for printing and debugging, so a reader has to judge.
 REVIEWED = {
     name: rule
     for rule, names in {
@@ -102,7 +105,7 @@ REVIEWED = {
     for name in words(names)
 }
 
-# What libraries have imported for themselves, and its own name: contextlib.os is os.
+# Modules that libraries have imported for themselves, by their own names: contextlib.os is os.
 WITHIN = {
     name: name.lstrip("_")
     for name in words("""
@@ -111,7 +114,8 @@ WITHIN = {
     """)
 } | {"np": "numpy", "jnp": "jax.numpy"}
 
-# Attributes that no object may be asked for.
+# Attributes that no object may be asked for. They are matched by name alone, since static reading
+# cannot tell what an object is; so only names stand here that no honest object has.
 ATTRIBUTES = {
     name: rule
     for rule, names in {
@@ -134,13 +138,14 @@ ATTRIBUTES = {
     }.items()
     for name in words(names)
 }
-# Docstrings may be long, so nobody may read them.
+# Docstrings are not counted as embedded data, so they must not be read as data either.
 REVIEWED_ATTRIBUTES = {"__class__": "introspection", "__doc__": "embedded-data"}
 
 
 def rule_of(path: str, rules: dict[str, str]) -> tuple[str, str] | None:
     """(shortest prefix of a dotted name that is in `rules`, its rule), None where there is none."""
     parts = path.split(".")
+    # A module that another one has imported is still itself: `optax.np.load` is numpy's `load`.
     for start, part in enumerate(parts[1:], start=1):
         if part in WITHIN:
             found = rule_of(".".join([WITHIN[part], *parts[start + 1 :]]), rules)

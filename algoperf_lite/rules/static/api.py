@@ -1,29 +1,31 @@
-"""Whether a file has the functions of one form, with the arguments they are called with."""
+"""The functions of a form: a file has all of them, with the arguments they are called with."""
 
 import ast
 from collections.abc import Iterator
 
 from algoperf_lite.rules.findings import Finding, finding
+from algoperf_lite.rules.static.access_table import words
 from algoperf_lite.rules.static.files import Files
 from algoperf_lite.rules.static.source import Source
 
 REQUIRED = ("get_batch_size", "init_optimizer_state", "update_params", "data_selection")
-_STEP = (
-    *("workload", "current_param_container", "current_params_types", "model_state"),
-    *("hyperparameters", "loss_type", "optimizer_state", "eval_results", "global_step", "rng"),
-)
+_STEP = words("""
+    workload current_param_container current_params_types model_state hyperparameters loss_type
+    optimizer_state eval_results global_step rng
+""")
+# AlgoPerf's runner passes these by keyword and those below by position, so each kind of call asks
+# something else of a function.
 _BY_KEYWORD = {"update_params": (*_STEP, "batch"), "prepare_for_eval": _STEP}
+# Since v0.6 a file may ask for `train_state`; older ones do not know it.
 _ALLOWED_BESIDE = {"update_params": ("train_state",)}
 _BY_POSITION = {
     "get_batch_size": ("workload_name",),
     "get_eval_batch_size": ("workload_name",),
-    "init_optimizer_state": (
-        *("workload", "model_params", "model_state", "hyperparameters", "rng"),
-    ),
-    "data_selection": (
-        *("workload", "input_queue", "optimizer_state", "current_param_container"),
-        *("model_state", "hyperparameters", "global_step", "rng"),
-    ),
+    "init_optimizer_state": ("workload", "model_params", "model_state", "hyperparameters", "rng"),
+    "data_selection": words("""
+        workload input_queue optimizer_state current_param_container model_state
+        hyperparameters global_step rng
+    """),
 }
 _NATIVE = {
     "optimizer": ("workload", "hyperparameters"),
@@ -42,6 +44,7 @@ def find(files: Files, entry: Source) -> Iterator[Finding]:
         what = "it defines optimizer as well as update_params or init_optimizer_state"
         yield finding("api", place, what)
     elif not is_native and not is_algoperf:
+        # What a star import brings is not in sight; the dry run will tell.
         if not _has_star(entry):
             yield finding("api", place, "it defines neither optimizer nor update_params")
     elif is_native:
@@ -51,12 +54,15 @@ def find(files: Files, entry: Source) -> Iterator[Finding]:
 
 
 def is_native_form(entry: Source) -> bool:
+    """Whether a file is read as a native submission; one that is of both forms is."""
     return _defines(entry, "optimizer")
 
 
 def _native(files: Files, entry: Source) -> Iterator[Finding]:
     wanted = dict(_NATIVE)
-    if _defines(entry, "schedule"):
+    # Without a schedule of its own, an optimizer that needs a learning rate gets the default one.
+    optimizer = entry.function("optimizer")
+    if _defines(entry, "schedule") or (optimizer and len(_required(optimizer)) == 3):
         wanted["optimizer"] += ("learning_rate",)
     for name, names in wanted.items():
         source, function = _function(files, entry, name)
@@ -74,6 +80,7 @@ def _algoperf(files: Files, entry: Source) -> Iterator[Finding]:
         source, function = _function(files, entry, name)
         if not function:
             continue
+        # By position any names will do, but the same names in another order are a mistake.
         own = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
         if not _binds(function, names) or (own != list(names) and sorted(own) == sorted(names)):
             what = f"{name} must take ({', '.join(names)}) in this order"
@@ -137,7 +144,7 @@ def _defines(source: Source, name: str) -> bool:
 
 
 def _has_star(source: Source) -> bool:
-    """Whether names come from a helper by a star import, which hides which."""
+    """Whether some names come from a helper by a star import, so that nothing tells which."""
     return any(
         isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and path in source.helpers
         for node, path in source.imports

@@ -1,4 +1,4 @@
-"""What a file does while it is imported, before anything is timed."""
+"""Work that a file does while it is imported, before anything is timed."""
 
 import ast
 from collections.abc import Iterator
@@ -47,6 +47,8 @@ def find(source: Source) -> Iterator[Finding]:
     for node in _executed(source.tree):
         if not isinstance(node, ast.Call) or _defines(node, source):
             continue
+        # Training needs a loop and something that computes; a single call is more likely a
+        # constant that the list above does not know.
         paths = source.paths(node.func)
         in_loop = any(isinstance(above, _LOOPS) for above in source.scopes.ancestors(node))
         computes = any(path.partition(".")[0] in _COMPUTING for path in paths)
@@ -65,12 +67,14 @@ def _executed(tree: ast.Module) -> Iterator[ast.AST]:
         yield node
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                # A body waits for its call, but defaults are evaluated at the definition.
                 defaults = [*node.args.defaults, *node.args.kw_defaults]
                 stack += [default for default in defaults if default]
             case ast.ClassDef():
                 stack += [*node.bases, *(word.value for word in node.keywords), *node.body]
             case ast.AnnAssign():
                 stack += [node.value] if node.value else []
+            # `if __name__ == "__main__":` is false for a file that is imported.
             case ast.If(
                 test=ast.Compare(
                     left=ast.Name(id="__name__"),
@@ -88,6 +92,8 @@ def _defines(node: ast.Call, source: Source) -> bool:
     paths = source.paths(node.func)
     if paths:
         return all(_is_definition(path) for path in paths)
+    # `names.append(...)` of a name or a literal: nothing is known of its class, but the methods
+    # that it is let off for compute nothing.
     if isinstance(node.func, ast.Attribute):
         base = node.func.value
         is_plain = isinstance(base, ast.Name | ast.Constant | ast.Dict) or (
@@ -110,6 +116,7 @@ def _is_own_class(node: ast.AST, source: Source) -> bool:
     if not isinstance(node, ast.Name):
         return False
     values = source.scopes.values.get(source.scopes.binding(node), [])
+    # A class with an `__init__` of its own could do anything when it is called.
     return bool(values) and all(
         isinstance(value, ast.ClassDef)
         and not any(getattr(part, "name", "") == "__init__" for part in value.body)

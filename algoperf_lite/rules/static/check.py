@@ -18,6 +18,7 @@ from algoperf_lite.rules.static import (
 )
 from algoperf_lite.rules.static.source import Source
 
+# Each has `find(source) -> findings`. A file is read by all of them, whatever the others found.
 _CONCERNS = (workload_use, tables, fingerprints, literals, at_import, state)
 
 
@@ -41,6 +42,7 @@ def check(path: Path) -> list[Finding]:
     return in_order(found)
 
 
+# A helper beside the file need not have the functions of a form, nor a search space.
 def _as_a_whole(read: files.Files, entry: Source) -> Iterator[Finding]:
     yield from api.find(read, entry)
     if api.is_native_form(entry):

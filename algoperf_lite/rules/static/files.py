@@ -12,6 +12,7 @@ from algoperf_lite.submission import find
 
 SEARCH_SPACE = "tuning_search_space.json"
 REQUIREMENTS = "requirements.txt"
+# Files that a person can read; weights and pickles have other suffixes, or none.
 _TEXTS = (".py", ".json", ".txt", ".md", ".toml", ".cfg", ".yaml", ".yml")
 _TEXTS_WITHOUT_SUFFIX = ("LICENSE", "NOTICE", "README")
 _MAX_BYTES_OF_A_TEXT = 200_000
@@ -19,7 +20,7 @@ _MAX_BYTES_OF_A_TEXT = 200_000
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """What was read.
+    """The files of a submission as they were read.
 
     Attributes:
       folder: where the submission is.
@@ -36,13 +37,14 @@ class Files:
 
 def read(path: Path) -> Files:
     """Reads a submission's file, or `submission.py` of its folder, and every helper."""
-    path = path.resolve()
+    path = path.resolve()  # else a helper that is reached by two spellings would be read twice
     entry = path / find.FILE_OF_A_FOLDER if path.is_dir() else path
     folder = entry.parent
     sources, findings = (
         [],
         list(_strange_files(folder)) if entry.name == find.FILE_OF_A_FOLDER else [],
     )
+    # Helpers import helpers. Breadth first, so that findings begin with the submission's own file.
     queue, seen = [entry], {entry}
     while queue:
         file = queue.pop(0)
@@ -73,6 +75,7 @@ def _files_of(module: str, importer: Path, folder: Path) -> list[Path]:
     parts = module.lstrip(".").split(".")
     level = len(module) - len(module.lstrip("."))
     if level:
+        # A relative import that leaves the folder finds nothing here and is reported as undeclared.
         base = importer.parents[level - 1] if level <= len(importer.parents) else None
         return _on_the_way(base, parts) if base and base.is_relative_to(folder) else []
     if parts[0] in access_table.HARNESS:
@@ -101,16 +104,18 @@ def _requirements(folder: Path) -> frozenset[str]:
         lines = (folder / REQUIREMENTS).read_text(errors="replace").splitlines()
     except OSError:
         return frozenset()
+    # Versions do not matter here; `submission.algoperf` checks them before it runs the file.
     names = (re.match(r"\s*([A-Za-z0-9][\w.-]*)", line) for line in lines)
     return frozenset(name[1].lower().replace("-", "_") for name in names if name)
 
 
 def _strange_files(folder: Path) -> Iterator[Finding]:
-    """Findings about files in a submission's folder that nobody can read as text."""
+    """Findings about files in a submission's folder that a person cannot read as text."""
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
         if not file.is_file() or any(part.startswith((".", "__pycache__")) for part in name.parts):
             continue
+        # A text of that size can hold a small model's weights as numbers.
         size = file.stat().st_size
         is_text = file.suffix in _TEXTS or file.name in _TEXTS_WITHOUT_SUFFIX
         if not is_text or size > _MAX_BYTES_OF_A_TEXT:

@@ -4,24 +4,28 @@ import ast
 from collections.abc import Callable, Iterator
 
 from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding
+from algoperf_lite.rules.static.access_table import words
 from algoperf_lite.rules.static.flow import spread
 from algoperf_lite.rules.static.scopes import Binding
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.rules.static.tables import may_know_name
 
-_SIZES = (
-    *("shape", "shape_tuple", "size", "nbytes", "num_params", "step_hint", "batch_size"),
-    *("num_train_examples", "num_eval_train_examples", "num_validation_examples"),
-    *("num_test_examples", "eval_batch_size", "max_allowed_runtime_sec", "targets_per_example"),
-)
+_SIZES = words("""
+    shape shape_tuple size nbytes num_params step_hint batch_size num_train_examples
+    num_eval_train_examples num_validation_examples num_test_examples eval_batch_size
+    max_allowed_runtime_sec targets_per_example
+""")
 _KEEP_SIZES = frozenset(  # functions of which a size makes a size
     {"sum", "prod", "int", "float", "round", "abs", "max", "min", "sorted", "tuple", "list", "set"}
     | {"frozenset", "str", "hash", "item", "map", "leaves", "reduce", "flatten"}
     | {"tree_map", "tree_leaves", "tree_reduce", "tree_flatten"}
 )
+# An order, as in `size > 100`, holds for many workloads; equality with a size may hold for one.
 _EXACT = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
-_SMALL, _LARGE, _HUGE = 8, 1000, 100_000  # sizes that say nothing, much, and nearly all
-_ENORMOUS = 2**63  # no product or power of larger numbers is worked out
+# Ranks, heads and factors of two are small in any model. From 1000 on, sizes are widths and
+# vocabularies, which few models share; beyond 100,000 hardly two do.
+_SMALL, _LARGE, _HUGE = 8, 1000, 100_000
+_ENORMOUS = 2**63  # no product or power of larger numbers is worked out: it could take for ever
 
 
 def find(source: Source) -> Iterator[Finding]:
@@ -31,6 +35,7 @@ def find(source: Source) -> Iterator[Finding]:
         match node:
             case ast.Compare():
                 yield from _comparison(source, node, is_sized)
+            # `get_batch_size` is told the workload's name, so a table there betrays nothing.
             case ast.Dict(keys=[_, *_] as keys) if not may_know_name(node, source):
                 yield from _keys(source, node, keys)
             case ast.Match(subject=subject, cases=cases):
@@ -72,6 +77,7 @@ def _comparison(
 ) -> Iterator[Finding]:
     sides = [node.left, *node.comparators]
     for one, other, operator in zip(sides, sides[1:], node.ops, strict=False):
+        # The literal may stand on either side.
         for literal, compared in ((one, other), (other, one)):
             value = _literal(literal)
             if value is None:
@@ -93,6 +99,8 @@ def _exact(source: Source, node: ast.AST, value: object, is_sized: bool) -> Iter
         largest = max(numbers, default=0)
     else:
         is_shape, largest = False, value if isinstance(value, int) else 0
+    # Where the other side is not known to be a size, only a number that is hardly anything else
+    # is worth a reader's time.
     if is_sized and largest > _SMALL:
         severity = VIOLATION if is_shape or largest >= _LARGE else NEEDS_REVIEW
         what = f"a {'shape' if is_shape else 'size'} compared with {value}"

@@ -1,4 +1,4 @@
-"""Which names carry a value of some kind: through assignments and into functions of the file."""
+"""The flow of a value through a file: assignments, and calls of the file's own functions."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -35,6 +35,7 @@ def spread(
     """`starts` and all bindings that are given an expression that `carries` what they do."""
     given = [(binding, v) for binding, values in source.scopes.values.items() for v in values if v]
     given += _passed(source)
+    # Until nothing is added: an assignment further up may run after one further down.
     known = set(starts)
     while True:
         new = {binding for binding, value in given if carries(value, known)} - known
@@ -63,11 +64,13 @@ def _passed(source: Source) -> Iterator[tuple[Binding, ast.AST]]:
     for node in source.nodes:
         if not isinstance(node, ast.Call):
             continue
+        # functools.partial(f, x) passes x to f as f(x) would.
         function, arguments = function_of(node.func, source), node.args
         if source.calls(node, "functools.partial") and arguments:
             function, arguments = function_of(arguments[0], source), arguments[1:]
         if function is None:
             continue
+        # Too many or too few arguments are an error of the file, not of its reader.
         for argument, value in zip(_positional(function), arguments, strict=False):
             yield (function, argument.arg), value
         for keyword in node.keywords:

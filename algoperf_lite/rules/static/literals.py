@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding
 from algoperf_lite.rules.static.source import Source, docstrings
 
+# A long message has a few hundred characters, a table of coefficients a few dozen numbers; the
+# smallest useful set of weights has thousands. The limits lie between.
 MAX_CHARACTERS = 2_000  # of one string
 MAX_CHARACTERS_IN_ALL = 4_000  # of all strings of a file
 MAX_NUMBERS = 64  # of one table
@@ -17,7 +19,7 @@ _CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 def find(source: Source) -> Iterator[Finding]:
     """Literals larger than an algorithm needs."""
     yield from _texts(source)
-    in_all = 0
+    in_all = 0  # many small tables are one large one
     for node in source.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
             bits = node.value.bit_length()
@@ -34,7 +36,7 @@ def find(source: Source) -> Iterator[Finding]:
 
 
 def _texts(source: Source) -> Iterator[Finding]:
-    ignored = docstrings(source)
+    ignored = docstrings(source)  # of any length: nothing may read them (`REVIEWED_ATTRIBUTES`)
     in_all = sum(_length(node) for node in source.nodes if node not in ignored)
     if in_all > MAX_CHARACTERS_IN_ALL:
         what = f"texts of {in_all} characters in all"

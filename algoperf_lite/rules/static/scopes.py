@@ -1,4 +1,7 @@
-"""Which name means what: Python's scopes, read off a syntax tree."""
+"""The meaning of names: Python's scopes, read off a syntax tree.
+
+The standard library's `symtable` knows the same rules but does not lead from a node to its scope.
+"""
 
 import ast
 from collections import defaultdict
@@ -33,11 +36,11 @@ class Scopes:
         self._bind()
 
     def binding(self, node: ast.Name) -> Binding | None:
-        """Where the name is bound; None for a builtin, or what a star import brings."""
+        """The place where the name is bound; None for a builtin, or what a star import brings."""
         return self.lookup(node.id, self._scope_of[node])
 
     def lookup(self, name: str, scope: ast.AST) -> Binding | None:
-        """What `name` means in a scope."""
+        """The binding that `name` means in a scope; None as above."""
         while True:
             if name in self._global[scope]:
                 return (self._module, name)
@@ -50,6 +53,7 @@ class Scopes:
                 scope = self._scope_of[scope]
 
     def scope_of(self, node: ast.AST) -> ast.AST:
+        """The module, class, function or comprehension that a node's names are looked up in."""
         return self._scope_of[node]
 
     def is_global(self, binding: Binding | None) -> bool:
@@ -71,6 +75,7 @@ class Scopes:
             scope = self._scope_of[scope]
 
     def _walk(self) -> None:
+        # A stack and no recursion: deeply nested files are read and not refused.
         stack: list[tuple[ast.AST, ast.AST]] = [(self._module, self._module)]
         while stack:
             node, scope = stack.pop()
@@ -86,6 +91,7 @@ class Scopes:
                 stack.append((child, self._scope_of_child(node, child, scope)))
 
     def _scope_of_child(self, node: ast.AST, child: ast.AST, scope: ast.AST) -> ast.AST:
+        # Decorators, defaults, annotations and bases are evaluated outside of what they belong to.
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return node if child in node.body else scope
         if isinstance(node, ast.Lambda):
@@ -94,6 +100,7 @@ class Scopes:
             return self.parents[node]
         if isinstance(node, _COMPREHENSIONS):
             return node
+        # So is what the first loop of a comprehension goes through.
         if isinstance(node, ast.comprehension):
             whole = self.parents[node]
             is_first = node is whole.generators[0] and child is node.iter
@@ -101,6 +108,8 @@ class Scopes:
         return scope
 
     def _bind(self) -> None:
+        # Three passes: a name's scope depends on declarations that may stand below its use, and
+        # its values on the scope.
         for node in self.nodes:
             scope = self._scope_of[node]
             if isinstance(node, ast.Global):
@@ -110,6 +119,7 @@ class Scopes:
         for node in self.nodes:
             scope = self._scope_of[node]
             for name, _ in self._bound_by(node):
+                # `:=` in a comprehension binds outside of it (PEP 572).
                 if isinstance(self.parents.get(node), ast.NamedExpr):
                     while isinstance(scope, _COMPREHENSIONS):
                         scope = self._scope_of[scope]
@@ -141,6 +151,7 @@ class Scopes:
 
     def _given(self, target: ast.Name) -> ast.AST | None:
         """The expression assigned to a name, where it is in sight."""
+        # Loops, `with` and augmented assignments give what only running the file could tell.
         parent = self.parents[target]
         if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr):
             return parent.value

@@ -13,7 +13,7 @@ from algoperf_lite.rules.static.files import SEARCH_SPACE
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.rules.static.tables import workload_pattern
 
-_MAX_VALUES = 1_000
+_MAX_VALUES = 1_000  # five trials draw from it; more could carry weights
 _SCALARS = (int, float, str, bool, type(None))
 _PARTS = ("min", "max", "scaling", "feasible_points")
 
@@ -39,6 +39,7 @@ def find_in_literals(source: Source) -> Iterator[Finding]:
         names = [target.id for target in targets if isinstance(target, ast.Name)]
         try:
             value = ast.literal_eval(node.value)
+        # The errors that `literal_eval` documents.
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue  # computed: only running the file can tell
         if "search_space" in names and value is not None:
@@ -48,6 +49,7 @@ def find_in_literals(source: Source) -> Iterator[Finding]:
 
 
 def _space(space: Any, place: str) -> Iterator[Finding]:
+    # The harness's own check first: a space that it refuses cannot be drawn from at all.
     try:
         tuning.check_search_space(space)
     except (ValueError, TypeError, OverflowError) as error:
@@ -83,12 +85,15 @@ def _point(point: Any, place: str, what: str) -> Iterator[Finding]:
 
 
 def _value(value: Any, place: str, where: str) -> Iterator[Finding]:
+    # Lists and dicts as values could be tables by workload.
     if not isinstance(value, _SCALARS):
         yield finding("search-space", place, f"{where} has a value that is no number or word")
     elif isinstance(value, str) and workload_pattern().fullmatch(value):
         yield finding("search-space", place, f"{where} names the workload {value!r}")
 
 
+# Names become fields of a namedtuple, so they must be plain; and a space with a workload's name in
+# it would be a table by workload.
 def _names(names: Mapping[Any, Any], place: str) -> Iterator[Finding]:
     for name in names:
         if workload_pattern().fullmatch(str(name)):

@@ -12,7 +12,7 @@ from algoperf_lite.rules.static.scopes import Binding, Scopes
 _BY_NAME = ("getattr", "hasattr", "setattr", "delattr")
 _GETTERS = ("operator.attrgetter", "operator.methodcaller")
 _TEXT_WIDTH = 60
-_ALIAS_PASSES = 4  # of a = jax; b = a; ...; a bound, as x = x.y would go on for ever
+_ALIAS_PASSES = 4  # follows a = jax; b = a; ...; without a limit, x = x.y would never end
 
 
 class Source:
@@ -41,9 +41,11 @@ class Source:
 
     @property
     def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree, parents before children."""
         return self.scopes.nodes
 
     def place(self, node: ast.AST) -> str:
+        """The file and line of a node, as findings give them."""
         return f"{self.name}:{getattr(node, 'lineno', 1)}"
 
     def text(self, node: ast.AST) -> str:
@@ -51,6 +53,7 @@ class Source:
         return ast.unparse(node).partition("\n")[0][:_TEXT_WIDTH]
 
     def finding(self, rule: str, node: ast.AST, what: str, severity: str = VIOLATION) -> Finding:
+        """A finding against `rule` at a node of this file."""
         return finding(rule, self.place(node), what, severity)
 
     def paths(self, node: ast.AST) -> frozenset[str]:
@@ -60,6 +63,7 @@ class Source:
                 binding = self.scopes.binding(node)
                 if binding is not None:
                     return frozenset(self._paths[binding])
+                # A star import may bring any name, so an unbound one may be a builtin or its.
                 is_builtin = hasattr(builtins, name) or name.startswith("__")
                 own = [f"builtins.{name}"] if is_builtin else []
                 return frozenset(own + [f"{star}.{name}" for star in self._stars])
@@ -108,7 +112,8 @@ class Source:
                 for alias in node.names:
                     root = alias.name.partition(".")[0]
                     self.imports.append((node, alias.name))
-                    means = alias.name if alias.asname else root  # import a.b binds a
+                    # `import a.b` binds a, `import a.b as c` binds a.b.
+                    means = alias.name if alias.asname else root
                     self._paths[self._at(node, alias.asname or root)].add(means)
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
@@ -126,6 +131,7 @@ class Source:
         return self.scopes.lookup(name, self.scopes.scope_of(node))
 
     def _follow_aliases(self) -> None:
+        # Only values that may stand for a module or something in it; the rest has no path.
         aliases = [
             (binding, value)
             for binding, values in self.scopes.values.items()

@@ -1,32 +1,32 @@
-"""What a submission changes beyond its own variables: other modules, the workload, its module."""
+"""Changes beyond a submission's own variables: to other modules, the workload, its own module."""
 
 import ast
 from collections.abc import Callable, Iterator
 
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding
+from algoperf_lite.rules.static.access_table import words
 from algoperf_lite.rules.static.flow import is_workload
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.rules.static.tables import MAY_KNOW_NAMES
 
-# Calls whose result is a function: keeping it between trials keeps no result of training.
-MAKE_FUNCTIONS = (
-    *("jax.jit", "jax.pmap", "jax.vmap", "jax.grad", "jax.value_and_grad", "jax.checkpoint"),
-    *("jax.remat", "jax.linearize", "jax.shard_map", "jax.experimental.shard_map.shard_map"),
-    *("jax.numpy.vectorize", "numpy.vectorize", "jax.experimental.pjit.pjit"),
-    *("functools.partial", "jax.tree_util.Partial"),
-    *("functools.lru_cache", "functools.cache", "functools.wraps"),
-)
+# Calls whose result is a function. Keeping a jitted function between trials saves its compilation
+# and keeps no result of training.
+MAKE_FUNCTIONS = words("""
+    jax.jit jax.pmap jax.vmap jax.grad jax.value_and_grad jax.checkpoint jax.remat jax.linearize
+    jax.shard_map jax.experimental.shard_map.shard_map jax.numpy.vectorize numpy.vectorize
+    jax.experimental.pjit.pjit functools.partial jax.tree_util.Partial functools.lru_cache
+    functools.cache functools.wraps
+""")
 _COMPILING = ("lower", "compile")  # jax.jit(f).lower(...).compile() is a function as well
-_MUTATORS = (
-    *("append", "extend", "insert", "add", "setdefault", "update", "pop", "clear", "remove"),
-    *("appendleft", "__setitem__"),
-)
+_MUTATORS = words("""
+    append extend insert add setdefault update pop clear remove appendleft __setitem__
+""")
 _CONTAINERS = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)
-_MAKE_CONTAINERS = (
-    *("builtins.dict", "builtins.list", "builtins.set", "collections.defaultdict"),
-    *("collections.deque", "collections.OrderedDict", "collections.Counter"),
-)
-_DEPTH = 6
+_MAKE_CONTAINERS = words("""
+    builtins.dict builtins.list builtins.set collections.defaultdict collections.deque
+    collections.OrderedDict collections.Counter
+""")
+_DEPTH = 6  # of functions that make functions, as far as published files go and a bit beyond
 
 
 def find(source: Source) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def _change(
 
 def _rebinding(source: Source, node: ast.Global, name: str) -> Iterator[Finding]:
     """A finding where a function gives a module's name anything but a function."""
-    # What the module itself gives it, such as None, is no memory.
+    # Values that the module itself gives the name, such as None, are no memory.
     function = source.scopes.scope_of(node)
     values = source.scopes.values.get((source.tree, name), [])
     given = [v for v in values if v is None or function in source.scopes.functions(v)]
@@ -73,6 +73,7 @@ def _rebinding(source: Source, node: ast.Global, name: str) -> Iterator[Finding]
 
 def _memory(source: Source, node: ast.AST, what: str) -> Finding:
     names = [getattr(function, "name", "") for function in source.scopes.functions(node)]
+    # Where a file is told the workload's name, remembering anything may be remembering that.
     if any(name in MAY_KNOW_NAMES for name in names):
         return source.finding("workload-identity", node, f"{what} where the name is known")
     return source.finding("trial-memory", node, what, NEEDS_REVIEW)
@@ -85,6 +86,7 @@ def _changes(node: ast.AST, source: Source) -> Iterator[tuple[ast.AST, ast.AST |
             yield changed, _assigned(node, source)
         case ast.Subscript(value=changed, ctx=ast.Store() | ast.Del()):
             yield changed, _assigned(node, source)
+        # setattr(module, name, value) is the assignment it stands for.
         case ast.Call(args=[changed, *rest]) if source.calls(
             node, "builtins.setattr", "builtins.delattr"
         ):
@@ -101,6 +103,7 @@ def _assigned(target: ast.AST, source: Source) -> ast.AST | None:
 
 def _is_kept(source: Source, node: ast.AST) -> bool:
     """Whether a function reaches into a value that outlives its call: the module's, a default."""
+    # A default is evaluated once, so a list there outlives every call.
     base = _chain(node)[-1]
     if not isinstance(base, ast.Name) or not any(source.scopes.functions(node)):
         return False
@@ -133,6 +136,7 @@ def _is_function(node: ast.AST | None, source: Source, depth: int = _DEPTH) -> b
                 return True
             return any(_returns_function(v, source, depth) for v in _values(function, source))
         case ast.Name():
+            # All of its values: a name that may also hold an array is no function.
             values = _values(node, source)
             return bool(values) and all(_is_function(v, source, depth - 1) for v in values)
     return False

@@ -7,20 +7,21 @@ from collections.abc import Iterator
 
 import workloads
 from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding
+from algoperf_lite.rules.static.access_table import words
 from algoperf_lite.rules.static.source import Source, docstrings
 
 MAY_KNOW_NAMES = ("get_batch_size", "get_eval_batch_size")
-_ALGOPERF = (
-    *("criteo1tb", "fastmri", "imagenet_resnet", "imagenet_vit", "librispeech_conformer"),
-    *("librispeech_deepspeech", "ogbg", "wmt", "finewebedu_lm", "mnist", "cifar"),
-)
-# These may as well be names of parameters.
+_ALGOPERF = words("""
+    criteo1tb fastmri imagenet_resnet imagenet_vit librispeech_conformer librispeech_deepspeech
+    ogbg wmt finewebedu_lm mnist cifar
+""")
+# These may as well be names of parameters, so they count only where something is chosen by them.
 _PARTS = frozenset({"resnet", "vit", "conformer", "deepspeech", "finewebedu"})
 
 
 @functools.cache
 def workload_pattern() -> re.Pattern:
-    """What names a workload, ours and AlgoPerf's, with variants: 'wmt', 'cifar10', 'ogbg_gelu'."""
+    """A pattern of workloads' names, ours and AlgoPerf's: 'wmt', 'cifar10', 'ogbg_gelu'."""
     names = sorted({*_ALGOPERF, *workloads.names(), "imagenet", "librispeech", "criteo"})
     return re.compile(rf"({'|'.join(names)})\d*(_\w*)?", re.IGNORECASE)
 
@@ -46,6 +47,7 @@ def find(source: Source) -> Iterator[Finding]:
 
 def _chooses(node: ast.AST, source: Source) -> bool:
     """Whether a string is compared with something, or something is found by it."""
+    # A list of names chooses like a single one: `name in ("ogbg", "wmt")`.
     parent = source.scopes.parents[node]
     while isinstance(parent, ast.Tuple | ast.List | ast.Set):
         node, parent = parent, source.scopes.parents[parent]
@@ -56,7 +58,8 @@ def _chooses(node: ast.AST, source: Source) -> bool:
             return True
         case ast.Call(func=ast.Attribute(attr=name)):
             return name in ("startswith", "endswith", "get", "find", "count", "index", "match")
-        case ast.keyword():  # dict(ogbg=...) has no string; f(names=('ogbg',)) has
+        # dict(ogbg=...) has no string; f(names=('ogbg',)) has, and only passes it on.
+        case ast.keyword():
             return False
     return isinstance(node, ast.Tuple | ast.List | ast.Set)
 
@@ -71,6 +74,7 @@ def may_know_name(node: ast.AST, source: Source) -> bool:
     target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
     if not isinstance(target, ast.Name):
         return False
+    # A table that only `get_batch_size` reads may stand above it.
     uses = [
         use
         for use in source.nodes

@@ -1,26 +1,24 @@
-"""What a submission asks of its workload: who it is, what is inside it, what it is scored by."""
+"""Questions to a workload that a submission may not ask: its name, its insides, its targets."""
 
 import ast
 from collections.abc import Callable, Iterator
 
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding
-from algoperf_lite.rules.static.access_table import ATTRIBUTES
+from algoperf_lite.rules.static.access_table import ATTRIBUTES, words
 from algoperf_lite.rules.static.flow import is_workload
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.submission.workload_view import SEEN
 
-# What AlgoPerf's workloads offer beyond ours.
-_OFFERED = frozenset(SEEN) | {
-    *(
-        "metrics_logger",
-        "num_eval_train_examples",
-        "max_allowed_runtime_sec",
-        "output_activation_fn",
-    ),
-    *("eval_period_time_sec", "train_mean", "train_stddev"),
-}
+# Our workloads' attributes, and what AlgoPerf's offer beyond them.
+_OFFERED = frozenset(SEEN) | set(
+    words("""
+    eval_period_time_sec max_allowed_runtime_sec metrics_logger num_eval_train_examples
+    output_activation_fn train_mean train_stddev
+    """)
+)
 _IDENTITY = ("name", "workload_name", "base_name", "family", "config")
-_METHODS = ("model_fn", "loss_fn", "init_model_fn", "is_output_params")  # tell their class as text
+# A bound method as text contains its class, whose name is the workload's.
+_METHODS = ("model_fn", "loss_fn", "init_model_fn", "is_output_params")
 _NAMING_BUILTINS = ("str", "repr", "format", "ascii", "type", "vars", "dir")
 
 
@@ -30,6 +28,7 @@ def find(source: Source) -> Iterator[Finding]:
     for node, value, name in source.attributes():
         if name is None or name in ATTRIBUTES:
             continue
+        # A dunder at the end of any chain from the workload leads to classes and modules.
         if name.startswith("__") and _begins_with(value, is_it):
             yield source.finding("workload-identity", node, f"`{name}` of the workload")
         elif is_it(value):
@@ -51,12 +50,13 @@ def _attribute(source: Source, node: ast.AST, name: str) -> Iterator[Finding]:
 
 
 def _conversion(source: Source, node: ast.AST, is_it: Callable[[ast.AST], bool]) -> str | None:
-    """What a node makes of the workload that could hold its name, None if nothing."""
+    """A conversion of the workload into something that could hold its name; None if none."""
     match node:
         case ast.FormattedValue(value=value) if _names_class(value, is_it):
             return "the workload as text"
         case ast.Call(func=function, args=[first, *_]) if _names_class(first, is_it):
             path = next(iter(source.paths(function)), "")
+            # Files of AlgoPerf's form check so that they were given a workload.
             if path == "builtins.isinstance" and _is_own_interface(source, node.args[1:]):
                 return None
             is_naming = path.removeprefix("builtins.") in (*_NAMING_BUILTINS, "isinstance")

@@ -25,10 +25,12 @@ def installed(use_installed: bool = False) -> Iterator[None]:
 
     from algoperf_lite.submission.algoperf_shim import jax_sharding_utils, spec
 
+    # Some future or old JAX may have the name itself; then it is left alone, and stays at the end.
     has_tree_map = hasattr(jax, "tree_map")
     before = {name: found for name, found in sys.modules.items() if _is_algoperf(name)}
     names = [name for name in NAMES if not (use_installed and importlib.util.find_spec(name))]
     for name in names:
+        # A real package that was imported before goes aside with its parts and comes back below.
         for loaded in [loaded for loaded in before if loaded.partition(".")[0] == name]:
             del sys.modules[loaded]
         package = ModuleType(name, __doc__)
@@ -43,6 +45,7 @@ def installed(use_installed: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        # Put back exactly: the next submission, and whoever has the real package, see no trace.
         if not has_tree_map:
             del jax.tree_map
         for name in [name for name in sys.modules if _is_algoperf(name)]:

@@ -32,5 +32,6 @@ def display_shard_info(x: jax.Array) -> None:
         print(f"{shard.device}: {shard.index}, shape {shard.data.shape}")
 
 
+# Made anew for each call: there is no device to ask for while this is imported.
 def _mesh() -> Mesh:
     return Mesh(jax.devices(), ("batch",))

@@ -18,6 +18,8 @@ from algoperf_lite.spec import (
     Workload,
 )
 
+# `isinstance` and `==` must hold between a submission's enums and the harness's: hence the same
+# classes, under AlgoPerf's names.
 __all__ = [
     "ForwardPassMode",
     "LossType",

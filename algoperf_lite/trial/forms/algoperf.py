@@ -12,7 +12,7 @@ import jax
 from algoperf_lite import spec
 from algoperf_lite.spec import PyTree, TrainingCompleteError
 from algoperf_lite.storage import atomic
-from algoperf_lite.submission import algoperf, algoperf_shim, find
+from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.data_order import Batches
@@ -34,7 +34,7 @@ class MetricsLogger:
     def append_scalar_metrics(self, metrics: dict[str, Any], global_step: int) -> None:
         """Writes numbers down; `metrics` gets the step too, as AlgoPerf's logger does it."""
         metrics |= {"global_step": global_step, "preemption_count": 0}
-        row = {name: algoperf.scalar(value) for name, value in metrics.items()}
+        row = {name: algoperf_view.scalar(value) for name, value in metrics.items()}
         if self.is_on:
             atomic.append_text(self._path, json.dumps(row) + "\n")
 
@@ -69,7 +69,7 @@ class AlgoPerf(Form):
         }
         self._submission, self._logger = submission, MetricsLogger(Path(trial.directory))
         # The submission sees the workload under AlgoPerf's names, and no held-out data.
-        view = algoperf.AlgoPerfView(
+        view = algoperf_view.AlgoPerfView(
             setup.workload, self._logger, trial.max_seconds, trial.num_evals
         )
         clock.switch("compile")

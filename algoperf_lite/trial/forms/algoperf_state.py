@@ -1,11 +1,13 @@
-"""What the future of a submission in AlgoPerf's form depends on: collected, and put back.
+"""The whole state of a submission in AlgoPerf's form: collected for a checkpoint, and put back.
 
 Its training state may hold anything; arrays and numbers in it are kept, and functions come from a
 fresh initialisation. A file may also keep data in variables of its modules: those made of plain
-containers, numbers and arrays are kept, and where there are others nothing is, because what they
-hold cannot be known. Nor can state be seen that hides in closures or in attributes of functions.
+containers, numbers and arrays are kept, and where there are others there is no checkpoint. State in
+closures or in attributes of functions cannot be seen.
 """
 
+import contextlib
+import copy
 import enum
 import numbers
 import random
@@ -31,7 +33,7 @@ def kept(state: PyTree) -> list[np.ndarray]:
 def restored(fresh: PyTree, leaves: Sequence[np.ndarray]) -> PyTree:
     """The training state that had such leaves; `fresh` is one of its form.
 
-    Raises ValueError, one sentence, where the forms differ.
+    Raises ValueError where the forms differ.
     """
     olds, structure = jax.tree.flatten(fresh)
     arrays = [_as_array(leaf) for leaf in olds if _is_data(leaf)]
@@ -44,7 +46,7 @@ def restored(fresh: PyTree, leaves: Sequence[np.ndarray]) -> PyTree:
 def module_data(modules: Sequence[ModuleType]) -> tuple[Any, list[np.ndarray]]:
     """Variables of modules, as JSON and the arrays that it refers to by number.
 
-    Raises resume.CannotKeep, one sentence, for a variable that may hold state of another kind.
+    Raises `snapshot.CannotCheckpoint` for a variable that may hold state of another kind.
     """
     arrays: list[np.ndarray] = []
     found = []
@@ -61,8 +63,25 @@ def put_back(modules: Sequence[ModuleType], content: Any, arrays: Sequence[np.nd
             setattr(module, name, _decoded(value, arrays))
 
 
+@contextlib.contextmanager
+def unchanged(modules: Sequence[ModuleType]) -> Iterator[None]:
+    """Puts module-level data back when the context closes; functions made meanwhile stay."""
+    before = [(module, name, value) for module in modules for name, value in _copies(module)]
+    yield
+    for module, name, value in before:
+        if not holds_functions(vars(module).get(name)):
+            setattr(module, name, value)
+
+
+def _copies(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    for name, value in variables(module):
+        with contextlib.suppress(Exception):  # a value that cannot be copied cannot be put back
+            yield name, copy.deepcopy(value)
+
+
 def random_state() -> list[Any]:
-    """Of the generators that Python and numpy share among all code, as JSON."""
+    """The states of the generators that Python and numpy share among all code, as JSON."""
+    # JAX has no such generator: its keys are among the arrays.
     kind, keys, *rest = np.random.get_state()
     return [random.getstate(), [kind, keys.tolist(), *rest]]
 
@@ -91,6 +110,7 @@ def holds_functions(value: Any) -> bool:
 
 def _encoded(value: Any, name: str, arrays: list[np.ndarray]) -> Any:
     """JSON in which whatever is not of its types is a list that begins with a word for it."""
+    # Exact types: a subclass may hold more than its value.
     if isinstance(value, _PLAIN) and type(value) in _PLAIN:
         return value
     if isinstance(value, jax.Array | np.ndarray | np.generic):
@@ -101,6 +121,7 @@ def _encoded(value: Any, name: str, arrays: list[np.ndarray]) -> Any:
         return [type(value).__name__, *(_encoded(item, name, arrays) for item in value)]
     if type(value) is dict and all(isinstance(key, str) for key in value):
         return {key: _encoded(item, name, arrays) for key, item in value.items()}
+    # Better no checkpoint than one from which training goes on differently.
     kind = type(value).__name__
     raise snapshot.CannotCheckpoint(f"{name} is a {kind}, which may hold state that cannot be kept")
 

@@ -1,11 +1,10 @@
-"""Advance a submission in AlgoPerf's form step by step, called as AlgoPerf's runner calls it."""
+"""The steps of a submission in AlgoPerf's form, called as AlgoPerf's runner calls it."""
 
 import contextlib
-import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType, ModuleType
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -13,21 +12,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree, TrainingCompleteError, Workload
-from algoperf_lite.submission.algoperf import AlgoPerfSubmission, AlgoPerfView, InputQueue
+from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.algoperf_shim import jax_sharding_utils
+from algoperf_lite.submission.algoperf_view import AlgoPerfView, InputQueue
 from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_state
 
-_KEYS_AT_ONCE = 256  # steps whose rows and random keys are made together
-# Step numbers of the warm-up: what a file does every ten or hundred steps compiles as well. What
-# compiles anew in every step does so on the clock.
+# Steps whose rows and random keys are made together: one by one, each would be a dispatch of its
+# own on the submission's clock.
+_KEYS_AT_ONCE = 256
+# Step numbers of the warm-up, so that programs for every ten or hundred steps are compiled as well.
+# A file that compiles in every step does so on the clock.
 _WARM_UP_STEPS = (*range(12), 19, 49, 50, 99, 100)
 EvalResults = Sequence[tuple[int, Mapping[str, float]]]
 
 
 class State(NamedTuple):
-    """What a step changes, in the order in which AlgoPerf's functions return it."""
+    """The state between two steps, in the order in which AlgoPerf's functions return it."""
 
     optimizer_state: PyTree
     params: PyTree
@@ -58,8 +60,8 @@ class PmapLayout:
         return jax.tree.map(lambda x: x.reshape(self.num_devices, -1, *x.shape[1:]), batch)
 
     def to_one_device(self, params: PyTree, model_state: PyTree) -> tuple[PyTree, PyTree]:
-        """What evaluation is given: arrays on the first device; statistics that devices gathered
-        apart are averaged."""
+        """(params, model_state) for evaluation, on the first device."""
+        # Devices have equal parameters, but each has gathered statistics of its own examples.
         if self.name == "pmap":
             params = jax.tree.map(lambda x: x[0], params)
             model_state = jax.tree.map(lambda x: jnp.mean(x, axis=0).astype(x.dtype), model_state)
@@ -95,6 +97,7 @@ class InputPipeline:
         """Zeros in the form of a batch: nothing can be learnt from it."""
         batch = self.batch(0)
         zeros = jax.tree.map(jnp.zeros_like, batch)
+        # Weights of zero would make a loss of 0 / 0, and a submission may well stop at a NaN.
         if "weights" in batch:
             zeros["weights"] = batch["weights"]
         return jax.device_put(zeros, jax.tree.map(lambda x: x.sharding, batch))
@@ -136,7 +139,7 @@ class OneByOneStepper:
 
     @property
     def position(self) -> int:
-        """How many batches the submission has taken."""
+        """The number of batches that the submission has taken."""
         return self._queue.position
 
     def go_to(self, position: int) -> None:
@@ -166,6 +169,7 @@ class OneByOneStepper:
 
         Raises TrainingCompleteError where the submission ends its training.
         """
+        # Read-only: the harness's own account of the trial is not the submission's to change.
         more = {"train_state": MappingProxyType(train_state)} if self._wants_train_state else {}
         optimizer_state, params, model_state = self._update(
             **self._shared(state, step, eval_results, self._feed.keys(step)[0]),
@@ -191,14 +195,19 @@ class OneByOneStepper:
     ) -> None:
         """Steps on a copy of `state`, so that programs are compiled, and forgets them.
 
-        The batches are zeros, so that nothing can be learnt, and module-level variables that hold
-        data are put back. Those that hold functions stay: they are compiled programs.
+        Module-level variables that hold data are put back; those that hold functions stay.
         """
+        # Zeros, so that nothing can be learnt off the clock. Functions are compiled programs, for
+        # whose sake all this is done.
         batch = self._feed.dummy_batch()
         queue = InputQueue(lambda position: batch)
         state = jax.tree.map(lambda x: x.copy() if isinstance(x, jax.Array) else x, state)
-        with _restored(self._entry.modules), contextlib.suppress(TrainingCompleteError):
+        with (
+            algoperf_state.unchanged(self._entry.modules),
+            contextlib.suppress(TrainingCompleteError),
+        ):
             for number, step in enumerate(_WARM_UP_STEPS):
+                # A growing list, since files decide by its length.
                 eval_results = [(i, {**eval_result, "global_step": i}) for i in range(number // 2)]
                 selected = self.select(state, step, queue)
                 state = self.step(state, step, selected, eval_results, blank_train_state())
@@ -232,7 +241,7 @@ def form(tree: PyTree) -> Any:
 
 
 def compilations() -> int:
-    """How many programs JAX has lowered in this process since it was first asked."""
+    """The number of programs that JAX has lowered in this process since this was first called."""
     return _counter()["lowered"]
 
 
@@ -280,19 +289,3 @@ def blank_train_state() -> dict[str, Any]:
         "accumulated_logging_time": 0.0,
         "last_step_end_time": 0.0,
     }
-
-
-@contextlib.contextmanager
-def _restored(modules: Sequence[ModuleType]) -> Iterator[None]:
-    """Puts module-level data back at the end."""
-    before = [(module, name, value) for module in modules for name, value in _data(module)]
-    yield
-    for module, name, value in before:
-        if not algoperf_state.holds_functions(vars(module).get(name)):
-            setattr(module, name, value)
-
-
-def _data(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    for name, value in algoperf_state.variables(module):
-        with contextlib.suppress(Exception):  # what cannot be copied cannot be put back
-            yield name, copy.deepcopy(value)

@@ -8,10 +8,10 @@ import pytest
 
 from algoperf_lite import schedules
 from algoperf_lite.schedules import text as schedules_text
+from algoperf_lite.schedules.text import parse
 
 NAMES = [name for name, found in schedules_text.signatures().items() if found.is_schedule]
 POWER = {"batch_size": 8, "tokens_per_step": 1000}
-parse = schedules.parse
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import workloads
 from algoperf_lite import tuning
 from algoperf_lite.rules import tiny_workloads
 from algoperf_lite.spec import ForwardPassMode
-from algoperf_lite.submission import algoperf, algoperf_shim, find
+from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find
 
 SELF = tuning.Ruleset("self", 1, 1, 1.5)
 EXTERNAL = tuning.Ruleset("external", 1, 2, 1.0)
@@ -134,9 +134,9 @@ def test_layouts_are_told_by_whether_a_file_calls_pmap(tmp_path):
 
 
 def test_a_submission_sees_a_workload_and_cannot_change_it():
-    probe = tiny_workloads.both("probe", tiny_workloads.Names())[1]
-    view = algoperf.AlgoPerfView(probe, None, max_seconds=3.0)
-    same = algoperf.AlgoPerfView(probe, None)
+    tiny = tiny_workloads.both("tiny", tiny_workloads.Names())[1]
+    view = algoperf_view.AlgoPerfView(tiny, None, max_seconds=3.0)
+    same = algoperf_view.AlgoPerfView(tiny, None)
     assert view == same and hash(view) == hash(same)
     assert view.step_hint == 100 and view.max_allowed_runtime_sec == 3.0
     assert view.metrics_logger is None
@@ -148,8 +148,8 @@ def test_a_submission_sees_a_workload_and_cannot_change_it():
     for name in ("validation_target_value", "step_hint", "model_fn"):
         with pytest.raises(AttributeError, match="cannot change its workload"):
             setattr(view, name, 1)
-    params, model_state = probe.init_model_fn(np.zeros(2, np.uint32))
-    batch = {name: values[:4] for name, values in probe.dataset("train").items()}
+    params, model_state = tiny.init_model_fn(np.zeros(2, np.uint32))
+    batch = {name: values[:4] for name, values in tiny.dataset("train").items()}
     arguments = params, batch, model_state
     key = np.zeros(2, np.uint32)
     mode = ForwardPassMode.TRAIN

@@ -1,8 +1,11 @@
-"""Finding and loading submissions; one sentence for each way to get it wrong."""
+"""Finding and loading submissions, and the message for each way to get one wrong."""
 
 import pytest
 
+import workloads
 from algoperf_lite import tuning
+from algoperf_lite.schedules import warmup_cosine
+from algoperf_lite.spec import hyperparameters
 from algoperf_lite.submission import find, native
 
 SELF = tuning.Ruleset("self", 3, 1, 1.5)
@@ -49,7 +52,7 @@ def test_unknown_names_and_paths_are_answered_with_the_nearest():
             r"defines a schedule, it must take \(workload, hyperparameters, learning_rate",
         ),
         (
-            "def optimizer(workload, hyperparameters, learning_rate): pass\n",
+            "def optimizer(workload): pass\n",
             r"as there is no schedule, it must take \(workload, hyperparameters\)",
         ),
         (OPTIMIZER + "search_space = {'lr': 3}\n", r"search_space\['lr'\] is 3"),
@@ -75,6 +78,26 @@ def test_the_ruleset_decides_where_the_point_comes_from(tmp_path):
     )
     with pytest.raises(ValueError, match="no search_space, which the ruleset 'external' needs"):
         only_point.point(EXTERNAL, 0, 0, 1)
+
+
+def test_an_optimizer_that_takes_a_learning_rate_gets_the_default_schedule(tmp_path):
+    optimizer = "def optimizer(workload, hyperparameters, learning_rate): pass\n"
+    entry = native.load(_write(tmp_path, optimizer, "with_rate.py"))
+    workload = workloads.load("digits")
+    point = {"learning_rate": 0.5, "horizon": 1.25}
+    found = entry.schedule(workload, hyperparameters(point))
+    expected = warmup_cosine(1.25 * workload.step_hint, 0.5)
+    for step in (0, 7, workload.step_hint // 2, workload.step_hint):
+        assert found(step) == expected(step)
+    whole = entry.schedule(workload, hyperparameters({"learning_rate": 0.5}))
+    assert whole(workload.step_hint) == warmup_cosine(workload.step_hint, 0.5)(workload.step_hint)
+    find.check_schedule_can_be_replaced(entry.path)
+    # A third argument with a default shows that the file can do without one.
+    optional = "def optimizer(workload, hyperparameters, learning_rate=1.0): pass\n"
+    entry = native.load(_write(tmp_path, optional, "without_rate.py"))
+    assert entry.schedule is None
+    with pytest.raises(ValueError, match="takes no learning_rate"):
+        find.check_schedule_can_be_replaced(entry.path)
 
 
 def test_the_hash_follows_the_file(tmp_path):

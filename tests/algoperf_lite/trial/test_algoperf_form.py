@@ -14,7 +14,7 @@ import trials
 
 import workloads
 from algoperf_lite import spec, tuning
-from algoperf_lite.submission import algoperf, algoperf_shim
+from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view
 from algoperf_lite.submission import native as submission_native
 from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import adds_up
@@ -124,7 +124,7 @@ def test_native_and_algoperf_form_train_the_same_parameters():
         entry = algoperf.load(FILES / "nadamw_jit" / "submission.py")
         layout = algoperf_stepper.PmapLayout(entry.layout)
         feed = algoperf_stepper.InputPipeline(workload, layout, batches, data)
-        view = algoperf.AlgoPerfView(workload, None)
+        view = algoperf_view.AlgoPerfView(workload, None)
         other = algoperf_stepper.OneByOneStepper(
             entry, view, spec.hyperparameters(point), layout, feed
         )
