@@ -1,9 +1,11 @@
-"""What there is to run: names, each with the first line its author wrote about it."""
+"""The catalog of what there is to run: names, each with the first line its author wrote."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import workloads
+from algoperf_lite import did_you_mean
 from algoperf_lite.schedules import text
 from algoperf_lite.submission import find
 from scoring import benchmark
@@ -11,8 +13,31 @@ from scoring import benchmark
 KINDS = ("workloads", "submissions", "schedules", "benchmarks")
 
 
-def describe(kind: str) -> dict[str, str]:
-    """{name: one line} of a kind in `KINDS`. Reads the files, runs none of them."""
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """One thing there is.
+
+    Attributes:
+      kind: one of `KINDS`.
+      name: as flags take it.
+      line: what it is.
+    """
+
+    kind: str
+    name: str
+    line: str
+
+
+def listed(kind: str | None = None) -> tuple[Listed, ...]:
+    """Everything of a kind, or of all kinds. Raises ValueError for an unknown kind."""
+    kinds = KINDS if kind is None else (did_you_mean.require(kind, KINDS, "kind"),)
+    return tuple(
+        Listed(kind, name, line) for kind in kinds for name, line in _described(kind).items()
+    )
+
+
+def _described(kind: str) -> dict[str, str]:
+    """{name: one line}. Reads the files and runs none of them: that would load JAX."""
     if kind == "benchmarks":
         loaded = {name: benchmark.load(name) for name in benchmark.names()}
         return {

@@ -37,6 +37,10 @@ class ExperimentProgress:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
+    def say(self, line: str) -> None:
+        """Prints a remark."""
+        self._print(line)
+
     def on_calibrated(self, workload: str, calibration: Calibration) -> None:
         """Prints a workload's calibration."""
         self._print(calibration_line(workload, calibration))
