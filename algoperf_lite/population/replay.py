@@ -14,12 +14,13 @@ from pathlib import Path
 
 from algoperf_lite.population import lineage
 from algoperf_lite.population.evolution import Point
+from algoperf_lite.schedules.source import source
 
 Line = tuple[tuple[int, Point], ...]
 # The shared training step reads these of a trial's point, so no optimizer can change them.
 HELD = ("dropout_rate", "label_smoothing", "grad_clip")
 _WIDTH = 100  # of a line in the file
-_NEW_NAMES = frozenset({"LINE", "Hyperparameters", "State", "point_at", "namedtuple", "parse"})
+_NEW_NAMES = frozenset({"LINE", "Hyperparameters", "State", "point_at", "namedtuple", "schedules"})
 _AT_ONE_POINT = {name: f"{name}_at" for name in ("optimizer", "schedule", "eval_params")}
 
 _POINT_AT = '''
@@ -35,16 +36,6 @@ def point_at(step):
     columns = jax.lax.optimization_barrier(columns)
     return Hyperparameters(**{name: column[row] for name, column in columns.items()})
 '''
-_NAMED_SCHEDULE = """
-def schedule_at(workload, hyperparameters):
-    return parse({schedule}).build(
-        num_steps=getattr(hyperparameters, "horizon", 1.0) * workload.step_hint,
-        peak=hyperparameters.learning_rate,
-        step_hint=workload.step_hint,
-        batch_size={batch_size},
-        tokens_per_step={batch_size} * workload.targets_per_example,
-    )
-"""
 _SCHEDULE = '''
 def schedule(workload, hyperparameters):
     """The learning rate from step to step: at each, the schedule of the line's point there."""
@@ -138,12 +129,14 @@ def text(line: Line, origin: Origin) -> str:
     dropped |= set() if origin.schedule is None else {"schedule"}
     has_schedule = origin.schedule is not None or "schedule" in names
     rate = ", schedule_at(workload, point)" if has_schedule else ""
+    horizon = "hyperparameters.horizon * " if "horizon" in line[0][1] else ""
+    horizon += "workload.step_hint"
     size = "batch_size(workload)" if "batch_size" in names else "workload.batch_size"
-    more = [] if origin.schedule is None else ["from algoperf_lite.schedules.text import parse"]
+    more = [] if origin.schedule is None else ["from algoperf_lite import schedules"]
     parts = [
         _imports(tree, names) + _edited(tree, origin.source, dropped, more).lstrip("\n"),
         _table(line),
-        "" if origin.schedule is None else _NAMED_SCHEDULE,
+        "" if origin.schedule is None else source(origin.schedule, horizon, size),
         _POINT_AT,
         _SCHEDULE if has_schedule else "",
         _OPTIMIZER.format(
@@ -152,7 +145,6 @@ def text(line: Line, origin: Origin) -> str:
         ),
         _EVAL_PARAMS if "eval_params" in names else "",
     ]
-    parts[2] = parts[2].format(schedule=json.dumps(origin.schedule), batch_size=size)
     code = "\n\n\n".join(part.strip("\n") for part in parts if part)
     return f"{_docstring(line, origin)}\n\n{code}\n"
 
@@ -201,11 +193,11 @@ def _table(line: Line) -> str:
     )
 
 
-def _edited(tree: ast.Module, source: str, dropped: Collection[str], imports: Sequence[str]) -> str:
+def _edited(tree: ast.Module, text: str, dropped: Collection[str], imports: Sequence[str]) -> str:
     """The submission's text without its docstring and dropped names, and with imports added; what
     the file defines anew has "_at" added to its name. All else, comments included, stays as its
     author wrote it."""
-    lines = [line.encode() for line in source.splitlines(keepends=True)]  # columns count bytes
+    lines = [line.encode() for line in text.splitlines(keepends=True)]  # columns count bytes
     read = {node.id for node in ast.walk(tree) if _is_read(node)}
     renames, cut = dict(_AT_ONE_POINT), []
     for index, node in enumerate(tree.body):

@@ -29,14 +29,14 @@ class Parameter(NamedTuple):
 
 _WARMUP = {"warmup": Parameter("Warmup", 0.05)}
 _END = {"end": Parameter("End", 0.0)}
-_TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
+TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
 # {what a function returns: what it takes in text beside its own parameters}
 _RESERVED = {
     "Shape": _WARMUP | _END,
     "HalfStep": _WARMUP | _END,
     "FlatShape": _WARMUP,
     "RisingShape": _END,
-    "Schedule": _WARMUP | _TAIL | _END,
+    "Schedule": _WARMUP | TAIL | _END,
 }
 
 
@@ -160,7 +160,7 @@ class NamedSchedule:
         function = getattr(schedules, self.name)
         if signature.returns != "Schedule":
             return schedules.over(function(**given), horizon, peak, warmup, end)
-        tail = {name: given.pop(name) for name in _TAIL if name in given}
+        tail = {name: given.pop(name) for name in TAIL if name in given}
         supplied = {
             "peak": peak,
             "warmup_steps": warmup * horizon,
