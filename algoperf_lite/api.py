@@ -34,7 +34,7 @@ from algoperf_lite.experiment.results import (
     trial_result,
 )
 from algoperf_lite.experiment.run import Quiet, Reporter
-from algoperf_lite.experiment.selection import Selection
+from algoperf_lite.experiment.selection import workload_names
 from algoperf_lite.population import replay as replay_file
 from algoperf_lite.rules import dynamic
 from algoperf_lite.rules.findings import in_order
@@ -249,7 +249,7 @@ def calibrate(
       ValueError: a workload or a number that does not fit.
       RuntimeError: a workload that cannot be calibrated.
     """
-    names = Selection((), tuple(workloads)).workload_names()
+    names = workload_names(workloads)
     reporter, rows = reporter or Quiet(), []
     executor = local.local(cores_per_trial, num_workers)
     for name, found in experiment_run.calibrate(names, scale, executor, fresh):

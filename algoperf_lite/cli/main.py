@@ -106,9 +106,12 @@ class Parser(argparse.ArgumentParser):
             self.error(f"there is no flag {flag} any more: {self.gone[flag]}")
         known = [name for name in self._option_string_actions if name.startswith("--")]
         if flag not in known:
+            longer = [name for name in known if name.startswith(flag)]
+            nearest = longer or difflib.get_close_matches(flag, known, n=1, cutoff=0.0)
             # Without all that are valid: `run` has forty.
-            [nearest] = difflib.get_close_matches(flag, known, n=1, cutoff=0.0)
-            self.error(f"unknown flag {flag!r}; did you mean {nearest!r}? See {self.prog} --help")
+            self.error(
+                f"unknown flag {flag!r}; did you mean {nearest[0]!r}? See {self.prog} --help"
+            )
 
     def require(self, name: str, valid: Iterable[str], what: str) -> None:
         """Ends the program with the nearest valid name unless a name is valid."""

@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     A flag that is not given stays out of what is parsed: then the default of its field holds, and
     it can be told which flags were given.
     """
-    parser.usage = "algoperf-lite run --submissions=A,B [flags]"  # all of them would fill a screen
+    parser.usage = "%(prog)s [flags]"  # all of them would fill a screen
     parser.gone = GONE
     _add_what(_group(parser, "what is compared"))
     _add_tuning(_group(parser, "tuning"))
@@ -75,7 +75,7 @@ def _add_what(add: Callable[..., Any]) -> None:
         "--schedules",
         type=flag_types.schedules,
         metavar="A,B",
-        help="replace the submissions' own, each in turn: 'cosine,uba:phi=5,wsd:decay=0.1'",
+        help="replace the submissions' own, each in turn, as in cosine,uba:phi=5",
     )
     add("--scale", type=one_of("scale", SCALES), metavar="S", help="lite (default) or full")
     add(

@@ -9,7 +9,7 @@ from algoperf_lite.experiment.config import ExperimentConfig, RulesetChoice
 from algoperf_lite.experiment.contenders import Contender, check_forms
 from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.placement import Placement
-from algoperf_lite.experiment.selection import Selection
+from algoperf_lite.experiment.selection import Selection, workload_names
 from scoring import benchmark
 from scoring.benchmark import Benchmark
 
@@ -69,7 +69,7 @@ class Request:
         vectorize = options.get("vectorize") == "trials"
         check_forms(contenders, vectorize, several_hosts=placement.join is not None)
         goal = benchmark.load(options.get("benchmark", ExperimentConfig.benchmark))
-        names = tuple(selection.workload_names(goal))
+        names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed))
         config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
         return cls(contenders, names, goal, config, placement, limits)
 

@@ -50,19 +50,25 @@ class Selection:
             rules = PopulationConfig.parse(str(rules))
         return contenders(self.submissions, self.schedules, self.budgets, rules)
 
-    def workload_names(self, benchmark: Benchmark | None = None) -> list[str]:
-        """Names of workloads, each once; `benchmark` is whose variants "held_out" draws from.
 
-        Raises ValueError for a name that is none, or where variants are to be drawn without a seed.
-        """
-        several = {"all": workloads.names(), "quick": list(QUICK)}
-        if "held_out" in self.workloads:
-            if self.held_out_seed is None:
-                raise ValueError(
-                    "--workloads=held_out needs --held_out_seed, a whole number that draws one "
-                    "variant of each family; score with the same seed"
-                )
-            drawn = benchmark.with_held_out(self.held_out_seed)
-            several["held_out"] = list(drawn.held_out_workloads)
-        found = [several.get(name) or [workloads.check_name(name)] for name in self.workloads]
-        return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+def workload_names(
+    listed: Sequence[str], benchmark: Benchmark | None = None, held_out_seed: int | None = None
+) -> list[str]:
+    """Names of workloads, each once, "quick", "all" and "held_out" resolved.
+
+    Args:
+      benchmark: whose variants "held_out" draws from.
+      held_out_seed: draws one of each family.
+    Raises ValueError for a name that is none, or where variants are to be drawn without a seed.
+    """
+    several = {"all": workloads.names(), "quick": list(QUICK)}
+    if "held_out" in listed:
+        if held_out_seed is None or benchmark is None:
+            raise ValueError(
+                "--workloads=held_out needs --held_out_seed, a whole number that draws one variant "
+                "of each family; score with the same seed"
+            )
+        drawn = benchmark.with_held_out(held_out_seed)
+        several["held_out"] = list(drawn.held_out_workloads)
+    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))

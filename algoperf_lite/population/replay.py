@@ -47,9 +47,8 @@ def optimizer(workload, hyperparameters{argument}):
 
     def at(step):
         point = point_at(step)
-        return optax.with_extra_args_support(
-            {made}
-        )
+        own = {made}
+        return optax.with_extra_args_support(own)
 
     def init(params):
         return State(jnp.zeros((), jnp.int32), at(0).init(params))
