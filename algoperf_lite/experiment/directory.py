@@ -73,8 +73,6 @@ def _content(path: Path, config: ExperimentConfig) -> dict[str, Any]:
 
     Raises ValueError for a directory that is not this experiment's.
     """
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"output directory {str(path)!r} is a file; choose another --output_dir")
     wanted = _plain(config)
     del wanted["ruleset"]["num_studies"]  # studies are independent: more may be added
     found = _read_json(path / FILE)

@@ -79,6 +79,6 @@ def test_one_that_means_something_else_is_refused(tmp_path, config, changes, sen
 def test_a_file_is_no_directory(tmp_path, config):
     path = tmp_path / "notes"
     path.write_text("mine")
-    with pytest.raises(ValueError, match="is a file; choose another --output_dir"):
+    with pytest.raises(ValueError, match="cannot be used .Not a directory.; choose another"):
         Directory(path, config)
     assert path.read_text() == "mine"
