@@ -2,8 +2,12 @@
 
 import argparse
 import json
+import shutil
+import sys
+import textwrap
 
 HELP = "what there is"
+_NARROW = 60  # columns, below which a name has a line of its own
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -26,5 +30,18 @@ def run(args: argparse.Namespace) -> int:
     for kind, lines in found.items():
         print(kind)
         for name, line in lines.items():
-            print(f"  {name:<18} {line}")
+            print(_row(name, line))
     return 0
+
+
+def _row(name: str, line: str) -> str:
+    """A name and a line about it, within the terminal; on one line where there is none."""
+    if not sys.stdout.isatty():
+        return f"  {name:<18} {line}"
+    width = shutil.get_terminal_size().columns
+    if width < _NARROW:
+        indent = " " * 4
+        return f"  {name}\n" + textwrap.fill(
+            line, width, initial_indent=indent, subsequent_indent=indent
+        )
+    return textwrap.fill(f"  {name:<18} {line}", width, subsequent_indent=" " * 21)
