@@ -45,6 +45,7 @@ from scoring import benchmark as benchmarks
 from scoring import leaderboard
 from scoring.protocol import Protocol
 
+# Relative, so that a checkout and a notebook each keep their own.
 OUTPUT_DIR = Path("runs") / "experiment"
 
 
@@ -86,10 +87,12 @@ def run(
     request = Request.of({"submissions": submissions, "workloads": workloads, **options})
     reporter = reporter or Quiet()
     config, limits, names = request.config, request.limits, request.workload_names
+    # Before the directory is touched: an executor that cannot be had must leave no trace.
     executor = request.placement.make_executor(
         config.cores_per_trial, Path(output_dir), [one.submission for one in request.contenders]
     )
     goals = request.targets
+    # A workload of one's own has no target yet: it can be trained on, and says so.
     for name in names:
         if name not in goals:
             goal = request.benchmark.name
@@ -100,6 +103,7 @@ def run(
     join, group = request.placement.join, None
     if join is not None:
         group = rendezvous.rendezvous(join, executor.worker_slots, limits.memory_limit)
+        # The others only train: one process plans, writes and scores.
         if group.process_id > 0:
             say = lambda line: reporter.say(f"{group.name} {line}")  # noqa: E731
             rendezvous.follow(group, limits.heartbeat_timeout, say)
@@ -140,6 +144,8 @@ def score(
     """
     own_benchmark, own_ruleset = benchmark_and_ruleset(Path(directory))
     goal = benchmarks.load(benchmark or own_benchmark)
+    # The seed is given again and not read from the experiment: the same logs may be gated by other
+    # variants, and logs that are not ours have no seed.
     if held_out_seed is not None:
         goal = goal.with_held_out(held_out_seed)
     known = [field.name for field in dataclasses.fields(Protocol) if field.name != "ruleset"]
@@ -278,6 +284,7 @@ def replay(lineage: str | Path, output: str | Path) -> ReplayResult:
     content = replay_file.text(line, origin)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Exclusively: a test for the file beforehand could be overtaken.
         with path.open("x") as file:
             file.write(content)
     except FileExistsError:

@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from algoperf_lite import api
     from algoperf_lite.experiment.progress import ExperimentProgress
 
+    # Each is shown as it comes: all of them take minutes.
     with ExperimentProgress(Console()) as progress:
         api.calibrate(**vars(args), reporter=progress)
     return 0

@@ -15,6 +15,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what breaks the rules; 1 where anything does."""
+    # Not at the top: whoever asks for --help need not wait for the checks to load.
     from algoperf_lite import api
     from algoperf_lite.rules import report
 

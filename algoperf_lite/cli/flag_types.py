@@ -31,6 +31,7 @@ def at_least(least: int) -> Callable[[str], int]:
     """A whole number from `least` on."""
 
     def convert(value: str) -> int:
+        # `int` would also take "1_000" and " 7", which are typing mistakes here.
         digits = value.removeprefix("-")
         if not digits.isdecimal() or int(value) < least:
             raise ValueError(f"got {value!r}; expected a whole number >= {least}")
@@ -54,6 +55,7 @@ def listed(value: str) -> list[str]:
 @checked
 def schedules(value: str) -> list[str]:
     """Schedules as text, separated by commas, in one spelling."""
+    # Flags are described long before one is parsed, and reading schedules takes a moment.
     from algoperf_lite.schedules import text
 
     # Once more through the list: two spellings may be of one schedule.

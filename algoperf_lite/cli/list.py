@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(name: str, line: str) -> str:
     """A name and a line about it, within the terminal; on one line where there is none."""
+    # Scripts and grep want a line per name.
     if not sys.stdout.isatty():
         return f"  {name:<18} {line}"
     width = shutil.get_terminal_size().columns

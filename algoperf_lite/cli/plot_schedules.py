@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Draws schedules, the peak being 1."""
     from algoperf_lite.schedules import text
 
+    # Schedules come checked from the flag; the plot wants them read.
     named = [text.parse(words) for words in args.schedules]
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # an accelerator may be busy with a trial
     from algoperf_lite.schedules import plot

@@ -47,6 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="let the variants that this seed draws gate their families",
     )
+    # Comparing what does not compare must be asked for by name.
     add("--strict", action="store_true", help="insist on the ruleset's studies and trials")
     add("--only_present", action="store_true", help="leave out workloads that occur in no log")
     add("--allow_mixed_hardware", action="store_true", help="compare times of unlike machines")

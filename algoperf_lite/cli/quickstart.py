@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     for module, words in steps:
         name = module.__name__.rpartition(".")[2]
         print(f"algoperf-lite {name} {' '.join(words)}", flush=True)
+        # Through the flags, so that what is printed is what is done.
         parser = argparse.ArgumentParser()
         module.add_flags(parser)
         code = module.run(parser.parse_args(words))

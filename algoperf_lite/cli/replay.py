@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         lines.append(
             f"{name} is read by the harness, so it stays at {value:g}, where the line ends"
         )
+    # Steps of the line are of that horizon, so on another it would be another schedule.
     budget = "" if found.budget == 1.0 else f" --budgets={found.budget:g}"
     lines.append(f"train it with: algoperf-lite run --submissions={found.output}{budget}")
     for line in lines:

@@ -26,6 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page, and the figures where asked for."""
+    # `score` prints warnings and tables; a page has them in it, so its path is all there is to say.
     from algoperf_lite import api
 
     print(f"report: {api.report(**vars(args)).output}")

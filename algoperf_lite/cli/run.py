@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     from algoperf_lite import api
     from algoperf_lite.experiment.progress import ExperimentProgress
 
+    # The keywords are exactly the flags that were given; all defaults are the interface's.
     console = Console()
     with ExperimentProgress(console) as progress:
         done = api.run(**vars(args), reporter=progress)

@@ -15,6 +15,8 @@ BUDGETS_BY = ("time", "steps")
 VECTORIZE = ("none", "trials")
 EXECUTORS = ("local", "ray")
 _IN_POPULATION = "it is a key of --population now, as in --population=16:{}"
+# Flags of the first edition, each with what to do instead: old scripts must not run half of what
+# they ask for.
 GONE = {
     "--replay": "it is a command now: algoperf-lite replay LINEAGE --output=my_submission.py",
     "--ready_interval": _IN_POPULATION.format("ready_interval=20"),
@@ -51,6 +53,7 @@ def _group(parser: argparse.ArgumentParser, title: str) -> Callable[..., Any]:
     group = parser.add_argument_group(title)
 
     def add(*names: str, **settings: Any) -> None:
+        # Metavars are letters where the name says it all: help has to fit forty columns.
         group.add_argument(*names, **{"default": argparse.SUPPRESS, **settings})
 
     return add
@@ -77,6 +80,7 @@ def _add_what(add: Callable[..., Any]) -> None:
         metavar="A,B",
         help="replace the submissions' own, each in turn, as in cosine,uba:phi=5",
     )
+    # Scales and the like are checked here too, so that the message comes before anything loads.
     add("--scale", type=one_of("scale", SCALES), metavar="S", help="lite (default) or full")
     add(
         "--benchmark",
@@ -121,6 +125,7 @@ def _add_budget(add: Callable[..., Any]) -> None:
         help="parts of the step hint, each the horizon of a run of its own: '0.25,0.5,1'",
     )
     add("--max_global_steps", type=at_least(1), metavar="N", help="a further limit of every trial")
+    # Three values: what is not said depends on --budgets.
     add(
         "--stop_at_target",
         action=argparse.BooleanOptionalAction,
@@ -175,6 +180,7 @@ def _add_where(add: Callable[..., Any]) -> None:
 
 
 def _add_trouble(add: Callable[..., Any]) -> None:
+    # None of these changes the numbers of a trial that is well, so a continued run may change them.
     add(
         "--max_retries",
         type=at_least(0),
@@ -203,6 +209,7 @@ def _add_trouble(add: Callable[..., Any]) -> None:
 
 
 def _add_population(add: Callable[..., Any]) -> None:
+    # One flag in the spelling of schedules: its parts mean nothing without each other.
     add(
         "--population",
         type=flag_types.population,
@@ -223,6 +230,7 @@ def _add_hosts(add: Callable[..., Any]) -> None:
         help="where they meet, on the host of process 0; start the same command on each, with "
         "--num_processes and its own --process_id",
     )
+    # Plain numbers, as they are checked against each other; see `Placement`.
     add("--num_processes", type=int, metavar="N", help="how many hosts there are")
     add("--process_id", type=int, metavar="I", help="which host this is, from 0 to N-1")
     add(

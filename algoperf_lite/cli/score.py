@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from algoperf_lite import api
     from scoring.views import terminal
 
+    # What is left of the flags are keywords of `api.score`; these two are about printing alone.
     options = dict(vars(args))
     details, as_json = options.pop("details"), options.pop("json")
     found = api.score(**options)

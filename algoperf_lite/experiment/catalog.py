@@ -44,6 +44,7 @@ def _described(kind: str) -> dict[str, str]:
             name: f"{len(b.base_workloads)} base workloads: {', '.join(b.base_workloads)}"
             for name, b in loaded.items()
         }
+    # Every kind describes itself where it is defined, so that a new one is listed at once.
     if kind == "schedules":
         return {name: found.line for name, found in text.signatures().items()}
     if kind == "submissions":

@@ -35,6 +35,7 @@ class ExperimentConfig:
 
     benchmark: str = "lite"
     scale: str = "lite"
+    # AlgoPerf's numbers, for Python alone: a run takes those of its benchmark.
     ruleset: tuning.Ruleset = tuning.Ruleset("external", 3, 5, 1.0)
     rng_seed: int = 0
     budget_by: str = "time"
@@ -84,6 +85,7 @@ class RulesetChoice:
 
 def at_least(name: str, value: Any, least: int) -> None:
     """Raises ValueError unless a value is None or a whole number >= `least`."""
+    # In Python True is 1, and nobody means it.
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (is_whole and value >= least):
         raise ValueError(f"{name} is {value!r}; expected a whole number >= {least}")

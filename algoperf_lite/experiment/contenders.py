@@ -61,6 +61,7 @@ class Contender:
     @property
     def name(self) -> str:
         """In logs and on leaderboards: 'nadamw+uba(phi=5)@0.25' is that on a quarter."""
+        # All that varies is in it, since logs are told apart by their directory alone.
         name = find.name_of(Path(self.submission))
         if self.schedule is not None:
             name += f"+{text.parse(self.schedule).label}"
@@ -85,12 +86,14 @@ def contenders(
     name, and for one whose schedule cannot be replaced.
     """
     paths = [find.locate(submission) for submission in submissions]
+    # Names make directories: two submissions of one name would write over each other.
     _check_distinct(paths)
     for budget in budgets or ():
         if not 0.0 < budget <= 1.0:
             raise ValueError(
                 f"budget {budget!r} is no part of the step hint; give numbers above 0, at most 1"
             )
+    # Two spellings of one schedule are one contender.
     named = dict.fromkeys(map(text.parse, schedules)) if schedules else [None]
     runs = sorted(set(budgets)) if budgets else [None]
     found = []

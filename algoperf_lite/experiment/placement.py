@@ -44,6 +44,7 @@ class Placement:
         did_you_mean.require(self.executor, EXECUTORS, "executor")
         at_least("num_workers", self.num_workers, 1)
         at_least("accelerators_per_trial", self.accelerators_per_trial, 1)
+        # A command that was meant for several hosts must not start as one alone.
         given = [name for name in _HOSTS if getattr(self, name) is not None]
         missing = [name for name in _HOSTS if name not in given]
         if given and missing:

@@ -54,6 +54,7 @@ class Experiment:
     ) -> TrialSpec:
         config, rules = self.config, contender.population
         slack, step_hint = config.ruleset.slack, calibration.step_hint
+        # In seconds of this machine: a faster one must not give a submission more steps.
         by_time, seconds = config.budget_by == "time", None
         if by_time:
             seconds = slack * (contender.budget or 1.0) * step_hint * calibration.seconds_per_step
@@ -95,6 +96,7 @@ def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]
     for trial in trials:
         directory = Path(trial.directory)
         record = logs.read_record(directory)
+        # Without a record it never ended, whatever else is there: rows may be torn.
         if record is None:
             left.append(trial)
             continue
@@ -106,6 +108,7 @@ def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]
 
 def _check_same(trial: TrialSpec, record: Mapping[str, Any]) -> None:
     """Raises ValueError where a record is not of this trial: mixed, the two would be one row."""
+    # None where the trial failed before the file was read.
     ran = record["submission_sha256"]
     if ran not in (None, find.source_sha256(Path(trial.submission))):
         raise ValueError(

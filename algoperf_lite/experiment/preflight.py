@@ -15,6 +15,7 @@ def jobs(
     """Jobs that find a "problem", a sentence, with a contender that cannot be a population; see
     `experiment.run.run`."""
     populations = [dataclasses.asdict(one) for one in contenders if one.population is not None]
+    # A process with JAX takes seconds, which other experiments need not wait for.
     if not populations:
         return []
     payload = {

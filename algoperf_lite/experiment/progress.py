@@ -29,6 +29,7 @@ class ExperimentProgress:
         self._console = console
         self._bars: dict[str, TaskID] = {}
         self._done = self._total = 0
+        # Transient, since each bar ends as a printed line.
         self._progress = Progress(
             *_columns(console.width),
             console=console,
@@ -97,6 +98,7 @@ class ExperimentProgress:
         self._progress.update(self._experiment, completed=self._done, total=self._total, note=note)
 
     def _print(self, line: str) -> None:
+        # Escaped throughout: a name such as [bold] is a legal file name.
         stamp = f"[dim]{time.strftime('%H:%M:%S')}[/dim]"
         console = self._progress.console
         if not console.is_terminal:  # whoever reads a log wants one line per event

@@ -27,6 +27,7 @@ class Table(Generic[Row]):
 
     def to_frame(self) -> Any:
         """A pandas.DataFrame with a column per field; raises ImportError where pandas is not."""
+        # Nothing else here needs it, so it is no requirement of the package.
         try:
             import pandas
         except ImportError:
@@ -80,6 +81,7 @@ class RunResult(Table[TrialResult]):
 def trial_result(trial: TrialSpec) -> TrialResult:
     """The result of a trial that has ended, from its trial.json."""
     directory = Path(trial.directory)
+    # From disk, as trials of an earlier call have left nothing else.
     record = logs.read_record(directory)
     own = ("status", "time_to_target", "steps_to_target", "best", "hyperparameters", "error")
     return TrialResult(
@@ -189,6 +191,7 @@ class ReplayResult:
 
 def score_result(board: Leaderboard, plots: Sequence[Path] = ()) -> ScoreResult:
     """The leaderboard's rows without what differs by workload."""
+    # Gated: what a held-out variant did not confirm does not count as reached.
     rows = [
         ScoreRow(
             row.submission,

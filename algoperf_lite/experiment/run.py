@@ -71,6 +71,7 @@ def run(
     """
     with Directory(output_dir, config) as directory:
         known = directory.calibrations()
+        # What is known stays: trials of an interrupted run went by it.
         missing = [name for name in workload_names if name not in known]
         try:
             for name, found in calibrate(missing, config.scale, executor, checks=checks):
@@ -80,6 +81,7 @@ def run(
             directory.discard()
             raise
         trials = plan(directory.calibrations())
+        # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
         reporter.on_plan(trials, left)
         for trial, record in experiment_jobs.run(

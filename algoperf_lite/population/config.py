@@ -58,7 +58,7 @@ class PopulationConfig:
     exploit: str = "truncation"
     bottom: float = 0.2
     top: float = 0.2
-    factors: tuple[float, ...] = FACTORS
+    factors: tuple[float, ...] = FACTORS  # any number of them, each as likely
     resample_probability: float = 0.25
     fitness: str = "validation"
 

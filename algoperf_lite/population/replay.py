@@ -116,6 +116,7 @@ def held(line: Line) -> Point:
 
 def text(line: Line, origin: Origin) -> str:
     """The text of the file. Raises ValueError where the submission's own names are in the way."""
+    # By its syntax tree, since the file may define things in any way; nothing of it is run.
     tree = ast.parse(origin.source)
     names = set().union(*map(_bound, tree.body))
     taken = sorted(names & _NEW_NAMES | names & set(_AT_ONE_POINT.values()))
@@ -124,6 +125,7 @@ def text(line: Line, origin: Origin) -> str:
             f"submission {origin.submission!r} defines {taken[0]}, which the file to be written "
             "defines too; rename it there and train the population again"
         )
+    # The line takes their place: there is nothing left to tune.
     dropped = {"search_space", "self_tuning_point"}
     dropped |= set() if origin.schedule is None else {"schedule"}
     has_schedule = origin.schedule is not None or "schedule" in names
@@ -168,6 +170,7 @@ def _imports(tree: ast.Module, names: Collection[str]) -> str:
     """The imports that the file needs beside the submission's own."""
     lines = [f"{ast.unparse(node)}\n" for node in tree.body if _is_future(node)]  # must be first
     lines += ["from collections import namedtuple", ""]
+    # Above the author's own, and none twice.
     needed = {"jax": "import jax", "jnp": "import jax.numpy as jnp", "optax": "import optax"}
     lines += [line for name, line in needed.items() if name not in names]
     return "\n".join(lines) + "\n"
@@ -183,6 +186,7 @@ def _table(line: Line) -> str:
             row = f"    (\n        {step},\n        {{\n{inner}        }},\n    ),"
         rows.append(row)
     table = "\n".join(["# (first step, hyperparameters from there on)", "LINE = (", *rows, ")"])
+    # As a space of one point as well, so that both rulesets can run it.
     if not (kept := held(line)):
         return table
     space = {name: {"feasible_points": [value]} for name, value in kept.items()}
@@ -205,6 +209,7 @@ def _edited(tree: ast.Module, text: str, dropped: Collection[str], imports: Sequ
             renames |= {name: f"{name}_at" for name in gone}
         elif gone or _is_future(node) or (index == 0 and ast.get_docstring(tree) is not None):
             cut.append(node)
+    # From the end, so that columns in front of an edit stay right.
     for row, column, old in sorted(_places(tree, renames), reverse=True):
         before, after = lines[row][:column], lines[row][column:]
         lines[row] = before + after.replace(old.encode(), renames[old].encode(), 1)
