@@ -85,7 +85,7 @@ def run(
     )
     here = local.local(1, None)
     with ExperimentProgress(Console(stderr=True)) as progress:
-        experiment_run.run(folder, planned.settings, on, planned.plan, here, progress)
+        experiment_run.run(folder, planned.config, on, planned.plan, here, progress)
 
 
 def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Leaderboard:

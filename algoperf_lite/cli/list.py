@@ -1,45 +1,48 @@
-"""What there is to run: names, each with the first line its author wrote about it."""
+"""`algoperf-lite list`: what there is."""
 
-import ast
-from pathlib import Path
+import argparse
+import json
+import shutil
+import sys
+import textwrap
 
-import workloads
-from algoperf_lite.schedules import text
-from algoperf_lite.submission import find
-from scoring import benchmark
-
-KINDS = ("workloads", "submissions", "schedules", "benchmarks")
-
-
-def describe(kind: str) -> dict[str, str]:
-    """{name: one line} of a kind in `KINDS`. Reads the files, runs none of them."""
-    if kind == "benchmarks":
-        loaded = {name: benchmark.load(name) for name in benchmark.names()}
-        return {
-            name: f"{len(b.base_workloads)} base workloads: {', '.join(b.base_workloads)}"
-            for name, b in loaded.items()
-        }
-    if kind == "schedules":
-        return {name: found.line for name, found in text.signatures().items()}
-    if kind == "submissions":
-        files = {name: find.locate(name) for name in find.names()}
-        return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
-    folder = Path(workloads.__file__).parent
-    trees = {
-        name: ast.parse((folder / name / "workload.py").read_text()) for name in workloads.names()
-    }
-    return {name: _first_line(tree) + _variants(tree) for name, tree in trees.items()}
+HELP = "what there is"
+_NARROW = 60  # columns, below which a name has a line of its own
 
 
-def _variants(tree: ast.Module) -> str:
-    """' Variants: a, b.' from the keys of a family's VARIANTS, or nothing."""
-    for node in tree.body:
-        targets = getattr(node, "targets", [getattr(node, "target", None)])
-        if any(isinstance(target, ast.Name) and target.id == "VARIANTS" for target in targets):
-            keys = [key.value for key in node.value.keys]
-            return f" Variants: {', '.join(keys)}." if keys else ""
-    return ""
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = parser.add_argument
+    add("kind", nargs="?", help="workloads, submissions, schedules or benchmarks")
+    add("--json", action="store_true", help="one object instead of text")
 
 
-def _first_line(node: ast.Module) -> str:
-    return (ast.get_docstring(node) or "").partition("\n")[0]
+def run(args: argparse.Namespace) -> int:
+    """Prints names, each with a line on what it is."""
+    from algoperf_lite import api
+
+    found: dict[str, dict[str, str]] = {}
+    for row in api.list(args.kind).rows:
+        found.setdefault(row.kind, {})[row.name] = row.line
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    for kind, lines in found.items():
+        print(kind)
+        for name, line in lines.items():
+            print(_row(name, line))
+    return 0
+
+
+def _row(name: str, line: str) -> str:
+    """A name and a line about it, within the terminal; on one line where there is none."""
+    # Scripts and grep want a line per name.
+    if not sys.stdout.isatty():
+        return f"  {name:<18} {line}"
+    width = shutil.get_terminal_size().columns
+    if width < _NARROW:
+        indent = " " * 4
+        return f"  {name}\n" + textwrap.fill(
+            line, width, initial_indent=indent, subsequent_indent=indent
+        )
+    return textwrap.fill(f"  {name:<18} {line}", width, subsequent_indent=" " * 21)

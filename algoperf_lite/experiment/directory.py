@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from algoperf_lite.experiment.config import ExperimentConfig
+from algoperf_lite.experiment.config import GONE, ExperimentConfig
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
 
@@ -22,12 +22,12 @@ class Directory:
     so that a resumed experiment continues on the same terms.
     """
 
-    def __init__(self, path: Path, settings: ExperimentConfig):
-        """Raises ValueError, one sentence, for a directory in use, not this experiment's, or that
-        cannot be written."""
+    def __init__(self, path: Path, config: ExperimentConfig):
+        """Raises ValueError for a directory in use, not this experiment's, or that cannot be
+        written."""
         self.path, self._file = path, path / FILE
         try:
-            self._content = _content(path, settings)
+            self._content = _content(path, config)
             self._is_new = not self._file.exists()
             path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path)
@@ -68,18 +68,25 @@ class Directory:
         atomic.write_json(self._file, self._content)
 
 
-def _content(path: Path, settings: ExperimentConfig) -> dict[str, Any]:
+def _content(path: Path, config: ExperimentConfig) -> dict[str, Any]:
     """What experiment.json holds, or will.
 
-    Raises ValueError, one sentence, for a directory that is not this experiment's.
+    Raises ValueError for a directory that is not this experiment's.
     """
-    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
+    wanted = _plain(config)
     del wanted["ruleset"]["num_studies"]  # studies are independent: more may be added
     found = _read_json(path / FILE)
     if found is None and path.exists() and _foreign(path):
         raise ValueError(
             f"output directory {str(path)!r} holds {_foreign(path)!r} but no {FILE}, "
             "so it is not an experiment's; choose another --output_dir"
+        )
+    gone = [name for name in GONE if found is not None and name in found["settings"]]
+    if gone:
+        raise ValueError(
+            f"output directory {str(path)!r} was run with "
+            f"{gone[0]}={found['settings'][gone[0]]!r}, which `run` has no more, so it can be "
+            "scored but not continued; choose another --output_dir"
         )
     if found is not None and found["settings"] != wanted:
         raise ValueError(
@@ -110,20 +117,20 @@ def _foreign(path: Path) -> str | None:
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """'rng_seed is 1 there and 0 here, ...' for two nested settings."""
+    """'rng_seed is 1 there and 0 here, ...' for two nested configurations."""
     found, wanted = _flat(found), _flat(wanted)
     names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
     return ", ".join(f"{n} is {found.get(n)!r} there and {wanted.get(n)!r} here" for n in names)
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    ruleset = {f"ruleset.{k}": v for k, v in settings["ruleset"].items()}
-    return {k: v for k, v in settings.items() if k != "ruleset"} | ruleset
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    ruleset = {f"ruleset.{name}": value for name, value in config["ruleset"].items()}
+    return {name: value for name, value in config.items() if name != "ruleset"} | ruleset
 
 
-def _defaults() -> dict[str, Any]:
-    fields = dataclasses.fields(ExperimentConfig)
-    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+def _plain(config: ExperimentConfig) -> dict[str, Any]:
+    """The configuration as JSON would give it back."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -134,13 +141,26 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
         content["settings"]["ruleset"], content["calibration"]  # KeyError if it is no such file
-        # A file from before a setting was added is of an experiment on its default.
-        content["settings"] = {**_defaults(), **content["settings"]}
+        # A file from before a setting was added is of an experiment on its default; a setting that
+        # is gone matters where it meant something else than what happens now.
+        defaults = _plain(ExperimentConfig())
+        kept = {n: v for n, v in content["settings"].items() if n not in GONE or v != GONE[n]}
+        content["settings"] = {**defaults, **kept}
         return content
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} cannot be read as an experiment's settings ({error}); choose another "
+            f"{path} cannot be read as an experiment's configuration ({error}); choose another "
             "--output_dir"
         ) from None
+
+
+def benchmark_and_ruleset(path: Path) -> tuple[str, str]:
+    """Names of an experiment's own benchmark and ruleset; those of `run` by default where the
+    directory is no experiment's, as AlgoPerf's logs are not."""
+    try:
+        settings = json.loads((path / FILE).read_text())["settings"]
+        return settings["benchmark"], settings["ruleset"]["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return ExperimentConfig.benchmark, ExperimentConfig.ruleset.name

@@ -22,16 +22,21 @@ class Limits:
     """Limits on trials in trouble; none of them changes the numbers of a trial that is not.
 
     Attributes:
-      silence_limit: seconds without a sign of life after which a trial's process is killed.
-      memory_limit: bytes of address space it may have; None for no limit.
+      heartbeat_timeout: seconds without a sign of life after which a trial's process is killed.
+      memory_limit_gib: GiB of address space it may have; None for no limit.
       max_retries: times that a trial that crashed is tried again.
       checkpoint_share: see `resume.Attempt`.
     """
 
-    silence_limit: float = 300.0
-    memory_limit: int | None = None
+    heartbeat_timeout: float = 300.0
+    memory_limit_gib: float | None = None
     max_retries: int = 1
     checkpoint_share: float = 0.02
+
+    @property
+    def memory_limit(self) -> int | None:
+        """In bytes, as the system wants it."""
+        return None if self.memory_limit_gib is None else int(self.memory_limit_gib * 2**30)
 
 
 DEFAULT_LIMITS = Limits()
@@ -138,7 +143,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
             **({"specs": [dataclasses.asdict(trial) for trial in group]} if vectorize else {}),
         },
         log=_log(group),
-        silence_limit=limits.silence_limit,
+        silence_limit=limits.heartbeat_timeout,
         time_limit=time_limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
         cache=None if first.count_compile else cache.subfolder("compiled"),

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from algoperf_lite.experiment import jobs as experiment_jobs
 from algoperf_lite.experiment.config import ExperimentConfig
@@ -11,76 +12,75 @@ from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
-from algoperf_lite.trial.record import blank_record
 from algoperf_lite.trial.spec import TrialSpec
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Entries x workloads x studies x trials in one output directory.
+    """Contenders x workloads x studies x trials in one output directory.
 
     Attributes:
       targets: validation target of each workload; a missing one means there is none.
     """
 
     directory: Path
-    settings: ExperimentConfig
-    entries: tuple[Contender, ...]
+    config: ExperimentConfig
+    contenders: tuple[Contender, ...]
     workloads: tuple[str, ...]
     targets: Mapping[str, float]
 
     def plan(self, calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
         """All trials, in the order they should run.
 
-        Entries alternate within a workload, so that a drift of the machine hits all alike.
+        Contenders alternate within a workload, so that a drift of the machine hits all alike.
         """
-        ruleset = self.settings.ruleset
+        ruleset = self.config.ruleset
         return [
-            self._trial(entry, workload, study, trial, calibrations[workload])
+            self._trial(contender, workload, study, trial, calibrations[workload])
             for study in range(ruleset.num_studies)
             for trial in range(1, ruleset.num_trials + 1)
             for workload in self.workloads
-            for entry in self.entries
-            if trial == 1 or not entry.is_tuned
+            for contender in self.contenders
+            if trial == 1 or not contender.is_tuned
         ]
 
     def _trial(
         self,
-        entry: Contender,
+        contender: Contender,
         workload: str,
         study: int,
         trial: int,
         calibration: Calibration,
     ) -> TrialSpec:
-        settings = self.settings
-        slack, step_hint = settings.ruleset.slack, calibration.step_hint
-        by_time = settings.budget_by == "time"
-        rules, seconds = entry.population, None
+        config, rules = self.config, contender.population
+        slack, step_hint = config.ruleset.slack, calibration.step_hint
+        # In seconds of this machine: a faster one must not give a submission more steps.
+        by_time, seconds = config.budget_by == "time", None
         if by_time:
-            seconds = slack * (entry.budget or 1.0) * step_hint * calibration.seconds_per_step
+            seconds = slack * (contender.budget or 1.0) * step_hint * calibration.seconds_per_step
             # Every member is to see the whole budget; the clock counts all of them.
             seconds *= 1 if rules is None else rules.size
-        directory = self.directory / entry.name / f"study_{study}" / f"{workload}_jax"
+        directory = self.directory / contender.name / f"study_{study}" / f"{workload}_jax"
+        last_step = contender.last_step(slack, step_hint, config.max_global_steps, by_time)
         return TrialSpec(
-            submission=entry.submission,
-            entry=entry.name,
-            schedule=entry.schedule,
-            whole_horizon=entry.budget is not None,
-            budget=entry.budget or 1.0,
+            submission=contender.submission,
+            entry=contender.name,
+            schedule=contender.schedule,
+            whole_horizon=contender.budget is not None,
+            budget=contender.budget or 1.0,
             workload=workload,
-            scale=settings.scale,
+            scale=config.scale,
             study=study,
             trial=trial,
-            experiment_seed=settings.rng_seed,
-            ruleset=settings.ruleset,
+            experiment_seed=config.rng_seed,
+            ruleset=config.ruleset,
             directory=str(directory / f"trial_{trial}"),
-            population=rules and rules.for_horizon(entry.horizon(step_hint)),
+            population=rules and rules.for_horizon(contender.horizon(step_hint)),
             target=self.targets.get(workload),
-            num_evals=settings.num_evals,
             max_seconds=seconds,
-            max_global_steps=entry.last_step(slack, step_hint, settings.max_global_steps, by_time),
-            stop_at_target=settings.stop_at_target,
-            count_compile=settings.count_compile,
+            max_global_steps=last_step,
+            stop_at_target=config.stop_at_target,
+            count_compile=config.count_compile,
             stepping_mode=calibration.mode,
             steps_per_dispatch=calibration.steps_per_dispatch,
         )
@@ -90,26 +90,34 @@ def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]
     """The trials without a result, or that crashed and may be tried again.
 
     Raises ValueError where a finished one ran another text of its submission's file, or other
-    rules of a population or another course under the same name.
+    rules of a population, under the same name.
     """
     left = []
     for trial in trials:
-        record = logs.read_record(Path(trial.directory))
+        directory = Path(trial.directory)
+        record = logs.read_record(directory)
+        # Without a record it never ended, whatever else is there: rows may be torn.
         if record is None:
             left.append(trial)
             continue
-        ran = record["submission_sha256"]
-        if ran not in (None, find.source_sha256(Path(trial.submission))):
-            raise ValueError(
-                f"submission {trial.submission_name!r} has changed since "
-                f"{trial.directory} was run with it; choose another --output_dir or rename the file"
-            )
-        wanted = json.loads(json.dumps(blank_record(trial)))
-        if record.get("pbt") != wanted["pbt"]:
-            raise ValueError(
-                f"{trial.directory} was run with other rules; choose another --output_dir or "
-                "repeat that run's flags"
-            )
-        if experiment_jobs.is_to_be_retried(Path(trial.directory), record, max_retries):
+        _check_same(trial, record)
+        if experiment_jobs.is_to_be_retried(directory, record, max_retries):
             left.append(trial)
     return left
+
+
+def _check_same(trial: TrialSpec, record: Mapping[str, Any]) -> None:
+    """Raises ValueError where a record is not of this trial: mixed, the two would be one row."""
+    # None where the trial failed before the file was read.
+    ran = record["submission_sha256"]
+    if ran not in (None, find.source_sha256(Path(trial.submission))):
+        raise ValueError(
+            f"submission {trial.submission_name!r} has changed since "
+            f"{trial.directory} was run with it; choose another --output_dir or rename the file"
+        )
+    rules = trial.population and dataclasses.asdict(trial.population)
+    if record.get("pbt") != json.loads(json.dumps(rules)):  # where tuples are lists
+        raise ValueError(
+            f"{trial.directory} was run with other rules; choose another --output_dir or "
+            "repeat that run's flags"
+        )

@@ -6,10 +6,20 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
 
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.spec import TrialSpec
+
+_WIDTH_OF_BARS = 110  # columns: a name, a bar, a metric against its target, the time left
 
 
 class ExperimentProgress:
@@ -19,11 +29,9 @@ class ExperimentProgress:
         self._console = console
         self._bars: dict[str, TaskID] = {}
         self._done = self._total = 0
+        # Transient, since each bar ends as a printed line.
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(compact=True),
+            *_columns(console.width),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -36,6 +44,10 @@ class ExperimentProgress:
 
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """Prints a remark."""
+        self._print(line)
 
     def on_calibrated(self, workload: str, calibration: Calibration) -> None:
         """Prints a workload's calibration."""
@@ -69,7 +81,6 @@ class ExperimentProgress:
                 total=event["horizon"],
                 note=note + target,
             )
-
         elif event["event"] == "retry":
             self._print(f"again  {trial.name}: {event['error'].splitlines()[0]}")
 
@@ -87,10 +98,30 @@ class ExperimentProgress:
         self._progress.update(self._experiment, completed=self._done, total=self._total, note=note)
 
     def _print(self, line: str) -> None:
-        stamp = time.strftime("%H:%M:%S")
-        self._progress.console.print(
-            f"[dim]{stamp}[/dim] {escape(line)}", highlight=False, soft_wrap=True
+        # Escaped throughout: a name such as [bold] is a legal file name.
+        stamp = f"[dim]{time.strftime('%H:%M:%S')}[/dim]"
+        console = self._progress.console
+        if not console.is_terminal:  # whoever reads a log wants one line per event
+            console.print(f"{stamp} {escape(line)}", highlight=False, soft_wrap=True)
+            return
+        # In two columns, so that a long line goes on beside the time and not below it.
+        row = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 1, 0, 0))
+        row.add_row(stamp, escape(line))
+        console.print(row, highlight=False)
+
+
+def _columns(width: int) -> tuple[ProgressColumn, ...]:
+    """The columns of the bars; a terminal too narrow for them has two lines and no bar, since what
+    trains, and how well, says more."""
+    if width >= _WIDTH_OF_BARS:
+        return (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
         )
+    column = Column(no_wrap=False, overflow="fold")
+    return (TextColumn("{task.description}\n  {task.fields[note]}", table_column=column),)
 
 
 def _name(trial: TrialSpec, num_members: int) -> str:

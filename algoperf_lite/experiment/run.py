@@ -17,7 +17,9 @@ from algoperf_lite.trial.spec import TrialSpec
 
 
 class Reporter(Protocol):
-    """Who is told how an experiment goes; `progress.ExperimentProgress` shows it to people."""
+    """Whoever is told how an experiment goes; `progress.ExperimentProgress` shows it to people."""
+
+    def say(self, line: str) -> None: ...
 
     def on_calibrated(self, workload: str, calibration: Calibration) -> None: ...
 
@@ -28,17 +30,36 @@ class Reporter(Protocol):
     def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None: ...
 
 
+class Quiet:
+    """A reporter that shows nothing, for Python; subclass it and override what should be heard."""
+
+    def say(self, line: str) -> None:
+        """A remark for people."""
+
+    def on_calibrated(self, workload: str, calibration: Calibration) -> None:
+        """A workload's calibration is there."""
+
+    def on_plan(self, trials: list[TrialSpec], left: list[TrialSpec]) -> None:
+        """All trials are known, and which of them are left to run."""
+
+    def on_event(self, trial: TrialSpec, event: Mapping[str, Any]) -> None:
+        """A running trial reports: {"event": "start" | "progress" | "retry" | "lost", ...}."""
+
+    def on_end(self, trial: TrialSpec, record: Mapping[str, Any]) -> None:
+        """A trial has ended; `record` is what its trial.json holds."""
+
+
 Plan = Callable[[Mapping[str, Calibration]], list[TrialSpec]]
 
 
 def run(
     output_dir: Path,
-    settings: ExperimentConfig,
+    config: ExperimentConfig,
     workload_names: Sequence[str],
     plan: Plan,
     executor: Executor,
     reporter: Reporter,
-    care: experiment_jobs.Limits = experiment_jobs.DEFAULT_LIMITS,
+    limits: experiment_jobs.Limits = experiment_jobs.DEFAULT_LIMITS,
     checks: Sequence[Job] = (),
 ) -> list[TrialSpec]:
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
@@ -46,27 +67,25 @@ def run(
     Args:
       plan: from each workload's calibration to all trials, in the order they should run.
       checks: run beside the calibrations; the "problem" of one's result is a ValueError.
-    Raises ValueError, one sentence, where the output directory is not for this experiment.
+    Raises ValueError where the output directory is not for this experiment.
     """
-    with Directory(output_dir, settings) as directory:
+    with Directory(output_dir, config) as directory:
         known = directory.calibrations()
+        # What is known stays: trials of an interrupted run went by it.
         missing = [name for name in workload_names if name not in known]
         try:
-            for name, found in calibrate(missing, settings.scale, executor, checks=checks):
+            for name, found in calibrate(missing, config.scale, executor, checks=checks):
                 directory.keep(name, found)
                 reporter.on_calibrated(name, found)
         except ValueError:
             directory.discard()
             raise
         trials = plan(directory.calibrations())
-        left = unfinished(trials, care.max_retries)
+        # Only after calibration, which decides the steps and seconds of each trial.
+        left = unfinished(trials, limits.max_retries)
         reporter.on_plan(trials, left)
         for trial, record in experiment_jobs.run(
-            left,
-            executor,
-            reporter.on_event,
-            vectorize=settings.vectorize == "trials",
-            limits=care,
+            left, executor, reporter.on_event, config.vectorize == "trials", limits
         ):
             reporter.on_end(trial, record)
     return trials

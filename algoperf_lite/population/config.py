@@ -1,17 +1,38 @@
-"""How a population trains, and which submissions can be one, as plain values. Imports no JAX."""
+"""The rules of a population, and which submissions can be one, as plain values. Imports no JAX."""
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from algoperf_lite import did_you_mean, tuning
+from algoperf_lite.schedules.text import assignments, number_of, numbers_of
 
 EXPLOITS = ("truncation", "tournament", "t_test")
 FITNESS = ("validation", "training_loss")
 FACTORS = (0.8, 1.25)
 NUM_GENERATIONS = 20  # per step hint, unless said otherwise
 PAPER_FACTORS = (0.8, 1.2)  # Jaderberg et al. 2017, arXiv:1711.09846, section 4.1.1
+TEXT = "MEMBERS[:ready_interval=20:explore=0.8+1.25:...]"  # the form that `parse` reads
+
+
+def _whole(text: str) -> int:
+    """Like `int`, which alone would also take "1_0" and " 10"."""
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
+
+
+# {key in text: (field, from text to value, what it is, an example)}
+_KEYS: dict[str, tuple[str, Callable[[str], Any], str, str]] = {
+    "ready_interval": ("ready_interval", _whole, "a whole number of steps", "20"),
+    "burn_in": ("burn_in", _whole, "a whole number of steps", "100"),
+    "exploit": ("exploit", str, "a name", EXPLOITS[0]),
+    # "factors" in records; people say what they are for.
+    "explore": ("factors", numbers_of, "numbers joined by +", "0.8+1.25"),
+    "resample_probability": ("resample_probability", number_of, "a number", "0.25"),
+    "fitness": ("fitness", str, "a name", FITNESS[1]),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +58,7 @@ class PopulationConfig:
     exploit: str = "truncation"
     bottom: float = 0.2
     top: float = 0.2
-    factors: tuple[float, ...] = FACTORS
+    factors: tuple[float, ...] = FACTORS  # any number of them, each as likely
     resample_probability: float = 0.25
     fitness: str = "validation"
 
@@ -56,7 +77,35 @@ class PopulationConfig:
         if not self.factors or not all(math.isfinite(f) and f > 0 for f in self.factors):
             raise ValueError(f"factors are {self.factors}; give numbers above 0, such as 0.8, 1.25")
         if not 0 <= self.resample_probability <= 1:
-            raise ValueError(f"resample_probability is {self.resample_probability}, not in [0, 1]")
+            raise ValueError(
+                f"resample_probability is {self.resample_probability}; give a number from 0 to 1"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "PopulationConfig":
+        """The rules in a text such as `16:ready_interval=20:exploit=truncation:explore=0.8+1.25`.
+
+        It has the spelling of schedules: members first, then `key=value` for what differs from the
+        defaults; several numbers are joined by "+".
+        Raises ValueError with the nearest valid key for an unknown one.
+        """
+        members, *words = text.split(":")
+        if not members.isdecimal():
+            raise ValueError(
+                f"got {members!r} as members of a population, expected a whole number; give {TEXT}"
+            )
+        fields = {}
+        found = assignments(words, _KEYS, "a population", f"population {text!r}")
+        for key, value in found.items():
+            field, convert, described, example = _KEYS[key]
+            try:
+                fields[field] = convert(value)
+            except ValueError:
+                raise ValueError(
+                    f"{key} of a population is {value!r}, expected {described}; give for example "
+                    f"'{members}:{key}={example}'"
+                ) from None
+        return cls(int(members), **fields)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "PopulationConfig":
@@ -76,12 +125,12 @@ def check_budget(rules: PopulationConfig, num_steps: int) -> None:
     if not ready:
         raise ValueError(
             f"ready_interval is {rules.ready_interval} steps but training has {num_steps}: nobody "
-            "would ever copy anybody; lower --ready_interval"
+            "would ever copy anybody; lower ready_interval"
         )
     if ready[-1] < rules.burn_in:
         raise ValueError(
             f"burn_in is {rules.burn_in} steps but the last generation within training comes at "
-            f"step {ready[-1]}: nobody would ever copy anybody; lower --burn_in"
+            f"step {ready[-1]}: nobody would ever copy anybody; lower burn_in"
         )
 
 

@@ -1,17 +1,14 @@
-"""Whether submissions can be populations on their workloads, asked before anything is compiled.
+"""Whether a submission can be a population on a workload, asked before anything is compiled.
 
-A job of `executors`: it runs the submissions' files and traces them, so it needs JAX.
+It runs the submission's file and traces it, so it needs JAX.
 """
 
-import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from algoperf_lite import tuning
-from algoperf_lite.executors import job
-from algoperf_lite.experiment.config import ExperimentConfig
-from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.population import config
+from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.schedules import text
 from algoperf_lite.submission import native
 from algoperf_lite.submission.native import Submission
@@ -20,88 +17,32 @@ if TYPE_CHECKING:  # the command line must not load JAX
     from algoperf_lite.spec import Workload
 
 
-def jobs(
-    entries: Sequence[Contender], workload_names: Sequence[str], settings: ExperimentConfig
-) -> list[job.Job]:
-    """Jobs that find a "problem", one sentence, with an entry that cannot be a population or
-    replay one; see `run.run`.
-
-    A submission that cannot even be loaded is left to its trial, which will say so.
-    """
-    payload = {
-        "entries": [dataclasses.asdict(entry) for entry in entries if entry.is_tuned],
-        "workloads": list(workload_names),
-        "scale": settings.scale,
-        "slack": settings.ruleset.slack,
-        "max_global_steps": settings.max_global_steps,
-    }
-    if not payload["entries"]:
-        return []
-    return [job.Job("check of populations", "algoperf_lite.population.preflight", payload)]
-
-
-def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:
-    """{"problem": a sentence or None}."""
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")  # shapes are traced, nothing is computed
-    import workloads
-
-    entries = [Contender.from_json(content) for content in payload["entries"]]
-    loaded = [(entry, found) for entry in entries for found in _loaded(entry)]
+def load(path: str, schedule: str | None) -> Submission | None:
+    """The submission in a file, on a schedule if one is named; None where the file raises."""
     try:
-        for name in payload["workloads"]:
-            workload = workloads.load(name, payload["scale"])
-            for entry, found in loaded:
-                report(event="beat")
-                _check(entry, found, workload, payload["slack"], payload["max_global_steps"])
-    except ValueError as error:
-        return {"problem": str(error)}
-    return {"problem": None}
+        found = native.load(path)
+    except Exception:  # of any kind: the file is somebody else's
+        return None
+    return found if schedule is None else found.on_schedule(text.parse(schedule))
 
 
-def _loaded(entry: Contender) -> Iterator[Submission]:
-    """The entry's submission, if it can be had."""
-    try:
-        found = native.load(entry.submission)
-    except Exception:  # whatever its file raises, its trial has a status and a record for it
-        return
-    named = entry.schedule and text.parse(entry.schedule)
-    yield found if named is None else found.on_schedule(named)
-
-
-def _check(
-    entry: Contender,
-    found: Submission,
-    workload: "Workload",
-    slack: float,
-    max_global_steps: int | None,
+def check(
+    submission: Submission, rules: PopulationConfig, workload: "Workload", last_step: int
 ) -> None:
-    if getattr(entry, "course", None) is not None:
-        _check_names(entry, found)
-        return
-    horizon = entry.horizon(workload.step_hint)
-    last_step = entry.last_step(slack, workload.step_hint, max_global_steps)
-    config.check_budget(entry.population.for_horizon(horizon), last_step)
-    config.check_space(found.search_space, found.name)
-    workload = dataclasses.replace(workload, step_hint=horizon)
-    config.check_space(found.search_space, found.name, _shaping(workload, found))
+    """Raises ValueError where members could not share one program or would never copy each other.
 
-
-def _check_names(entry: Contender, found: Submission) -> None:
-    """Raises ValueError unless the course has the submission's hyperparameters."""
-    space = found.search_space
-    first = space if space is None or isinstance(space, Mapping) else space[0]
-    wanted, given = sorted(first or found.self_tuning_point or {}), sorted(entry.course[0][1])
-    if wanted != given:
-        raise ValueError(
-            f"submission {found.name!r} has the hyperparameters {', '.join(wanted) or 'none'} but "
-            f"the lineage to replay has {', '.join(given)}; give the submission that evolved it"
-        )
+    Args:
+      workload: with the step hint that is the horizon of the trial.
+      last_step: where training ends at the latest.
+    """
+    config.check_budget(rules.for_horizon(workload.step_hint), last_step)
+    config.check_space(submission.search_space, submission.name)
+    shaping = _shaping(workload, submission)
+    config.check_space(submission.search_space, submission.name, shaping)
 
 
 def _shaping(workload: "Workload", found: Submission) -> list[str]:
-    """Hyperparameters that the optimizer has to know when it is compiled."""
+    """The hyperparameters that the optimizer has to know when it is compiled, such as a width."""
     space = config.uniform(found.search_space)
     point = {name: tuning.value_at(dimension, 0.5) for name, dimension in space.items()}
     if _is_traceable(workload, found, point, point) or not _is_traceable(

@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,14 +31,14 @@ class Parameter(NamedTuple):
 
 _WARMUP = {"warmup": Parameter("Warmup", 0.05)}
 _END = {"end": Parameter("End", 0.0)}
-_TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
+TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
 # {what a function returns: what it takes in text beside its own parameters}
 _RESERVED = {
     "Shape": _WARMUP | _END,
     "HalfStep": _WARMUP | _END,
     "FlatShape": _WARMUP,
     "RisingShape": _END,
-    "Schedule": _WARMUP | _TAIL | _END,
+    "Schedule": _WARMUP | TAIL | _END,
 }
 
 
@@ -168,7 +168,7 @@ class NamedSchedule:
         function = getattr(schedules, self.name)
         if signature.returns != "Schedule":
             return schedules.over(function(**given), horizon, peak, warmup, end)
-        tail = {name: given.pop(name) for name in _TAIL if name in given}
+        tail = {name: given.pop(name) for name in TAIL if name in given}
         supplied = {
             "peak": peak,
             "warmup_steps": warmup * horizon,
@@ -204,25 +204,40 @@ def parse(text: str) -> NamedSchedule:
     default 0). A schedule without a horizon gets one by `decay`, the share of it that `cool_down`
     takes.
     """
-    name, *assignments = text.split(":")
+    name, *words = text.split(":")
     known = {name: found.parameters for name, found in signatures().items() if found.is_schedule}
     parameters = known[did_you_mean.require(name, known, "schedule")]
-    given: dict[str, Value] = {}
-    for assignment in assignments:
-        parameter, _, value = assignment.partition("=")
-        if not parameter or not value:
-            raise ValueError(
-                f"got {assignment!r} in schedule {text!r}, expected parameter=value; {name} takes "
-                f"{', '.join(parameters)}"
-            )
-        did_you_mean.require(parameter, parameters, f"parameter of {name}")
-        if parameter in given:
-            raise ValueError(
-                f"{parameter} is twice in schedule {text!r}, expected once; remove one"
-            )
-        given[parameter] = _value(name, parameter, parameters[parameter].kind, value)
+    given = {
+        parameter: _value(name, parameter, parameters[parameter].kind, value)
+        for parameter, value in assignments(words, parameters, name, f"schedule {text!r}").items()
+    }
     _check_together(name, given)
     return NamedSchedule(name, tuple(given.items()))
+
+
+def assignments(
+    words: Sequence[str], valid: Collection[str], name: str, place: str
+) -> dict[str, str]:
+    """{parameter: value} of words such as "phi=5", values still as text.
+
+    Args:
+      valid: the parameters that `name` takes.
+      place: the whole that the words are of, for messages.
+    Raises ValueError for a word of another form, an unknown parameter, or one that comes twice.
+    """
+    given: dict[str, str] = {}
+    for word in words:
+        parameter, _, value = word.partition("=")
+        if not parameter or not value:
+            raise ValueError(
+                f"got {word!r} in {place}, expected parameter=value; {name} takes "
+                f"{', '.join(valid)}"
+            )
+        did_you_mean.require(parameter, valid, f"parameter of {name}")
+        if parameter in given:
+            raise ValueError(f"{parameter} is twice in {place}, expected once; remove one")
+        given[parameter] = value
+    return given
 
 
 def _value(name: str, parameter: str, kind: str, text: str) -> Value:
@@ -233,7 +248,7 @@ def _value(name: str, parameter: str, kind: str, text: str) -> Value:
         return did_you_mean.require(text, shapes, f"{parameter} of {name}")
     described, example, holds = _RANGES[kind]
     try:
-        value = tuple(map(_number, text.split("+"))) if kind == "Shares" else _number(text)
+        value = numbers_of(text) if kind == "Shares" else number_of(text)
         is_valid = holds(value)
     except ValueError:
         is_valid = False
@@ -245,11 +260,17 @@ def _value(name: str, parameter: str, kind: str, text: str) -> Value:
     return value
 
 
-def _number(text: str) -> float:
+def number_of(text: str) -> float:
+    """The finite number that a text is; raises ValueError for any other text."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def numbers_of(text: str) -> tuple[float, ...]:
+    """The numbers of a text such as "0.25+0.5"; raises ValueError for any other text."""
+    return tuple(map(number_of, text.split("+")))
 
 
 def _check_together(name: str, given: dict[str, Value]) -> None:

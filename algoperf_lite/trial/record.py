@@ -134,11 +134,6 @@ class TrialRecord:
         return self.ledger if self.population is None else self.population["ledger"]
 
 
-def blank_record(spec: TrialSpec) -> dict[str, Any]:
-    """Deprecated."""
-    return TrialRecord.of(spec, status="crashed").to_json()
-
-
 def failure(error: Exception) -> dict[str, Any]:
     """The fields of a record that an exception decides."""
     text = str(error)

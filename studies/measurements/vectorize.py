@@ -56,7 +56,7 @@ PARTS = {
     "steps": ("init", "data_selection", "update_params", "prepare_for_eval"),
     "evals, logs": ("eval", "log", "checkpoint"),
 }
-CARE = jobs.Limits(silence_limit=600.0)
+CARE = jobs.Limits(heartbeat_timeout=600.0)
 
 
 def main(argv: Sequence[str]) -> None:

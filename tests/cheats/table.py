@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 TRICKS = FOLDER / "tricks"
 HONEST = ("nadamw", "plain")  # a submission of the house, and what the tricks are built around
 _SILENCE_LIMIT, _SILENCE_OF_A_HANGING_ONE = 300.0, 30.0  # seconds
-_MEMORY_LIMIT = 8 * 2**30
+_MEMORY_LIMIT = 8  # GiB
 _HEAD = """# Tricks, and what becomes of them
 
 Each file in [tricks/](tricks) tries one trick that would pay off in a harness that trusts what it
@@ -114,7 +114,7 @@ def run(name: str, directory: Path) -> dict[str, Any]:
     )
     silence = _SILENCE_OF_A_HANGING_ONE if name == "hangs" else _SILENCE_LIMIT
     memory = _MEMORY_LIMIT if name == "allocates" else None
-    limits = jobs.Limits(silence, memory)
+    limits = jobs.Limits(silence, memory_limit_gib=memory)
     [(_, record)] = jobs.run([spec], local.local(1, 1), limits=limits)
     return record
 

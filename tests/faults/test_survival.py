@@ -121,7 +121,7 @@ def test_a_limit_that_is_too_small_for_jax_itself_is_a_want_of_memory(tmp_path):
         str(tmp_path / "trial_1"),
         max_global_steps=5,
     )
-    limits = jobs.Limits(memory_limit=int(0.3 * GIB))
+    limits = jobs.Limits(memory_limit_gib=0.3)
     [(_, record)] = jobs.run([spec], local.local(1, 1), limits=limits)
     assert record["status"] == "out_of_memory", record["error"]
     assert [end["ended"] for end in record["attempts"]] == ["out_of_memory"]

@@ -1,10 +1,14 @@
 """What a user types and what comes back."""
 
+import argparse
 import json
 import subprocess
 import sys
 
 import pytest
+
+from algoperf_lite.cli import main, quickstart
+from algoperf_lite.experiment import options
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
 
@@ -47,7 +51,23 @@ def _call(*arguments):
         (["run", "--submissions=nadamw", "--schedules=cosin"], "did you mean 'cosine'?"),
         (["run", "--submissions=nadamw", "--schedules=uba:phi=0"], "expected a number above 0"),
         (["run", "--submissions=nadamw", "--budgets=0.5,2"], "got '2'; expected parts of the step"),
-        (["run", "--submissions=nadamw", "--numstudies=1"], "unrecognized arguments"),
+        (
+            ["run", "--submissions=nadamw", "--numstudies=1"],
+            "unknown flag '--numstudies'; did you mean '--num_studies'?",
+        ),
+        # An abbreviation would run all workloads.
+        (["run", "--submission=nadamw"], "did you mean '--submissions'?"),
+        (["score", "runs", "--only"], "unknown flag '--only'; did you mean '--only_present'?"),
+        (["--vers"], "unknown flag '--vers'; did you mean '--version'?"),
+        (["replay", "lineage.jsonl"], "required: --output"),
+        (["run", "--submissions=nadamw", "--no_cache"], "set the variable ALGOPERF_LITE_NO_CACHE"),
+        (["run", "--submissions=nadamw", "--num_evals=80"], "40 evaluations per step hint"),
+        (["run", "--submissions=nadamw", "--replay=x"], "algoperf-lite replay LINEAGE --output="),
+        (["run", "--submissions=nadamw", "--use_installed_algoperf"], "so leave it out"),
+        (
+            ["run", "--submissions=nadamw", "--population=8", "--ready_interval=5"],
+            "--population=16:ready_interval=20",
+        ),
         (
             ["run", "--submissions=nadamw", "--vectorize=trial"],
             "unknown way to vectorize 'trial'; did you mean 'trials'?",
@@ -108,7 +128,79 @@ def test_schedules_are_plotted(tmp_path):
     assert path.read_text().startswith("<?xml")
 
 
-def test_help_knows_every_command():
-    text = _call("--help").stdout
-    for command in ("quickstart", "list", "run", "score", "calibrate", "plot_schedules"):
-        assert command in text
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_help_fits_a_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for name in main.COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main.parser().parse_args([name, "--help"])
+        assert ended.value.code == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert all(len(line) <= columns for line in lines), lines
+
+
+def test_help_of_run_has_a_heading_for_each_group(capsys):
+    with pytest.raises(SystemExit):
+        main.parser().parse_args(["run", "--help"])
+    text = capsys.readouterr().out
+    headings = ["what is compared", "tuning", "budget and clock", "where trials run"]
+    headings += ["when something dies", "population based training", "several hosts"]
+    places = [text.index(f"\n{heading}") for heading in headings]
+    assert places == sorted(places)
+    assert "--helpfull" not in text
+
+
+def test_every_option_of_run_is_a_flag_and_the_other_way_round():
+    found = vars(main.parser().parse_args(_every_flag_of_run()))
+    assert set(found) - {"command", "output_dir"} == set(options.defaults())
+
+
+def _every_flag_of_run():
+    """A command line with all flags; those that are on or off have no value."""
+    values = {
+        "submissions": "nadamw",
+        "schedules": "cosine",
+        "budgets": "0.5",
+        "scale": "lite",
+        "tuning_ruleset": "self",
+        "budget_by": "steps",
+        "vectorize": "none",
+        "executor": "local",
+        "population": "4",
+        "checkpoint_share": "0.5",
+    }
+    switches = {"stop_at_target", "count_compile", "distributed"}
+    names = [*options.defaults(), "output_dir"]
+    return [
+        "run",
+        *(f"--{name}" if name in switches else f"--{name}={values.get(name, 1)}" for name in names),
+    ]
+
+
+def test_help_knows_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main.parser().parse_args(["--help"])
+    text = capsys.readouterr().out
+    assert all(command in text for command in main.COMMANDS)
+
+
+def test_the_version_is_the_package_s():
+    answer = _call("--version")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("algoperf-lite")
+
+
+def test_quickstart_scores_what_it_runs(tmp_path, monkeypatch, capsys):
+    """Its own three commands, without the training: the flags are read, and fit each other."""
+    called = []
+    for name in ("run", "score", "report"):
+        module = main.COMMANDS[name]
+        monkeypatch.setattr(module, "run", lambda args, name=name: called.append((name, args)) or 0)
+    assert quickstart.run(argparse.Namespace(output_dir=tmp_path)) == 0
+    found = dict(called)
+    assert list(found) == ["run", "score", "report"]
+    assert found["run"].workloads == ["quick"] and found["run"].output_dir == tmp_path
+    assert found["score"].only_present and found["report"].only_present
+    assert found["score"].directory == found["report"].directory == tmp_path
+    shown = capsys.readouterr().out
+    assert f"algoperf-lite score {tmp_path} --only_present" in shown

@@ -1,6 +1,5 @@
 """Several processes for one trial; each host is a command on this machine."""
 
-import argparse
 import csv
 import json
 import os
@@ -12,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from algoperf_lite import tuning
-from algoperf_lite.cli import multihost_flags
 from algoperf_lite.executors.job import Job
 from algoperf_lite.executors.multihost import rendezvous
+from algoperf_lite.experiment import options
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.directory import Directory
+from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.training import clock, collectives
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
@@ -59,9 +59,10 @@ print(json.dumps(found))
 """
 
 
-def _flags(**given):
-    names = ("coordinator_address", "num_processes", "process_id")
-    return argparse.Namespace(**{"distributed": False, **dict.fromkeys(names), **given})
+def _join(**given):
+    """What the flags for several hosts come to."""
+    options.check(given)
+    return Placement(**given).join
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def _flags(**given):
         (("a:1", 2, 2), "--process_id=2 does not count from 0 to --num_processes - 1, which is 1"),
         (("a:1", 2, -1), "--process_id=-1 does not count"),
         (("a:1", 0, 0), "--num_processes=0; expected"),
-        ({"distributed": True, "process_id": 1}, "--distributed lets JAX find out --process_id"),
+        ({"distributed": True, "process_id": 1}, "--process_id is what --distributed lets JAX"),
     ],
 )
 def test_flags_without_a_meaning_are_refused(given, sentence):
@@ -85,15 +86,15 @@ def test_flags_without_a_meaning_are_refused(given, sentence):
             zip(("coordinator_address", "num_processes", "process_id"), given, strict=True)
         )
     with pytest.raises(ValueError, match=sentence):
-        multihost_flags.parse(_flags(**given))
+        _join(**given)
 
 
 def test_one_host_alone_is_no_group():
     three = {"coordinator_address": "node001:7000", "num_processes": 2, "process_id": 1}
-    assert multihost_flags.parse(_flags()) is None
-    assert multihost_flags.parse(_flags(**{**three, "num_processes": 1, "process_id": 0})) is None
-    assert multihost_flags.parse(_flags(**three)) == three
-    assert multihost_flags.parse(_flags(distributed=True)) == {}
+    assert _join() is None
+    assert _join(**{**three, "num_processes": 1, "process_id": 0}) is None
+    assert _join(**three) == three
+    assert _join(distributed=True) == {}
     with rendezvous.lead(None, "alone") as executor:
         assert executor == "alone"
 

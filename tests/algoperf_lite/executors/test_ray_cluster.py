@@ -1,12 +1,13 @@
 """What a trial asks Ray for, and how many fit; no Ray needed."""
 
-import argparse
 import re
+from pathlib import Path
 
 import pytest
 
-from algoperf_lite.cli import executor_flags
 from algoperf_lite.executors.ray import cluster
+from algoperf_lite.experiment import options
+from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.machine.memory import TRIAL_MEMORY
 
 CPUS = {"CPU": 8.0, "memory": 100.0 * TRIAL_MEMORY}
@@ -35,24 +36,17 @@ def test_slots_are_what_fits_on_each_node_by_its_scarcest():
     assert cluster.Request(9).slots([CPUS]) == 0
 
 
-def _arguments(**given):
-    absent = {"ray_address": None, "accelerators_per_trial": None}
-    return argparse.Namespace(executor="local", cores_per_trial=1, num_workers=1, **absent | given)
-
-
 def test_flags_for_ray_alone_are_refused_without_it():
     for name, value in (("ray_address", "10.0.0.1:6379"), ("accelerators_per_trial", 2)):
         with pytest.raises(ValueError, match=f"--{name} is for Ray; add --executor=ray"):
-            executor_flags.executor(_arguments(**{name: value}), [])
-    assert executor_flags.executor(_arguments(), []).num_slots == 1
+            options.check({name: value})
+    assert Placement(num_workers=1).make_executor(1, Path("."), []).num_slots == 1
 
 
 def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    arguments = _arguments()
-    arguments.executor = "ray"
     with pytest.raises(ValueError, match=r"pip install 'algoperf-lite\[ray\]'"):
-        executor_flags.executor(arguments, [])
+        Placement(executor="ray").make_executor(1, Path("."), [])
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,12 @@ from algoperf_lite.executors import local
 from algoperf_lite.experiment import plan, run
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
-from algoperf_lite.population import evolution, lineage
+from algoperf_lite.population import lineage
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
-SPACE = {"learning_rate": {"min": 1e-3, "max": 1e-2, "scaling": "log"}}
 WIDE = """
 import optax
 import jax.numpy as jnp
@@ -46,16 +45,10 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Paths by name: submissions, a lineage of `learning_rate`, and a text that is none."""
+    """The folder of submissions."""
     folder = tmp_path_factory.mktemp("files")
     for name, text in FILES.items():
         (folder / f"{name}.py").write_text(text)
-    rules = PopulationConfig(2, 10)
-    first = evolution.initial(SPACE, rules, 0)
-    found = (first, evolution.unchanged((first,), 10, (0.5, 0.4)))
-    lineage.write(folder / "lineage.jsonl", found)
-    lineage.write(folder / "torn.jsonl", (first,))
-    (folder / "text.jsonl").write_text("step,loss\n")
     return folder
 
 
@@ -63,25 +56,23 @@ def files(tmp_path_factory):
     ("flags", "sentence"),
     [
         ("nadamw --population=1", "population is 1; it needs at least 2 members"),
-        ("nadamw --population=4 --ready_interval=0", "ready_interval is 0"),
-        ("nadamw --population=4 --explore=high", "got 'high'; expected numbers"),
-        ("nadamw --population=4 --exploit=truncate", "did you mean 'truncation'?"),
-        ("nadamw --burn_in=5", "--burn_in is of a population; add --population=MEMBERS"),
-        ("nadamw --explore=0.5,2", "--explore is of a population"),
+        ("nadamw --population=many", "got 'many' as members of a population"),
+        ("nadamw --population=4:ready_interval=0", "ready_interval is 0"),
+        ("nadamw --population=4:explore=high", "is 'high', expected numbers joined by +"),
+        ("nadamw --population=4:exploit=truncate", "did you mean 'truncation'?"),
+        ("nadamw --population=4:ready=5", "did you mean 'ready_interval'?"),
+        ("nadamw --population=4:burn_in=-5", "is '-5', expected a whole number of steps"),
+        ("nadamw --population=4:burn_in=5:burn_in=6", "burn_in is twice in population"),
+        ("nadamw --population=4:fitness", "got 'fitness' in population"),
         ("nadamw --population=4 --vectorize=trials", "nothing for --vectorize=trials to train"),
-        ("nadamw --population=4 --replay={}/lineage.jsonl", "give one of them"),
         ("{}/algoperf.py --population=4", "in AlgoPerf's form (update_params)"),
-        ("nadamw --replay={}/nowhere.jsonl", "No such file"),
-        ("nadamw --replay={}/text.jsonl", "is not a lineage"),
-        ("nadamw --replay={}/torn.jsonl", "no member of generation 0 has a fitness: none won"),
         # These need a process that runs the file.
         (
-            "nadamw --population=4 --ready_interval=5000",
+            "nadamw --population=4:ready_interval=5000",
             "ready_interval is 5000 steps but training",
         ),
         ("{}/pointwise.py --population=4", "a list of points as search_space"),
         ("{}/wide.py --population=4", "search_space['width'] changes shapes"),
-        ("nadamw --replay={}/lineage.jsonl", "but the lineage to replay has learning_rate; give"),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_compiled(
@@ -103,7 +94,6 @@ def test_bad_input_is_one_sentence_before_anything_is_compiled(
 def test_a_population_is_one_trial_of_a_study_with_time_for_all_members(tmp_path):
     ruleset = tuning.Ruleset("external", 2, 5, 1.0)
     calibration = {"digits": Calibration(0.5, 100, "loop", 7, {}, "key")}
-    course = ((0, {"x": 1.0}),)
     for entry, name, seconds in (
         (Contender("nadamw.py", population=PopulationConfig(4)), "nadamw+pbt(4)", 200.0),
         (
@@ -111,7 +101,6 @@ def test_a_population_is_one_trial_of_a_study_with_time_for_all_members(tmp_path
             "nadamw+constant+pbt(4)@0.5",
             100.0,
         ),
-        (Contender("nadamw.py", course=course), "nadamw+replay", 50.0),
     ):
         planned = plan.Experiment(
             tmp_path, ExperimentConfig("lite", "lite", ruleset), (entry,), ("digits",), {}
@@ -119,7 +108,6 @@ def test_a_population_is_one_trial_of_a_study_with_time_for_all_members(tmp_path
         assert [(trial.study, trial.trial) for trial in planned] == [(0, 1), (1, 1)]
         assert planned[0].submission_name == name
         assert planned[0].max_seconds == seconds
-    assert planned[0].course == course and planned[0].max_global_steps is None
     planned = plan.Experiment(
         tmp_path,
         ExperimentConfig("lite", "lite", ruleset),
@@ -131,11 +119,17 @@ def test_a_population_is_one_trial_of_a_study_with_time_for_all_members(tmp_path
     assert (planned[0].max_global_steps, planned[0].population.ready_interval) == (100, 5)
 
 
+def _is_past(directory, step):
+    """Whether a trial has a checkpoint beyond a step."""
+    found = (directory / "checkpoints").glob("*")
+    return any(path.name.isdecimal() and int(path.name) > step for path in found)
+
+
 def test_a_killed_run_goes_on_from_its_checkpoint_and_is_reported(tmp_path):
     list(run.calibrate(["digits"], "lite", local.local(1, 1)))
     output = tmp_path / "out"
     command = [
-        *(*CLI, "run", "--submissions=nadamw", "--population=3", "--ready_interval=8"),
+        *(*CLI, "run", "--submissions=nadamw", "--population=3:ready_interval=8"),
         *("--workloads=digits", "--num_studies=1", "--max_global_steps=60", "--num_workers=1"),
         *("--budget_by=steps", f"--output_dir={output}", "--checkpoint_share=1"),
     ]
@@ -144,7 +138,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_is_reported(tmp_path):
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
     )
     deadline = time.monotonic() + 200
-    while not (directory / "checkpoints" / "16").exists() and time.monotonic() < deadline:
+    while not _is_past(directory, 8) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -160,7 +154,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_is_reported(tmp_path):
     assert [generation.step for generation in generations] == [*range(0, 60, 8), 60]
 
     other = subprocess.run(
-        [*command, "--ready_interval=9"], capture_output=True, text=True, timeout=300
+        [*command, "--population=3:ready_interval=9"], capture_output=True, text=True, timeout=300
     )
     assert other.returncode == 2
     assert "was run with other rules; choose another --output_dir" in other.stderr

@@ -1,0 +1,291 @@
+"""The Python interface: what the commands do, for scripts and notebooks.
+
+Keyword arguments have the names of the flags, and the commands call these functions. Nothing is
+printed; results are frozen dataclasses, of which tables have `to_frame()` for pandas. Mistakes
+raise ValueError with one sentence before anything is compiled. Importing this loads no JAX.
+
+    from algoperf_lite import api
+    api.run(["nadamw", "my_optimizer.py"], ["digits"], "runs/mine", tuning_ruleset="self")
+    api.score("runs/mine", only_present=True).to_frame()
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite import did_you_mean
+from algoperf_lite.executors import local
+from algoperf_lite.executors.multihost import rendezvous
+from algoperf_lite.experiment import catalog, plan, preflight
+from algoperf_lite.experiment import run as experiment_run
+from algoperf_lite.experiment.catalog import Listed
+from algoperf_lite.experiment.directory import benchmark_and_ruleset
+from algoperf_lite.experiment.options import Request
+from algoperf_lite.experiment.results import (
+    CalibrationRow,
+    CheckResult,
+    ReplayResult,
+    ReportResult,
+    RunResult,
+    ScoreResult,
+    Table,
+    score_result,
+    trial_result,
+)
+from algoperf_lite.experiment.run import Quiet, Reporter
+from algoperf_lite.experiment.selection import workload_names
+from algoperf_lite.population import replay as replay_file
+from algoperf_lite.rules import dynamic
+from algoperf_lite.rules.findings import in_order
+from algoperf_lite.rules.static import check as static_check
+from algoperf_lite.submission import find
+from scoring import benchmark as benchmarks
+from scoring import leaderboard
+from scoring.protocol import Protocol
+
+# Relative, so that a checkout and a notebook each keep their own.
+OUTPUT_DIR = Path("runs") / "experiment"
+
+
+def run(
+    submissions: Sequence[str],
+    workloads: Sequence[str] = ("all",),
+    output_dir: str | Path = OUTPUT_DIR,
+    *,
+    reporter: Reporter | None = None,
+    **options: Any,
+) -> RunResult:
+    """Runs what is not finished of an experiment; the same call continues an interrupted one.
+
+    Args:
+      submissions: names, or paths of files or folders.
+      workloads: names, or "quick", "all", and "held_out" for one variant of each family.
+      output_dir: of the experiment; one that holds another experiment is refused.
+      reporter: told of calibrations, the plan, and trials as they start, evaluate and end;
+        subclass `experiment.run.Quiet` for it. Default: nobody.
+      **options: any of the following.
+      held_out_seed, schedules, budgets, population: see `experiment.selection.Selection`; for
+        example `population="16:ready_interval=20"`.
+      tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
+      benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
+        cores_per_trial, vectorize: see `experiment.config.ExperimentConfig`. `stop_at_target` is
+        False by default where there are `budgets`, since runs are then compared at their ends.
+      executor, num_workers, ray_address, accelerators_per_trial, coordinator_address,
+        num_processes, process_id, distributed: see `experiment.placement.Placement`.
+      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
+        `experiment.jobs.Limits`.
+
+    Returns:
+      All trials of the experiment; none on those of several hosts that only help.
+
+    Raises:
+      ValueError: an option, submission or directory that does not fit, before anything runs.
+      RuntimeError: a machine that cannot go on, such as a full disk.
+    """
+    request = Request.of({"submissions": submissions, "workloads": workloads, **options})
+    reporter = reporter or Quiet()
+    config, limits, names = request.config, request.limits, request.workload_names
+    # Before the directory is touched: an executor that cannot be had must leave no trace.
+    executor = request.placement.make_executor(
+        config.cores_per_trial, Path(output_dir), [one.submission for one in request.contenders]
+    )
+    goals = request.targets
+    # A workload of one's own has no target yet: it can be trained on, and says so.
+    for name in names:
+        if name not in goals:
+            goal = request.benchmark.name
+            reporter.say(f"{name} has no target in benchmark {goal}: full budget, no score")
+    # Other machines have another working directory.
+    path = Path(output_dir).absolute()
+    planned = plan.Experiment(path, config, request.contenders, names, goals)
+    join, group = request.placement.join, None
+    if join is not None:
+        group = rendezvous.rendezvous(join, executor.worker_slots, limits.memory_limit)
+        # The others only train: one process plans, writes and scores.
+        if group.process_id > 0:
+            say = lambda line: reporter.say(f"{group.name} {line}")  # noqa: E731
+            rendezvous.follow(group, limits.heartbeat_timeout, say)
+            return RunResult((), Path(output_dir))
+    checks = preflight.jobs(request.contenders, names, config)
+    with rendezvous.lead(group, executor) as together:
+        trials = experiment_run.run(
+            path, config, names, planned.plan, together, reporter, limits, checks
+        )
+    return RunResult(tuple(map(trial_result, trials)), Path(output_dir))
+
+
+def score(
+    directory: str | Path,
+    *,
+    benchmark: str | Path | None = None,
+    tuning_ruleset: str | None = None,
+    held_out_seed: int | None = None,
+    plot: str | Path | None = None,
+    **protocol: Any,
+) -> ScoreResult:
+    """Scores all trials that are logged under a directory.
+
+    Args:
+      directory: of an experiment, or of logs in AlgoPerf's layout.
+      benchmark: name or file that the targets come from; None for the experiment's, else lite.
+      tuning_ruleset: None for the experiment's, else external.
+      held_out_seed: lets the variants that it draws gate their families.
+      plot: stem of a profile plot, to which .svg and .png are added; None for none.
+      **protocol: mode, by, reference, strict, only_present, allow_mixed_hardware,
+        allow_mixed_timing: see `scoring.protocol.Protocol`.
+
+    Returns:
+      The leaderboard, best first.
+
+    Raises:
+      ValueError: an unknown name, no readable trial, or trials that do not compare.
+    """
+    own_benchmark, own_ruleset = benchmark_and_ruleset(Path(directory))
+    goal = benchmarks.load(benchmark or own_benchmark)
+    # The seed is given again and not read from the experiment: the same logs may be gated by other
+    # variants, and logs that are not ours have no seed.
+    if held_out_seed is not None:
+        goal = goal.with_held_out(held_out_seed)
+    known = [field.name for field in dataclasses.fields(Protocol) if field.name != "ruleset"]
+    for name in protocol:
+        did_you_mean.require(name, known, "option of score")
+    ruleset = tuning_ruleset or own_ruleset
+    board = leaderboard.score(directory, goal, ruleset=ruleset, **protocol)
+    if plot is None:
+        return score_result(board)
+    from scoring.views import profile_plot  # loads matplotlib
+
+    return score_result(board, profile_plot.write(board, plot))
+
+
+def report(
+    directory: str | Path,
+    output: str | Path = "report.html",
+    *,
+    figures: str | Path | None = None,
+    **options: Any,
+) -> ReportResult:
+    """Writes one self-contained page about an experiment.
+
+    Args:
+      directory: of an experiment, or of logs in AlgoPerf's layout.
+      output: the HTML file; an existing one is replaced.
+      figures: folder for the same figures as SVG and PDF; None for none.
+      **options: those of `score`.
+
+    Returns:
+      Where the page and the figures are.
+
+    Raises:
+      ValueError: as `score` does.
+    """
+    board = score(directory, **options).leaderboard
+    # Only reports need jinja2, and only figures matplotlib.
+    from scoring.views import html
+
+    html.write(board, directory, output)
+    if figures is not None:
+        from scoring.views import figures as figure_files
+
+        figure_files.write(board, figures)
+    return ReportResult(Path(output), None if figures is None else Path(figures))
+
+
+def check(submission: str, *, static: bool = False) -> CheckResult:
+    """Checks whether a submission is valid and keeps the rules.
+
+    Args:
+      submission: a name, or the path of a file or folder.
+      static: whether to read its files only, and run nothing.
+
+    Returns:
+      Findings by file and line; none where all is well.
+
+    Raises:
+      ValueError: there is no such submission.
+    """
+    path = find.locate(submission)
+    found = static_check.check(path)
+    # A file that Python cannot read cannot run either.
+    if not static and not any(finding.rule == "syntax" for finding in found):
+        found += dynamic.check(path)
+    return CheckResult(tuple(in_order(found)), find.name_of(path))
+
+
+def list(kind: str | None = None) -> Table[Listed]:
+    """Lists what there is.
+
+    Args:
+      kind: workloads, submissions, schedules or benchmarks; None for all of them.
+
+    Returns:
+      Rows of kind, name and a line on what it is.
+
+    Raises:
+      ValueError: an unknown kind.
+    """
+    return Table(catalog.listed(kind))
+
+
+def calibrate(
+    workloads: Sequence[str] = ("all",),
+    *,
+    scale: str = "lite",
+    cores_per_trial: int = 1,
+    num_workers: int | None = None,
+    fresh: bool = False,
+    reporter: Reporter | None = None,
+) -> Table[CalibrationRow]:
+    """Measures, or recalls, how fast the reference submission steps on this machine.
+
+    Args:
+      workloads: names, or "quick" or "all".
+      scale: "lite" or "full".
+      cores_per_trial: cores of each process.
+      num_workers: workloads side by side; None for as many as fit.
+      fresh: whether to measure again what is known.
+      reporter: told of each calibration as it is there.
+
+    Returns:
+      Rows in the order in which they were measured.
+
+    Raises:
+      ValueError: a workload or a number that does not fit.
+      RuntimeError: a workload that cannot be calibrated.
+    """
+    names = workload_names(workloads)
+    reporter, rows = reporter or Quiet(), []
+    executor = local.local(cores_per_trial, num_workers)
+    for name, found in experiment_run.calibrate(names, scale, executor, fresh):
+        reporter.on_calibrated(name, found)
+        rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
+    return Table(tuple(rows))
+
+
+def replay(lineage: str | Path, output: str | Path) -> ReplayResult:
+    """Writes the hyperparameters that led to a population's winner as a native submission file.
+
+    Args:
+      lineage: the lineage.jsonl in the directory of a population that has ended.
+      output: the .py file; an existing one is never replaced.
+
+    Returns:
+      The file and what is in it.
+
+    Raises:
+      ValueError: no lineage, a population that has not ended, or a file that is there already.
+    """
+    path = Path(output)
+    if path.suffix != ".py":
+        raise ValueError(f"{str(path)!r} is no submission file; give one that ends with .py")
+    line, origin = replay_file.read(Path(lineage))
+    content = replay_file.text(line, origin)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Exclusively: a test for the file beforehand could be overtaken.
+        with path.open("x") as file:
+            file.write(content)
+    except FileExistsError:
+        raise ValueError(f"{str(path)!r} is there already; give another --output") from None
+    return ReplayResult(path, line, replay_file.held(line), origin.budget)

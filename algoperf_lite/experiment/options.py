@@ -1,0 +1,107 @@
+"""The options of `run`: each is a flag, a keyword of `api.run` and a field of one dataclass."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from algoperf_lite import did_you_mean
+from algoperf_lite.experiment.config import ExperimentConfig, RulesetChoice
+from algoperf_lite.experiment.contenders import Contender, check_forms
+from algoperf_lite.experiment.jobs import Limits
+from algoperf_lite.experiment.placement import Placement
+from algoperf_lite.experiment.selection import Selection, workload_names
+from scoring import benchmark
+from scoring.benchmark import Benchmark
+
+GROUPS = (Selection, RulesetChoice, ExperimentConfig, Placement, Limits)
+Group = TypeVar("Group", Selection, RulesetChoice, ExperimentConfig, Placement, Limits)
+_DERIVED = "ruleset"  # made of a RulesetChoice and the benchmark, so nobody gives it
+_HOSTS_OUT = "leave it or the flags for several hosts out"
+_FOR_RAY = "is for Ray; add --executor=ray or leave it out"
+_FOUND_OUT = "is what --distributed lets JAX find out; leave one of the two out"
+_ONE_TRIAL = "has one trial per study, so there is nothing for --vectorize=trials to train together"
+# (an option, what excludes it, why and what to do): which flags do not go together. A name alone
+# stands for any value but the default; "several hosts" for the flags that make a group of hosts.
+_EXCLUDED = (
+    ("ray_address", "executor=local", _FOR_RAY),
+    ("accelerators_per_trial", "executor=local", _FOR_RAY),
+    ("coordinator_address", "distributed", _FOUND_OUT),
+    ("num_processes", "distributed", _FOUND_OUT),
+    ("process_id", "distributed", _FOUND_OUT),
+    ("population", "vectorize=trials", f"{_ONE_TRIAL}; leave one of them out"),
+    ("population", "several hosts", f"spreads members over the devices of one host; {_HOSTS_OUT}"),
+    ("executor=ray", "several hosts", f"has trials on one host each; {_HOSTS_OUT}"),
+    ("vectorize=trials", "several hosts", f"trains on one host; {_HOSTS_OUT}"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """An experiment as its options ask for it, everything checked that needs no JAX.
+
+    Attributes:
+      contenders, workload_names: what is compared on what.
+      benchmark: the targets.
+      config: what determines the numbers.
+      placement: where trials run.
+      limits: what is done for trials in trouble.
+    """
+
+    contenders: tuple[Contender, ...]
+    workload_names: tuple[str, ...]
+    benchmark: Benchmark
+    config: ExperimentConfig
+    placement: Placement
+    limits: Limits
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Request":
+        """The request of options by name; what is not there has its default.
+
+        Raises ValueError for an option without a meaning, or that does not fit another.
+        """
+        check(options)
+        # Where runs of several lengths are compared, it is at their ends.
+        options = {"stop_at_target": not options.get("budgets"), **options}
+        selection, placement = _pick(Selection, options), _pick(Placement, options)
+        choice, limits = _pick(RulesetChoice, options), _pick(Limits, options)
+        contenders = selection.contenders()
+        vectorize = options.get("vectorize") == "trials"
+        check_forms(contenders, vectorize, several_hosts=placement.join is not None)
+        goal = benchmark.load(options.get("benchmark", ExperimentConfig.benchmark))
+        names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed))
+        config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
+        return cls(contenders, names, goal, config, placement, limits)
+
+    @property
+    def targets(self) -> dict[str, float]:
+        """{workload: validation target}, without workloads that the benchmark does not know."""
+        known = self.benchmark.workloads
+        return {name: known[name].value for name in self.workload_names if name in known}
+
+
+def defaults() -> dict[str, Any]:
+    """{option: default} of all groups."""
+    fields = (field for group in GROUPS for field in dataclasses.fields(group))
+    return {field.name: field.default for field in fields if field.name != _DERIVED}
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for an option that there is not, and for two that exclude each other."""
+    usual = defaults()
+    for name in options:
+        did_you_mean.require(name, usual, "option of run")
+    values = {**usual, **options}
+    given = {f"{name}={value}" for name, value in values.items()}
+    given |= {name for name, value in values.items() if value != usual[name]}
+    if values["distributed"] or (values["num_processes"] or 1) > 1:
+        given.add("several hosts")
+    for name, other, why in _EXCLUDED:
+        if name in given and other in given:
+            raise ValueError(f"--{name} {why}")
+
+
+def _pick(group: type[Group], options: Mapping[str, Any]) -> Group:
+    """The dataclass of a group, made of those options that are its fields."""
+    names = {field.name for field in dataclasses.fields(group)}
+    return group(**{name: value for name, value in options.items() if name in names})

@@ -1,0 +1,114 @@
+"""Where the trials of an experiment run: this machine, the nodes of a cluster, or several hosts."""
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from algoperf_lite import did_you_mean
+from algoperf_lite.executors import local
+from algoperf_lite.executors.job import Executor
+from algoperf_lite.experiment.config import at_least
+from algoperf_lite.submission import find
+
+EXECUTORS = ("local", "ray")
+_HOSTS = ("coordinator_address", "num_processes", "process_id")
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where trials run, and how many side by side.
+
+    Attributes:
+      executor: "local" for this machine, "ray" for the nodes of a Ray cluster.
+      num_workers: trials side by side; None for as many as fit.
+      ray_address: of the cluster's head; None for $RAY_ADDRESS, or else Ray on this machine alone.
+      accelerators_per_trial: GPUs, or chips of a TPU, that Ray sets aside for a trial; None for 1.
+      coordinator_address: HOST:PORT at which several hosts that train each trial together meet.
+      num_processes, process_id: how many hosts there are, and which this is, from 0.
+      distributed: whether JAX finds out the three: under Slurm or Open MPI, or on a TPU slice.
+    """
+
+    executor: str = "local"
+    num_workers: int | None = None
+    ray_address: str | None = None
+    accelerators_per_trial: int | None = None
+    coordinator_address: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
+    distributed: bool = False
+
+    def __post_init__(self) -> None:
+        did_you_mean.require(self.executor, EXECUTORS, "executor")
+        at_least("num_workers", self.num_workers, 1)
+        at_least("accelerators_per_trial", self.accelerators_per_trial, 1)
+        # A command that was meant for several hosts must not start as one alone.
+        given = [name for name in _HOSTS if getattr(self, name) is not None]
+        missing = [name for name in _HOSTS if name not in given]
+        if given and missing:
+            raise ValueError(
+                f"--{missing[0]} is missing: several hosts need --coordinator_address, "
+                "--num_processes and --process_id, or --distributed alone"
+            )
+        if given:
+            self._check_hosts()
+        if self.join is not None and (self.num_workers or 1) > 1:
+            raise ValueError(
+                f"--num_workers={self.num_workers}, but several hosts train one trial at a time; "
+                "leave it or the flags for several hosts out"
+            )
+
+    def _check_hosts(self) -> None:
+        host, _, port = self.coordinator_address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(
+                f"--coordinator_address={self.coordinator_address} is no address with a port; "
+                "expected HOST:PORT, as in node001:7000"
+            )
+        if self.num_processes < 1:
+            raise ValueError(f"--num_processes={self.num_processes}; expected a whole number >= 1")
+        if not 0 <= self.process_id < self.num_processes:
+            raise ValueError(
+                f"--process_id={self.process_id} does not count from 0 to --num_processes - 1, "
+                f"which is {self.num_processes - 1}"
+            )
+
+    @property
+    def join(self) -> dict[str, Any] | None:
+        """Arguments of `jax.distributed.initialize`; None for one host alone."""
+        if self.distributed:
+            return {}  # it asks the cluster
+        if (self.num_processes or 1) == 1:
+            return None
+        return {name: getattr(self, name) for name in _HOSTS}
+
+    def make_executor(
+        self, cores_per_trial: int, output_dir: Path, submissions: Iterable[str]
+    ) -> Executor:
+        """The executor for trials of submissions, given by their files.
+
+        Raises ValueError where the machines have not what is asked for.
+        """
+        if self.executor == "local":
+            return local.local(cores_per_trial, self.num_workers)
+        if importlib.util.find_spec("ray") is None:
+            raise ValueError(
+                "--executor=ray needs Ray, which is not installed; pip install 'algoperf-lite[ray]'"
+            )
+        # Ray takes seconds to import, which runs on this machine need not wait for.
+        from algoperf_lite.executors.ray import cluster
+        from algoperf_lite.executors.ray.executor import Cluster
+
+        sources = {Path(path): find.source_sha256(Path(path)) for path in submissions}
+        cluster.connect(self.ray_address or os.environ.get("RAY_ADDRESS"))
+        nodes = cluster.node_resources()
+        request = cluster.request(cores_per_trial, self.accelerators_per_trial or 1, nodes)
+        if not request.slots(nodes):
+            raise ValueError(
+                "no node of the Ray cluster has what a trial asks for "
+                f"({request.words()}); ask for less, or start Ray on other machines"
+            )
+        # A node has a working directory of its own.
+        return Cluster(request, output_dir.absolute(), sources, self.num_workers)

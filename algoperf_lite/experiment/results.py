@@ -1,0 +1,206 @@
+"""Results of the Python interface: frozen rows, and tables of them that pandas can take over."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from algoperf_lite.population.evolution import Point
+from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding
+from algoperf_lite.trial import logs
+from algoperf_lite.trial.spec import TrialSpec
+from scoring.leaderboard import Leaderboard
+
+Row = TypeVar("Row")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Generic[Row]):
+    """Rows that are frozen dataclasses of one kind.
+
+    Attributes:
+      rows: in the order of the command's output.
+    """
+
+    rows: tuple[Row, ...]
+
+    def to_frame(self) -> Any:
+        """A pandas.DataFrame with a column per field; raises ImportError where pandas is not."""
+        # Nothing else here needs it, so it is no requirement of the package.
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError(
+                "to_frame needs pandas, which is not here; pip install pandas"
+            ) from None
+        columns = [field.name for field in dataclasses.fields(self.rows[0])] if self.rows else []
+        values = [[getattr(row, column) for column in columns] for row in self.rows]
+        return pandas.DataFrame(values, columns=columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended.
+
+    Attributes:
+      submission, workload, study, trial: which it is; studies count from 0, trials from 1.
+      status: one of `logs.STATUSES`.
+      time_to_target, steps_to_target: in seconds on the submission's clock and in steps; None where
+        the target was not reached.
+      best: of the validation metric; None without an evaluation.
+      hyperparameters: the point; of a population, its winner's.
+      error: why it ended early; None where it did not.
+      directory: of its logs.
+    """
+
+    submission: str
+    workload: str
+    study: int
+    trial: int
+    status: str
+    time_to_target: float | None
+    steps_to_target: int | None
+    best: float | None
+    hyperparameters: Mapping[str, Any] | None
+    error: str | None
+    directory: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult(Table[TrialResult]):
+    """An experiment that has run: all its trials, those that were finished before included.
+
+    Attributes:
+      output_dir: the experiment's directory, for `api.score` and `api.report`.
+    """
+
+    output_dir: Path
+
+
+def trial_result(trial: TrialSpec) -> TrialResult:
+    """The result of a trial that has ended, from its trial.json."""
+    directory = Path(trial.directory)
+    # From disk, as trials of an earlier call have left nothing else.
+    record = logs.read_record(directory)
+    own = ("status", "time_to_target", "steps_to_target", "best", "hyperparameters", "error")
+    return TrialResult(
+        submission=trial.submission_name,
+        workload=trial.workload,
+        study=trial.study,
+        trial=trial.trial,
+        directory=directory,
+        **{name: record[name] for name in own},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreRow:
+    """A row of the leaderboard.
+
+    Attributes:
+      submission: its name.
+      score: area under its performance profile, from 0 to 1.
+      low, high: 95% interval; None where one study cannot tell.
+      reached: base workloads whose target it reached.
+      num_studies: independent repetitions.
+    """
+
+    submission: str
+    score: float
+    low: float | None
+    high: float | None
+    reached: int
+    num_studies: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreResult(Table[ScoreRow]):
+    """A leaderboard, best first.
+
+    Attributes:
+      leaderboard: all there is to know, such as times per workload; see `scoring.leaderboard`.
+      plots: files of the performance profile, if they were asked for.
+    """
+
+    leaderboard: Leaderboard
+    plots: tuple[Path, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportResult:
+    """The report of an experiment: its page, and the folder of its figures if there is one."""
+
+    output: Path
+    figures: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckResult(Table[Finding]):
+    """Findings about a submission, by file and line.
+
+    Attributes:
+      submission: its name.
+    """
+
+    submission: str
+
+    @property
+    def num_violations(self) -> int:
+        return sum(row.severity == VIOLATION for row in self.rows)
+
+    @property
+    def num_to_review(self) -> int:
+        """Places that a person must read."""
+        return sum(row.severity == NEEDS_REVIEW for row in self.rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationRow:
+    """How fast the reference submission steps on a workload here.
+
+    Attributes:
+      workload: its name.
+      seconds_per_step: median, in the faster mode.
+      step_hint: steps whose time is the budget.
+      mode: of stepping, see `compiled_steps.MODES`.
+    """
+
+    workload: str
+    seconds_per_step: float
+    step_hint: int
+    mode: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayResult:
+    """A submission file that follows the winner of a population.
+
+    Attributes:
+      output: the file.
+      line: (first step, hyperparameters from there on) of each stretch.
+      held: hyperparameters that cannot follow the line, at the values they keep.
+      budget: part of the step hint that the line is for.
+    """
+
+    output: Path
+    line: tuple[tuple[int, Point], ...]
+    held: Point
+    budget: float
+
+
+def score_result(board: Leaderboard, plots: Sequence[Path] = ()) -> ScoreResult:
+    """The leaderboard's rows without what differs by workload."""
+    # Gated: what a held-out variant did not confirm does not count as reached.
+    rows = [
+        ScoreRow(
+            row.submission,
+            row.score,
+            row.low,
+            row.high,
+            sum(math.isfinite(time) for time in row.gated.values()),
+            row.num_studies,
+        )
+        for row in board.rows
+    ]
+    return ScoreResult(tuple(rows), board, tuple(plots))

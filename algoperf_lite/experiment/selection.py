@@ -1,0 +1,74 @@
+"""The selection of an experiment: submissions, how they are varied, and workloads."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import workloads
+from algoperf_lite.experiment.config import at_least
+from algoperf_lite.experiment.contenders import Contender, contenders
+from algoperf_lite.population.config import PopulationConfig
+from scoring.benchmark import Benchmark
+
+QUICK = ("digits", "criteo1tb", "finewebedu_lm")  # seconds each on two cores
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What is compared on what.
+
+    Attributes:
+      submissions: names, or paths of files or folders.
+      workloads: names, or "quick", "all", and "held_out" for one variant of each family.
+      held_out_seed: draws the variants of "held_out".
+      schedules: replace the submissions' own, each in turn, as in "uba:phi=5"; None for their own.
+      budgets: parts of the step hint, each the horizon of a run of its own; None for one run that
+        the ruleset ends.
+      population: makes a population of every submission; rules, their text as in
+        "16:ready_interval=20", or a number of members; None for trials at one point.
+    """
+
+    submissions: Sequence[str]
+    workloads: Sequence[str] = ("all",)
+    held_out_seed: int | None = None
+    schedules: Sequence[str] | None = None
+    budgets: Sequence[float] | None = None
+    population: PopulationConfig | str | int | None = None
+
+    def __post_init__(self) -> None:
+        at_least("held_out_seed", self.held_out_seed, 0)
+        for name in ("submissions", "workloads", "schedules", "budgets"):
+            value = getattr(self, name)
+            # A text is a sequence too, of letters.
+            if isinstance(value, str) or (value is not None and not list(value)):
+                raise ValueError(f"{name} is {value!r}; expected a list with at least one entry")
+
+    def contenders(self) -> tuple[Contender, ...]:
+        """The rows of the leaderboard to be; raises ValueError as `contenders.contenders` does."""
+        rules = self.population
+        if rules is not None and not isinstance(rules, PopulationConfig):
+            rules = PopulationConfig.parse(str(rules))
+        return contenders(self.submissions, self.schedules, self.budgets, rules)
+
+
+def workload_names(
+    listed: Sequence[str], benchmark: Benchmark | None = None, held_out_seed: int | None = None
+) -> list[str]:
+    """Names of workloads, each once, "quick", "all" and "held_out" resolved.
+
+    Args:
+      benchmark: whose variants "held_out" draws from.
+      held_out_seed: draws one of each family.
+    Raises ValueError for a name that is none, or where variants are to be drawn without a seed.
+    """
+    several = {"all": workloads.names(), "quick": list(QUICK)}
+    if "held_out" in listed:
+        if held_out_seed is None or benchmark is None:
+            raise ValueError(
+                "--workloads=held_out needs --held_out_seed, a whole number that draws one variant "
+                "of each family; score with the same seed"
+            )
+        drawn = benchmark.with_held_out(held_out_seed)
+        several["held_out"] = list(drawn.held_out_workloads)
+    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))

@@ -1,0 +1,55 @@
+"""A schedule in text as Python source, for files that must stand on their own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from algoperf_lite.schedules.text import TAIL, parse, signatures
+
+
+def source(text: str, horizon: str, batch_size: str) -> str:
+    """The function `schedule_at(workload, hyperparameters)`, which does what a schedule's
+    `NamedSchedule.build` does; its file needs `from algoperf_lite import schedules`.
+
+    Args:
+      text: as `parse` reads it.
+      horizon, batch_size: expressions for the whole horizon in steps, and for examples per step.
+    """
+    named = parse(text)
+    signature, given = signatures()[named.name], dict(named.parameters)
+    warmup = given.pop("warmup", signature.default("warmup"))
+    end = f"{given.pop('end', 0.0)} * peak"
+    lines = [
+        f"horizon = {horizon if named.is_horizon_aware else 'workload.step_hint'}",
+        "peak = hyperparameters.learning_rate",
+    ]
+    if signature.returns != "Schedule":
+        shape = f"schedules.{named.name}({_arguments(given)})"
+        lines += [f"return schedules.over({shape}, horizon, peak, warmup={warmup}, end={end})"]
+        return _function(lines)
+    tail = {name: given.pop(name) for name in TAIL if name in given}
+    supplied = {
+        "peak": "peak",
+        "warmup_steps": f"{warmup} * horizon",
+        "batch_size": batch_size,
+        "tokens_per_step": f"{batch_size} * workload.targets_per_example",
+    }
+    lines += [f"schedule = schedules.{named.name}("]
+    lines += [f"    {name}={supplied[name]}," for name in sorted(signature.required)]
+    lines += [f"    {name}={_value(value)}," for name, value in given.items()]
+    lines += [")"]
+    cooled = f"schedules.cool_down(schedule, horizon, {_arguments(tail)}, end={end})"
+    return _function([*lines, f"return {cooled if tail else 'schedule'}"])
+
+
+def _function(lines: list[str]) -> str:
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"def schedule_at(workload, hyperparameters):\n{body}"
+
+
+def _arguments(given: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_value(value)}" for name, value in given.items())
+
+
+def _value(value: Any) -> str:
+    """A name is that of a shape, which its function returns; all else stands for itself."""
+    return f"schedules.{value}()" if isinstance(value, str) else repr(value)
