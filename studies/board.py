@@ -29,29 +29,43 @@ from algoperf_lite.training import calibration
 from algoperf_lite.training.clock import ON_CLOCK
 from scoring import benchmark, leaderboard
 from scoring.views import terminal
-from studies import families
+from studies import families, script
 
 Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission][workload][study]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+SMOKE = {
+    "submissions": ["nadamw", "nesterov"],
+    "workloads": ["digits"],
+    "leaders": 1,
+    "num_studies": 2,
+    "budget_by": "steps",
+    "output_dir": script.SMOKE_FOLDER / "board",
+    "output": script.SMOKE_FOLDER / "board" / "board",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is compared, how often, and where results go."""
     add = parser.add_argument
-    add("--submissions", nargs="+", default=find.names(), help="default: all")
-    add("--workloads", nargs="+", default=workloads.names(), help="default: all")
+    add("--submissions", type=script.listed(), default=find.names(), help="default: all")
+    add("--workloads", type=script.listed(), default=workloads.names(), help="default: all")
     add("--leaders", type=int, default=6, help="how many are run more often")
     add("--num_studies", type=int, default=3, help="of the leaders")
     add("--budget_by", choices=["time", "steps"], default="time", help="steps: on a busy machine")
     add("--output_dir", type=Path, default=Path("runs/board"), help="where all runs are kept")
     add("--output", type=Path, default=Path("studies/board"), help="stem of table and plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and writes tables and plot."""
     folder, on, by = arguments.output_dir, arguments.workloads, arguments.budget_by
     goal = benchmark.load("lite")
-    run(folder, goal, arguments.submissions, on, by, num_studies=1)
+    train(folder, goal, arguments.submissions, on, by, num_studies=1)
     if arguments.leaders:
         entries = _score(folder, goal, by).entries[: arguments.leaders]
         leaders = [entry.submission for entry in entries]
-        run(folder, goal, leaders, on, by, arguments.num_studies)
+        train(folder, goal, leaders, on, by, arguments.num_studies)
     board = _score(folder, goal, by)
     found = records(folder, [entry.submission for entry in board.entries], on)
     text = [
@@ -61,11 +75,12 @@ def main() -> None:
         "",
         *seconds_table(found, on),
     ]
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.with_suffix(".md").write_text("\n".join(text) + "\n")
     plot(found, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
-def run(
+def train(
     folder: Path,
     goal: benchmark.Benchmark,
     names: Sequence[str],
@@ -73,7 +88,7 @@ def run(
     budget_by: str,
     num_studies: int,
 ) -> None:
-    """What is not finished of `num_studies` studies each, under the self-tuning ruleset."""
+    """Runs what is not finished of `num_studies` studies each, under the self-tuning ruleset."""
     rules = goal.ruleset("self")
     ruleset = tuning.Ruleset("self", num_studies, rules.num_trials, rules.slack)
     planned = plan.Experiment(
@@ -208,4 +223,4 @@ def _nearness(record: Mapping[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

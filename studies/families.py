@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.trial import logs
+from studies import script
+
+SMOKE: dict[str, Any] = {}  # reading logs takes no time
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is read."""
     parser.add_argument("directory", type=Path, help="output directory of the experiment")
-    parser.add_argument("--submissions", nargs="+", default=["nadamw", "nesterov"])
-    arguments = parser.parse_args()
+    parser.add_argument("--submissions", type=script.listed(), default=["nadamw", "nesterov"])
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
     print("\n".join(table(arguments.directory, arguments.submissions)))
 
 
@@ -64,4 +70,4 @@ def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from algoperf_lite.population import evolution
 from algoperf_lite.population.config import PopulationConfig, ready_steps
+from studies import script
 
 START = (0.9, 0.9)
 POINTS = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
@@ -26,7 +27,7 @@ RULES = PopulationConfig(size=2, ready_interval=4)
 STEP_SIZE = 0.02
 NUM_STEPS = 200
 NEAR = 1.19  # Q that counts as there: within 0.01 of the optimum
-NUM_SEEDS = 100  # of the summary
+SMOKE = {"num_seeds": 2, "output": script.SMOKE_FOLDER / "pbt_toy"}
 _COLOURS = ("#000000", "#D55E00")
 
 
@@ -97,17 +98,23 @@ def steps_to(goal: float, best_R: np.ndarray) -> float:
     return float(there[0]) if there.size else np.inf
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds how many seeds are summarised, and where the plot goes."""
+    parser.add_argument("--num_seeds", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path("studies/pbt_toy"), help="of the plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints a line per way and draws the first seed."""
+    seeds = range(arguments.num_seeds)
     for way in WAYS:
-        best_SxR = np.array([best_so_far(trajectories(way, seed)) for seed in range(NUM_SEEDS)])
+        best_SxR = np.array([best_so_far(trajectories(way, seed)) for seed in seeds])
         low, middle, high = np.quantile(best_SxR[:, -1], [0.05, 0.5, 0.95])
         steps = np.median([steps_to(NEAR, best_R) for best_R in best_SxR])
         print(
             f"{way.name:20}  Q {middle:.4f} ({low:.4f} to {high:.4f}), {NEAR} at step {steps:.0f}"
         )
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     plot(seed=0).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
@@ -143,4 +150,4 @@ def plot(seed: int) -> Figure:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -17,25 +17,39 @@ from matplotlib.figure import Figure
 
 from algoperf_lite.schedules import text as schedules_text
 from algoperf_lite.submission import native
-from studies import grid
+from studies import grid, script
 
 SCHEDULES = "cosine linear step one_cycle rex wsd uba:phi=0.5 uba:phi=2 uba:phi=5"
 BASELINE = "cosine"
 Best = dict[tuple[str, float, str], tuple[grid.Cell, grid.Result]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add = parser.add_argument
-    add("--schedules", nargs="+", default=SCHEDULES.split(), help="as in `run`")
-    add("--budgets", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="in step hints")
-    add("--workloads", nargs="+", default=["digits", "criteo1tb", "imagenet_resnet"])
+SMOKE = {
+    "schedules": ["cosine", "uba:phi=2"],
+    "budgets": [0.05],
+    "workloads": ["digits"],
+    "peaks": [1.0],
+    "num_seeds": 2,
+    "output_dir": script.SMOKE_FOLDER / "uba",
+    "output": script.SMOKE_FOLDER / "uba" / "uba",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the grid, and where results go."""
+    add, floats = parser.add_argument, script.listed(float)
+    add("--schedules", type=script.listed(), default=SCHEDULES.split(), help="as in `run`")
+    add("--budgets", type=floats, default=[0.25, 0.5, 1.0], help="in step hints")
+    add("--workloads", type=script.listed(), default=["digits", "criteo1tb", "imagenet_resnet"])
     add("--submission", default="nadamw", help="whose optimizer")
-    add("--peaks", type=float, nargs="+", default=[0.3, 1.0, 3.0], help="times its own peak")
+    add("--peaks", type=floats, default=[0.3, 1.0, 3.0], help="times its own peak")
     add("--num_seeds", type=int, default=3)
     add("--output_dir", type=Path, default=Path("runs/uba"), help="where all runs are kept")
     add("--output", type=Path, default=Path("studies/uba"), help="stem of table and plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and writes tables and plot."""
     schedules = [str(schedules_text.parse(text)) for text in arguments.schedules]
     budgets, on = arguments.budgets, arguments.workloads
     own = native.load(arguments.submission).self_tuning_point["learning_rate"]
@@ -47,6 +61,7 @@ def main() -> None:
     ]
     found = best(grid.run(cells, arguments.num_seeds, arguments.output_dir))
     lines = table(found, schedules, budgets, on)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
     plot(found, schedules, budgets, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
@@ -119,4 +134,4 @@ def plot(
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

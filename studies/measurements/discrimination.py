@@ -8,19 +8,19 @@ found for it. Budget 1.5 step hints, in steps. Runs are kept; the same command c
     python -m studies.measurements.discrimination --experiment_dir=runs/experiment
 """
 
+import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
 from rich.console import Console
 
 import workloads
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
-from algoperf_lite.experiment import run
+from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.submission import find, native
@@ -28,38 +28,48 @@ from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
-
-_WORKLOADS = flags.DEFINE_list("workloads", None, "Which; default: all families.")
-_EXPERIMENT_DIR = flags.DEFINE_string("experiment_dir", "runs/experiment", "Has the reference.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/discrimination", "Where all runs are kept.")
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Of the entries beside the reference.")
+from studies import script
 
 RULESET = tuning.Ruleset("self", 3, 1, 1.5)
 RATES = {"rate_tenth": 0.1, "rate_tenfold": 10.0}
+SMOKE = {
+    "workloads": ["digits"],
+    "num_seeds": 1,
+    "output_dir": script.SMOKE_FOLDER / "discrimination",
+}
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
-    names = _WORKLOADS.value or workloads.names()
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is trained how often, and where runs are."""
+    add = parser.add_argument
+    add("--workloads", type=script.listed(), default=workloads.names(), help="default: all")
+    add("--experiment_dir", type=Path, default=Path("runs/experiment"), help="has the reference")
+    add("--output_dir", type=Path, default=Path("runs/discrimination"), help="where runs are kept")
+    add("--num_seeds", type=int, default=3, help="of the entries beside the reference")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and prints the table."""
+    names, folder = arguments.workloads, arguments.output_dir
     targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
-    folder = Path(_OUTPUT_DIR.value)
     settings = ExperimentConfig("lite", "lite", RULESET, budget_by="steps")
 
     def plan(calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
         return [
             trial
-            for study in range(_NUM_SEEDS.value)
+            for study in range(arguments.num_seeds)
             for name in names
             for trial in _trials(folder, name, targets[name], calibrations[name], study)
         ]
 
     with ExperimentProgress(Console()) as progress:
         here = local.local(1, None)
-        trials = run.run(folder, settings, names, plan, here, progress)
+        trials = experiment_run.run(folder, settings, names, plan, here, progress)
     print("| workload | target | nadamw | CV | rate / 10 | rate x 10 | nesterov, tuned |")
     print("|---|---|---|---|---|---|---|")
     for name in names:
-        print(_row(name, targets[name], trials))
+        found = arguments.experiment_dir.glob(f"{REFERENCE}/study_*/{name}_jax/trial_1")
+        print(_row(name, targets[name], sorted(found), trials))
 
 
 def _trials(
@@ -98,9 +108,14 @@ def _trials(
     ]
 
 
-def _row(name: str, target: Mapping[str, Any], trials: Sequence[TrialSpec]) -> str:
-    found = Path(_EXPERIMENT_DIR.value, REFERENCE).glob(f"study_*/{name}_jax/trial_1")
-    steps = {"reference": [_steps(directory) for directory in sorted(found)]}
+def _row(
+    name: str,
+    target: Mapping[str, Any],
+    references: Sequence[Path],
+    trials: Sequence[TrialSpec],
+) -> str:
+    """A line of the table; `references` are the directories of the reference's trials."""
+    steps = {"reference": [_steps(directory) for directory in references]}
     for label in (*RATES, "nesterov_tuned"):
         directories = [Path(t.directory) for t in trials if t.workload == name]
         steps[label] = [_steps(d) for d in directories if label in d.parts]
@@ -136,4 +151,4 @@ def _cell(counts: Sequence[int | None], hint: int) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    script.main(__doc__, add_flags, run, SMOKE)

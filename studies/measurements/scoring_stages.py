@@ -1,16 +1,18 @@
-"""Where the time of `score` goes on a tree of logs: milliseconds per stage, best of 5.
+"""Where the time of `score` goes on a tree of logs: milliseconds per stage, best of several turns.
 
-python -m studies.measurements.scoring_stages DIR --benchmark=algoperf_v05
+    python -m studies.measurements.scoring_stages DIR --benchmark=algoperf_v05
+
+DIR is a tree of logs in AlgoPerf's layout, such as the published ones or an experiment's.
 """
 
+import argparse
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
 from rich.console import Console
 
 import scoring
@@ -18,19 +20,27 @@ from scoring import benchmark
 from scoring.logs import eval_csv, read, trial_files
 from scoring.stats import anytime, bootstrap, budgets, rows, times, times_matrix
 from scoring.views import terminal
+from studies import script
 
-_BENCHMARK = flags.DEFINE_string("benchmark", "lite", "Name or file.")
+SMOKE = {"benchmark": "lite", "turns": 1}
 
 
-def main(argv: Sequence[str]) -> None:
-    root = Path(argv[1])
-    goal = benchmark.load(_BENCHMARK.value)
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is scored and how often."""
+    parser.add_argument("directory", type=Path, help="tree of logs")
+    parser.add_argument("--benchmark", default="lite", help="name or file")
+    parser.add_argument("--turns", type=int, default=5, help="of each stage, the best counts")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
+    root, goal = arguments.directory, benchmark.load(arguments.benchmark)
     metrics = {name: target.metric for name, target in goal.workloads.items()}
     seconds: dict[str, float] = {}
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
         samples = []
-        for _ in range(5):
+        for _ in range(arguments.turns):
             began = time.perf_counter()
             result = work()
             samples.append(time.perf_counter() - began)
@@ -67,4 +77,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    script.main(__doc__, add_flags, run, SMOKE)
