@@ -54,6 +54,7 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         *("--num_tuning_trials=1", "--output_dir=out"),
     ),
     "algoperf-lite score": ("--benchmark=lite",),
+    "pytest": ("--collect-only",),
     "tests.algoperf_form.run_all": (
         *("--submissions=adamw_cached_jit", "--workloads=digits", "--num_steps=2"),
         "--num_devices=1",
@@ -157,7 +158,8 @@ class Command:
 def _on_the_desk(word: str, desk: Path) -> str:
     for pattern, replacement in _ON_THE_DESK:
         word = re.sub(pattern, replacement.format(desk=desk), word)
-    return word
+    # Commands are quoted as of the repository's folder, and run in another one.
+    return str(ROOT / word) if "/" in word and (ROOT / word).exists() else word
 
 
 def documents() -> list[Path]:
