@@ -39,7 +39,8 @@ _ON_THE_DESK = (
     (r"<name>", "digits"),
     (r":(ready_interval|burn_in)=\d+", ""),
     (r"--population=\d+", "--population=2:ready_interval=2"),
-    (r"--budgets=\S+", "--budgets=0.5,1"),
+    (r"--budgets=\S+", "--budgets=0.5"),
+    (r"--submissions=(\w+),\w+$", r"--submissions=\1"),  # a second one of ours shows nothing new
 )
 # Flags that make a command small. They stand behind the document's, and the last one counts.
 _SMALL: Mapping[str, tuple[str, ...]] = {
