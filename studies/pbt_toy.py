@@ -32,7 +32,7 @@ _COLOURS = ("#000000", "#D55E00")
 
 
 class Way(NamedTuple):
-    """What happens at the end of each interval."""
+    """A way to go on at the end of each interval."""
 
     name: str
     exploits: bool
@@ -63,6 +63,7 @@ def trajectories(way: Way, seed: int) -> np.ndarray:
     rows, ready = [theta_Mx2], ready_steps(RULES, NUM_STEPS)
     for step in range(1, NUM_STEPS + 1):
         h_Mx2 = np.array([[point["h0"], point["h1"]] for point in points])
+        # The update follows the surrogate's gradient, in which h scales each parameter's share.
         theta_Mx2 = theta_Mx2 + STEP_SIZE * -2 * h_Mx2 * theta_Mx2
         if step in ready:
             theta_Mx2, points = _evolved(way, theta_Mx2, points, rng)
@@ -81,6 +82,7 @@ def _evolved(
         if way.explores:
             points = [evolution.perturbed(point, SPACE, RULES, rng) for point in points]
         return theta_Mx2, points
+    # The population's own functions decide who copies whom: the toy tests them, not a copy.
     parents = evolution.exploit(-quality(theta_Mx2)[None], RULES, rng)
     if way.explores:
         points = evolution.explore(points, parents, SPACE, RULES, rng)
@@ -89,6 +91,7 @@ def _evolved(
 
 def best_so_far(rows_RxMx2: np.ndarray) -> np.ndarray:
     """Q of the better member up to each of R steps, (R,)."""
+    # The paper's figure shows the best so far, as a population never forgets its leader.
     return np.maximum.accumulate(quality(rows_RxMx2).max(axis=1))
 
 
@@ -109,6 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
     seeds = range(arguments.num_seeds)
     for way in WAYS:
         best_SxR = np.array([best_so_far(trajectories(way, seed)) for seed in seeds])
+        # A middle of 100 seeds: the noise of exploring is wider than the gap of two ways.
         low, middle, high = np.quantile(best_SxR[:, -1], [0.05, 0.5, 0.95])
         steps = np.median([steps_to(NEAR, best_R) for best_R in best_SxR])
         print(

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains what is not trained yet and writes tables and plot."""
     given = itertools.product(arguments.widths, arguments.batch_sizes, arguments.budgets)
     cells = [Cell(*values) for values in given]
+    # Power's number is an amplitude, the others' a peak: a grid of its own.
     choices = {name: arguments.peaks for name in SCHEDULES} | {"power": arguments.amplitudes}
     found = summaries(arguments.output_dir, cells, choices, arguments.num_seeds)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +90,7 @@ def summaries(
     found = {}
     for name in SCHEDULES:
         values = [next(kept)["values"] for _ in cells]  # null is NaN
+        # A log perplexity, as in the paper; where training diverged, null is infinite.
         losses_CKS = np.log(np.array(values, float))
         found[name] = Summary(tuple(choices[name]), np.nan_to_num(losses_CKS, nan=np.inf))
     return found
@@ -97,6 +99,7 @@ def summaries(
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
     """A job: perplexity at the end of training for every choice and seed."""
     base = workloads.load(WORKLOAD, "lite")
+    # Tokens are what is held fixed: half the batch is twice the steps.
     tokens = payload["budget"] * base.step_hint * base.batch_size
     workload = dataclasses.replace(
         at_width(base, payload["width"]),
@@ -118,6 +121,7 @@ def algorithm(name: str) -> native.Submission:
             return over(cosine(), steps, choice, WARMUP)
         if name == "wsd":
             return over(wsd(DECAY, exponential_to_zero()), steps, choice, WARMUP)
+        # By tokens seen alone: only warm-up and end know the length of the run.
         tokens_per_step = workload.batch_size * workload.targets_per_example
         rule = power(CAP, workload.batch_size, tokens_per_step, WARMUP * steps, a=choice)
         return cool_down(rule, steps, DECAY)

@@ -50,8 +50,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains what is not trained yet and writes tables and plot."""
+    # In one spelling, under which results are kept and found again.
     schedules = [str(schedules_text.parse(text)) for text in arguments.schedules]
     budgets, on = arguments.budgets, arguments.workloads
+    # Peaks are relative to the submission's own, which is known to work on these workloads.
     own = native.load(arguments.submission).self_tuning_point["learning_rate"]
     cells = [
         grid.Cell(arguments.submission, schedule, budget, workload, peak * own)
@@ -71,6 +73,7 @@ def best(results: Mapping[grid.Cell, grid.Result]) -> Best:
     found: Best = {}
     for cell, result in results.items():
         key = (cell.schedule, cell.budget, cell.workload)
+        # The median does not mind one seed that diverged.
         if key not in found or np.median(result.losses_S) < np.median(found[key][1].losses_S):
             found[key] = cell, result
     return found
@@ -95,6 +98,7 @@ def table(
 def _cell(found: Best, schedule: str, budget: float, workload: str) -> str:
     """'0.4521 (0.4503-0.4530), peak 0.01, better': with what the paired interval allows to say."""
     cell, result = found[schedule, budget, workload]
+    # A range over the seeds that are left would look better than it is.
     if not np.all(np.isfinite(result.values_S)):
         return f"diverged in {np.isnan(result.values_S).sum()} of {len(result.values_S)}"
     low, high = result.values_S.min(), result.values_S.max()
@@ -110,6 +114,7 @@ def plot(
 ) -> Figure:
     """Loss above cosine's, paired by seed, with its interval: a panel per workload and budget."""
     figure = Figure(figsize=(3.2 * len(budgets), 2.4 * len(workloads)), layout="constrained")
+    # One axis for all budgets of all workloads: a difference looks as large as it is.
     axes = figure.subplots(len(workloads), len(budgets), squeeze=False, sharey=True)
     labels = [schedules_text.parse(schedule).label for schedule in schedules]
     for row, column in np.ndindex(axes.shape):
@@ -117,7 +122,9 @@ def plot(
         baseline = found[BASELINE, budget, workload][1]
         for place, schedule in enumerate(schedules):
             mean, low, high = grid.difference(found[schedule, budget, workload][1], baseline)
+            # Green and red where the interval excludes zero.
             color = "tab:green" if high < 0 else "tab:red" if low > 0 else "0.4"
+            # A diverged seed has no interval, and the table says that it diverged.
             if np.isfinite([mean, low, high]).all():
                 axis.plot([low, high], [place, place], color=color, linewidth=2)
                 axis.plot(mean, place, "o", color=color, markersize=4)
@@ -126,6 +133,7 @@ def plot(
         axis.tick_params(labelsize=8)
         axis.locator_params(axis="x", nbins=4)
         axis.set_yticks(range(len(labels)), labels)
+    # In the order of the table, from above.
     axes[0, 0].invert_yaxis()
     figure.supxlabel(
         f"loss above {BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval", fontsize=9

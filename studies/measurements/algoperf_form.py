@@ -1,4 +1,4 @@
-"""What stepping from Python costs: one algorithm in AlgoPerf's form and in native form.
+"""The price of stepping from Python: one algorithm in AlgoPerf's form and in native form.
 
 The reference's NAdamW at one point, with the same seeds and so the same batches, as trials that the
 harness runs in turns: seconds per step on the submission's clock, and seconds and steps to target.
@@ -32,6 +32,8 @@ from scoring import benchmark
 from studies import script
 
 NATIVE = "nadamw"
+# A file of the tests, which trains as the native reference does: anything else would compare
+# two algorithms.
 FOREIGN = Path(__file__).parents[2] / "tests" / "algoperf_form" / "submissions" / "nadamw_jit"
 SMOKE = {"workloads": ["digits"], "turns": 1}
 
@@ -63,10 +65,12 @@ def _records(
     """The records of trials of each submission on each workload, which take turns."""
     goal = benchmark.load("lite")
     ruleset = tuning.Ruleset("external", turns, 1, 1.5)
+    # By steps, so that the slower form is not cut short.
     settings = ExperimentConfig("lite", "lite", ruleset, budget_by="steps")
     targets = {name: goal.workloads[name].value for name in names}
     entries = tuple(Contender(str(path)) for path in paths)
     planned = Experiment(folder, settings, entries, tuple(names), targets)
+    # The same point for both, as the file's own list of points is not the reference's.
     point = submission_native.load(NATIVE).self_tuning_point
 
     def plan(calibrations: Mapping[str, Any]) -> list[TrialSpec]:
@@ -95,6 +99,7 @@ def row(name: str, native: Sequence[Any], foreign: Sequence[Any]) -> str:
 
 
 def _seconds_per_step(record: Mapping[str, Any]) -> float:
+    # The first state is made once; what a step costs is the question.
     return sum(record["ledger"][a] for a in clock.ON_CLOCK if a != "init") / record["steps"]
 
 

@@ -21,8 +21,9 @@ Way = Callable[[int, int], float]  # (first step, number of steps) -> seconds pe
 
 
 def _step(workload: Workload, optimizer: Any, carry: Any, batch: Any) -> tuple[Any, Any]:
-    """What a researcher would write for this workload without any harness."""
+    """The training step that a researcher would write for this workload."""
     params, model_state, optimizer_state, step = carry
+    # The same work as a trial's step: augmentation and dropout have keys of their own.
     augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(0), step))
     batch = workload.augment(batch, augment_key)
 
@@ -45,6 +46,7 @@ def _start(workload: Workload) -> tuple[Callable, Any, Any, Any]:
     params, model_state = train_step.init_model(workload, 0)
     carry = (params, model_state, jax.jit(optimizer.init)(params), np.int32(0))
     data = jax.device_put(workload.dataset("train"))
+    # Shuffled once and on the host, the cheapest order there is.
     order = np.random.default_rng(0).permutation(workload.num_train_examples).astype(np.int32)
     return functools.partial(_step, workload, optimizer), jax.device_put(carry), data, order
 
@@ -58,6 +60,7 @@ def jit_loop(workload: Workload) -> Way:
     """A jitted step, called from Python."""
     step_fn, carry, data, order = _start(workload)
 
+    # The state is given away, or every step would copy it.
     @functools.partial(jax.jit, donate_argnums=0)
     def jitted(carry: Any, data: Any, rows: Any) -> Any:
         return step_fn(carry, jax.tree.map(lambda array: array[rows], data))
@@ -67,6 +70,7 @@ def jit_loop(workload: Workload) -> Way:
         began = time.perf_counter()
         for step in range(first_step, first_step + num_steps):
             carry, _ = jitted(carry, data, _rows(order, workload, step))
+        # JAX dispatches ahead: nothing is done until this returns.
         jax.block_until_ready(carry)
         return (time.perf_counter() - began) / num_steps
 

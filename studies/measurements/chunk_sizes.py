@@ -1,4 +1,4 @@
-"""What a step of one member costs where several train as one vmapped chunk: a column per size.
+"""The cost of a step of one member where several train as one vmapped chunk: a column per size.
 
 The reference at its self-tuning point, every member with a seed of its own, in this process. Large
 chunks are meant to win on an accelerator (--core=-1); on a CPU one member at a time is fastest.
@@ -51,12 +51,14 @@ def _member_seconds(name: str, calibration: training_calibration.Calibration, si
     """Seconds per step and member of `size` members in one chunk."""
     workload, entry = workloads.load(name), native.load(training_calibration.REFERENCE)
     training = train_step.TrainStep(workload, entry)
+    # Equal points: a program's time does not depend on the values, and none may diverge.
     points = [entry.self_tuning_point] * size
     traced = population_stepper.stacked_points(points)
     initial, init = train_step.model_initializer(workload), jax.jit(training.init)
     states = [
         init({name: values[i] for name, values in traced.items()}, *initial(i)) for i in range(size)
     ]
+    # Another seed each, or gathers of equal rows would be cached better than they are in a run.
     stepper = population_stepper.stepper(
         training,
         jax.device_put(workload.dataset("train")),
@@ -66,6 +68,7 @@ def _member_seconds(name: str, calibration: training_calibration.Calibration, si
         ],
         calibration.mode,
         calibration.steps_per_dispatch,
+        # One chunk of all, whatever calibration would choose.
         MemberSharding(size, size),
     )
     population = stepper.population(states, traced)

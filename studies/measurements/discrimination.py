@@ -1,4 +1,4 @@
-"""Do the workloads tell training algorithms apart? Steps to target of good and of bad ones.
+"""Steps to target of good and of bad algorithms: do the workloads tell them apart?
 
 Per workload: the reference at its self-tuning point (read from an experiment's directory), the same
 at a tenth and at ten times the learning rate, and nesterov at the best point that target setting
@@ -30,7 +30,9 @@ from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
 from studies import script
 
+# AlgoPerf's budget of self-tuning submissions.
 RULESET = tuning.Ruleset("self", 3, 1, 1.5)
+# A factor of ten on either side: a workload that does not mind it measures nothing.
 RATES = {"rate_tenth": 0.1, "rate_tenfold": 10.0}
 SMOKE = {
     "workloads": ["digits"],
@@ -52,9 +54,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains what is not trained yet and prints the table."""
     names, folder = arguments.workloads, arguments.output_dir
     targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
+    # By steps: whether a target is reached is to be the same on every machine.
     settings = ExperimentConfig("lite", "lite", RULESET, budget_by="steps")
 
     def plan(calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
+        # A seed of all entries before the next seed, so that an early look is a fair one.
         return [
             trial
             for study in range(arguments.num_seeds)
@@ -85,6 +89,7 @@ def _trials(
         label: ("nadamw", {**reference, "learning_rate": factor * reference["learning_rate"]})
         for label, factor in RATES.items()
     }
+    # Tuned at three quarters of the hint, so a late arrival may be the fault of its schedule.
     nesterov = target["provenance"]["best_of_points"]["nesterov"]["hyperparameters"]
     points["nesterov_tuned"] = ("nesterov", nesterov)
     return [
@@ -121,6 +126,7 @@ def _row(
         steps[label] = [_steps(d) for d in directories if label in d.parts]
     reached = [count for count in steps["reference"] if count is not None]
     spread = "-"
+    # One value has no spread.
     if len(reached) > 1:
         spread = f"{statistics.stdev(reached) / statistics.mean(reached):.0%}"
     hint = target["step_hint"]

@@ -1,4 +1,4 @@
-"""What the harness costs: its on-clock seconds per step over those of a bare loop.
+"""The price of the harness: its on-clock seconds per step over those of a bare loop.
 
 First table, in one process on one core: the harness's stepper under its ledger, a bare loop of
 jitted steps, and a bare `lax.scan` run the same steps (same model, batch size, reference
@@ -90,6 +90,7 @@ def _steps_row(name: str, turns: int, seconds: float) -> str:
             sample = _turn(run, period, seconds)
             if turn:  # the first turn only warms up
                 found[way].append(sample)
+    # The faster one of each turn: what XLA does badly in one way is not the harness's merit.
     bare = [min(times) for times in zip(*(found[w] for w in ways if w != "harness"), strict=True)]
     ms = {way: f"{1e3 * statistics.median(found.get(way) or [looks[way]]):.3f}" for way in looks}
     return (
@@ -99,6 +100,7 @@ def _steps_row(name: str, turns: int, seconds: float) -> str:
 
 
 def _harness(workload: Workload, calibration: Calibration) -> Way:
+    # No dispatch is longer than the steps between two evaluations, as in a trial.
     chunk = min(calibration.steps_per_dispatch, -(-workload.step_hint // NUM_EVALS))
     _, stepper, state = reference.stepper(workload, calibration, chunk)
 
@@ -115,6 +117,7 @@ def _harness(workload: Workload, calibration: Calibration) -> Way:
 
 
 def _bare_ways(workload: Workload, calibration: Calibration) -> dict[str, Way]:
+    # In other modes a scan is there to show what it costs, so it may be short.
     length = calibration.steps_per_dispatch if calibration.mode == "loop" else FIRST_LOOK
     return {
         "jit": bare_loops.jit_loop(workload),
@@ -124,6 +127,7 @@ def _bare_ways(workload: Workload, calibration: Calibration) -> dict[str, Way]:
 
 def _look(run: Way) -> float:
     """Seconds per step of the second call; the first one compiles."""
+    # Compilation fills the first call of a way, and a shape that is new the next.
     return [run(0, FIRST_LOOK), run(0, FIRST_LOOK)][1]
 
 
@@ -161,6 +165,7 @@ def _trials_row(name: str, trials: int, seconds: float) -> str:
     ways = _worth_measuring(ways, looks)
     ours, theirs = [], []
     with reference.no_programs() as folder:
+        # The trial has this process's one core while this one waits for it, so they take turns.
         starts = [_start_seconds(_trial(name, calibration, 1, folder / "cold"))]
         for turn in range(trials):
             record = _trial(name, calibration, steps, folder / f"warm_{turn}")
@@ -186,6 +191,7 @@ def _trial(name: str, calibration: Calibration, num_steps: int, directory: Path)
         ruleset=tuning.Ruleset("self", 1, 1, 1.0),
         directory=str(directory),
         max_global_steps=num_steps,
+        # It stops for steps alone: a target would end it before it is long enough to measure.
         stop_at_target=False,
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,

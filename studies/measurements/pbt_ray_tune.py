@@ -27,7 +27,7 @@ METRIC = "metric"
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What both sides train.
+    """A population that both sides train.
 
     Attributes:
       seed: of the experiment.
@@ -68,6 +68,7 @@ def run(folder: Path) -> None:
     )
     last, seen = _fitted(plan, cores, folder)
     ray.shutdown()
+    # Copies are counted from the log that the scheduler itself writes.
     copies = folder / "ray" / "pbt_global.txt"
     found = {
         "training": max(r["ended"] for r in seen) - min(r["began"] for r in seen),
@@ -86,6 +87,7 @@ def _fitted(
     """(the members' last metrics, what every `Member.step` returned)."""
     from ray import tune
 
+    # Defined here, as its base class is only there where Ray is installed.
     class Trainable(Member, tune.Trainable):
         pass
 
@@ -105,6 +107,7 @@ def _fitted(
             metric=METRIC,
             mode="min" if plan.lower_is_better else "max",
             scheduler=_scheduler(plan),
+            # A new actor for every copy would start a process and compile each time.
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
@@ -132,6 +135,7 @@ def _scheduler(plan: Plan) -> Any:
         quantile_fraction=plan.rules.bottom,
         resample_probability=plan.rules.resample_probability,
         perturbation_factors=plan.rules.factors,
+        # Ray perturbs without bounds; ours stays within the space.
         custom_explore_fn=lambda config: {**config, "point": bounded(config["point"], plan.space)},
         synch=plan.synch,
     )
@@ -142,8 +146,8 @@ class Member:
     a ready interval, saves it and goes on with another."""
 
     def setup(self, config: Mapping[str, Any], **surroundings: Any) -> None:
-        # What takes long waits for the first step: an actor that is still in setup when another one
-        # becomes free is given up for that one, and its core stays idle.
+        # All that takes long waits for the first step: an actor that is still in setup when
+        # another one becomes free is given up for that one, and its core stays idle.
         self._trainer_of = functools.cache(lambda: Trainer(**surroundings))
         self._seeds = surroundings["plan"].seeds
         self.reset_config(config)
@@ -231,6 +235,7 @@ class Trainer:
         from algoperf_lite.population import stepper as population_stepper
         from algoperf_lite.training import train_step
 
+        # One member at a time and no vmap, as ours trains on a CPU.
         stepper = population_stepper.PopulationStepper(
             self._programs,
             [train_step.Batches(*self._sizes, seed)],
@@ -263,7 +268,7 @@ def bounded(point: Point, space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _domain(tune: Any, dimension: Mapping[str, Any]) -> Any:
-    """What Ray draws from instead of a dimension of a search space."""
+    """Ray's own kind of a dimension of a search space."""
     if "feasible_points" in dimension:
         return list(dimension["feasible_points"])
     draw = tune.loguniform if dimension["scaling"] == "log" else tune.uniform

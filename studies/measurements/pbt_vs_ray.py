@@ -65,7 +65,7 @@ SMOKE = {
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a run of one side went.
+    """The course of one side's run.
 
     Attributes:
       wall: seconds from process start to process end.
@@ -115,9 +115,11 @@ def run(arguments: argparse.Namespace) -> None:
     kinds = list(itertools.product(arguments.programs, arguments.sides))
     runs: dict[tuple[str, str], list[Run]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
+        # Seeds outermost and sides innermost, so that a drift of the machine hits all sides alike.
         for seed in range(arguments.seeds):
             plan = _plan(arguments, seed)
             for programs, name in kinds:
+                # A cache for each side and seed: the cold run fills it, the warm one finds it.
                 home = _cache_home(Path(folder) / f"{name}_{seed}")
                 one = SIDES[name](plan, home, home / programs)
                 runs[programs, name].append(one)
@@ -132,7 +134,9 @@ def _plan(arguments: argparse.Namespace, seed: int) -> Plan:
     """The members as `algoperf-lite run` makes them from this seed."""
     name = arguments.workload
     workload, entry = workloads.load(name), native.load(REFERENCE)
+    # Calibrated before the clock starts, as both sides use what it found.
     [(_, calibration)] = experiment_run.calibrate([name], "lite", local.local(1, 1))
+    # Both know from here on how often they look at each other.
     rules = PopulationConfig(arguments.population, arguments.ready_interval).for_horizon(
         workload.step_hint
     )
@@ -171,6 +175,7 @@ def _timed(command: Sequence[str], environment: Mapping[str, str], log: Path) ->
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
+        # Process start and end are part of it: a user waits for them too.
         began = time.monotonic()
         ended = subprocess.run(
             [sys.executable, *command],
@@ -210,6 +215,7 @@ def _ours(plan: Plan, cache_home: Path, folder: Path) -> Run:
         training=ledger["wall"] - before,
         working=ledger["update_params"] + ledger["prepare_for_eval"] + ledger["fitness"],
         num_steps=record["steps"] * plan.rules.size,
+        # A copy is a member whose parent is another one.
         num_copies=sum(p != m for g in generations for m, p in enumerate(g.parents)),
         num_processes=1,
         metric=loss if plan.lower_is_better else -loss,

@@ -30,6 +30,7 @@ def pin(core: int) -> None:
     first: JAX keeps the threads that it has once it has computed something.
     """
     if os.environ.get("GLIBC_TUNABLES") != environment.ENVIRONMENT["GLIBC_TUNABLES"]:
+        # Without persisted programs: compilation is what some of the measurements are of.
         command = [sys.executable, *sys.orig_argv[1:]]
         os.execve(sys.executable, command, environment.environment(1, None))
     environment.pin(() if core < 0 else (core,))
@@ -44,6 +45,7 @@ def stepper(
     training = train_step.TrainStep(workload, entry, static)
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
     batches = train_step.Batches(workload.num_train_examples, workload.batch_size, seed=0)
+    # As calibration does it, so that the first batch is not the one that copies the data.
     data = jax.device_put(workload.dataset("train"))
     native = train_step.NativeStepper(
         training, traced, data, batches, calibration.mode, steps_per_dispatch
@@ -59,6 +61,7 @@ def no_programs() -> Iterator[Path]:
     users = os.environ.get("XDG_CACHE_HOME")
     kept = {name: cache.folder() / name for name in ("data", "calibration")}
     with tempfile.TemporaryDirectory() as folder:
+        # Child processes inherit it, which is how a trial comes to an empty cache.
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         try:
             cache.folder().mkdir(parents=True)

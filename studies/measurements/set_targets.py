@@ -42,6 +42,7 @@ from studies import script
 VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
 HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
 Calibrations = Mapping[str, Calibration]
+# AlgoPerf's rulesets with its slack; studies and trials are fewer, as a laptop has one evening.
 RULESETS = {
     "external": {"num_studies": 3, "num_trials": 5, "slack": 1.0},
     "self": {"num_studies": 3, "num_trials": 1, "slack": 1.5},
@@ -61,7 +62,7 @@ SMOKE = {
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """How a target is looked for.
+    """The search for targets.
 
     Attributes:
       algorithms: names of target-setting submissions.
@@ -81,6 +82,7 @@ class Search:
 
     def points(self, bases: Sequence[str], calibrations: Calibrations) -> list[TrialSpec]:
         """A trial of every point of every algorithm on every base workload."""
+        # Algorithms alternate, so that a drift of the machine hits both alike.
         return [
             self._trial("points", algorithm, calibrations[name], name, trial=number)
             for number in range(1, self.num_points + 1)
@@ -97,12 +99,14 @@ class Search:
         """
         base = workloads.base_of(name)
         is_base = name == base
+        # A variant may like another point than its base; two of them are what time allows.
         candidates = best_points(base, points, 1 if is_base else VARIANT_CANDIDATES)
         places = ["reruns"] if is_base else [f"variants_{rank}" for rank in (1, 2)]
         return [
             [
                 dataclasses.replace(
                     self._trial(place, point.submission, calibration, name, study=study),
+                    # Not the points' seed, or the best of them would keep its luck.
                     experiment_seed=self.rng_seed + 1,
                     hyperparameters=_record(point)["hyperparameters"],
                 )
@@ -162,6 +166,7 @@ def run(arguments: argparse.Namespace) -> None:
     search = Search(**{name: given[name] for name in fields}, folder=arguments.output_dir)
     folder, here = search.folder, local.local(1, None)
     ruleset = tuning.Ruleset("external", 1, search.num_points, HORIZON)
+    # No target to stop at, as this is what is looked for.
     settings = ExperimentConfig("none", "lite", ruleset)
 
     def plan_points(calibrations: Calibrations) -> list[TrialSpec]:
@@ -175,6 +180,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     reruns: dict[str, list[list[TrialSpec]]] = {}
     with ExperimentProgress(Console()) as progress:
+        # Points first: the reruns are of the best of them, which no plan can know before.
         points = experiment_run.run(folder, settings, bases, plan_points, here, progress)
         experiment_run.run(folder, settings, bases, plan_reruns, here, progress)
     entries = {name: _entry(name, search, points, groups) for name, groups in reruns.items()}
@@ -251,6 +257,7 @@ def _entry(
         "target_metric_name": record["metric"],
         "validation_target_value": statistics.median(r["best"] for r in records),
         "step_hint": round(record["step_hint"] / HORIZON),
+        # How it came about, so that anybody can ask why the target is what it is.
         "provenance": {
             "command": "python -m studies.measurements.set_targets " + " ".join(sys.argv[1:]),
             "date": time.strftime("%Y-%m-%d"),

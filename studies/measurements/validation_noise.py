@@ -1,4 +1,4 @@
-"""How exactly a validation split measures its metric, beside how much training still improves it.
+"""The standard error of each validation metric, beside how much training still improves it.
 
 Trains the reference at its self-tuning point for one step hint per workload and resamples the
 validation examples: the standard error is that of a bootstrap over examples.
@@ -44,10 +44,12 @@ def _row(name: str, num_resamples: int) -> str:
     evaluate.compile(state.params, state.model_state)
 
     metric, hint = workload.target_metric_name, workload.step_hint
+    # A tenth of training is about what a better algorithm saves.
     early = round(0.9 * hint)
     state = stepper.advance(state, 0, early)
     before = evaluate(state.params, state.model_state, "validation")[f"validation/{metric}"]
     state = stepper.advance(state, early, hint - early)
+    # Outputs are kept, as resampling them costs a thousandth of predicting them again.
     outputs = evaluate.outputs(state.params, state.model_state, "validation")
     after = workload.eval_metrics(outputs)[metric]
     error = standard_error(workload, outputs, num_resamples)
@@ -58,12 +60,14 @@ def _row(name: str, num_resamples: int) -> str:
 
 def standard_error(workload: Workload, outputs: dict[str, np.ndarray], num_resamples: int) -> float:
     """Bootstrap standard error, over examples, of the target metric."""
+    # No seed as a flag: the resamples are to be the same for whoever runs this.
     rng = np.random.default_rng(0)
     total = num_examples(outputs)
     values = []
     for _ in range(num_resamples):
         rows = rng.integers(total, size=total)
         resampled = {key: array[rows] for key, array in outputs.items()}
+        # Recomputed as a whole, since BLEU and mean precision are no means over examples.
         values.append(workload.eval_metrics(resampled)[workload.target_metric_name])
     return float(np.std(values, ddof=1))
 

@@ -1,4 +1,4 @@
-"""What training together is worth: a ruleset's trials as populations, against a process each.
+"""The worth of training together: a ruleset's trials as populations, against a process each.
 
 For each workload the same trials of the reference run twice on the same cores, from process start
 to last record, each time with an empty cache of programs: once one after another on each core, once
@@ -28,6 +28,7 @@ from scoring import benchmark
 from studies import script
 from studies.measurements import reference
 
+# Accounts of the ledger that belong together, in the order of the table.
 PARTS = {
     "process starts, setup": ("setup",),
     "compile": ("compile",),
@@ -74,12 +75,14 @@ def _trials(
     name: str, ruleset: tuning.Ruleset, max_global_steps: int | None, here: job.Executor
 ) -> list[TrialSpec]:
     """All trials of the reference on a workload."""
+    # In steps, so that both ways do the same work.
     settings = ExperimentConfig(
         "lite", "lite", ruleset, budget_by="steps", max_global_steps=max_global_steps
     )
     entry = Contender(str(find.locate(REFERENCE)))
     targets = {name: benchmark.load("lite").workloads[name].value}
     planned = plan.Experiment(Path("."), settings, (entry,), (name,), targets)
+    # Known calibrations are used, as both ways would make the same one.
     return planned.plan(dict(experiment_run.calibrate([name], "lite", here)))
 
 
@@ -94,6 +97,7 @@ def _timed(
         began = time.monotonic()
         ended = list(jobs.run(moved, here, vectorize=vectorize, limits=LIMITS))
         wall = time.monotonic() - began
+    # A trial that ended early would make its way look fast.
     failed = [record for _, record in ended if record["status"] not in ("reached", "not_reached")]
     if failed:
         raise RuntimeError(f"{len(failed)} trials failed, the first: {failed[0]['error']}")

@@ -31,7 +31,7 @@ NEEDS = {"studies.measurements.pbt_vs_ray": "pandas"}
 # What stands in documents for a file or a folder of the reader's -> what lies on the desk, which
 # is a folder that the test makes. In this order, each applied to every word.
 _ON_THE_DESK = (
-    (r"\S*lineage\.jsonl|\bLINEAGE\b", "{desk}/lineage.jsonl"),
+    (r"\S*lineage\.jsonl|\bLINEAGE\b", "{desk}/leader/lineage.jsonl"),
     (r"\bruns/pbt\b", "{desk}/population"),
     (r"\bruns/\w+|\bDIR\b", "{desk}/experiment"),
     (r"\b(path/to/)?my_\w+\.py\b|\bFILE\b", "{desk}/my_optimizer.py"),

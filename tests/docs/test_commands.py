@@ -170,7 +170,7 @@ def desk():
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "lineage.jsonl").exists():
+        if not (folder / "leader").exists():
             _lay(folder)
     return folder
 
@@ -185,8 +185,8 @@ def _lay(folder):
     for name, flags in (("experiment", both), ("population", population)):
         words = Command(f"{run} {flags}").small(folder)
         _succeed([*words, f"--output_dir={folder / name}"], folder)
-    [lineage] = (folder / "population").glob("*/study_0/*/trial_1/lineage.jsonl")
-    shutil.copy(lineage, folder / "lineage.jsonl")
+    [trial] = (folder / "population").glob("*/study_0/*/trial_1")
+    (folder / "leader").symlink_to(trial)
 
 
 @pytest.mark.slow
