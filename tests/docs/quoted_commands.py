@@ -5,7 +5,7 @@ import dataclasses
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ _ON_THE_DESK = (
     (r"--budgets=\S+", "--budgets=0.5"),
     (r"--submissions=(\w+),\w+$", r"--submissions=\1"),  # a second one of ours shows nothing new
 )
-# Flags that make a command small. They stand behind the document's, and the last one counts.
+# Flags that make a command small, in place of the document's.
 _SMALL: Mapping[str, tuple[str, ...]] = {
     "algoperf-lite calibrate": ("--workloads=digits",),
     "algoperf-lite check": (),
@@ -147,8 +147,10 @@ class Command:
                 f"no test knows how to make {self.text!r} small: add {self.program!r} to _SMALL in "
                 "tests/docs/quoted_commands.py, or to NOT_RUN with the reason"
             )
-        words = [_on_the_desk(word, desk) for word in self.arguments]
-        words += _SMOKE if is_study else _SMALL[self.program]
+        flags = _SMOKE if is_study else _SMALL[self.program]
+        replaced = {flag.partition("=")[0] for flag in flags if flag.startswith("--")}
+        kept = [word for word in self.arguments if word.partition("=")[0] not in replaced]
+        words = [*(_on_the_desk(word, desk) for word in kept), *flags]
         if not self.program.startswith("algoperf-lite"):
             return [sys.executable, "-m", self.program, *words]
         command = self.program.split()[1]
@@ -161,6 +163,18 @@ def _on_the_desk(word: str, desk: Path) -> str:
         word = re.sub(pattern, replacement.format(desk=desk), word)
     # Commands are quoted as of the repository's folder, and run in another one.
     return str(ROOT / word) if "/" in word and (ROOT / word).exists() else word
+
+
+def distinct(given: Iterable[Command]) -> list[Command]:
+    """The commands without those that, once small, are the same as an earlier one."""
+    by_words: dict[tuple[str, ...], Command] = {}
+    for command in given:
+        try:
+            words = tuple(command.small(Path("desk")))
+        except ValueError:
+            words = (command.text,)  # the test that runs it says why it cannot
+        by_words.setdefault(words, command)
+    return list(by_words.values())
 
 
 def documents() -> list[Path]:

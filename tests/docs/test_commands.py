@@ -18,7 +18,7 @@ from studies import script
 
 FOUND = quoted_commands.found()
 WHOLE = {command: places for command, places in FOUND.items() if not command.is_mention}
-RUN = {command: places for command, places in WHOLE.items() if command.not_run is None}
+RUN = quoted_commands.distinct(command for command in WHOLE if command.not_run is None)
 SECONDS = 1200  # a command that hangs; on a busy machine the longest takes some minutes
 
 OPTIMIZER = '''"""SGD."""
@@ -83,16 +83,23 @@ def test_a_command_is_taken_apart():
         _ = inner.environment
 
 
-def test_a_command_is_made_small_by_flags_behind_its_own(tmp_path):
+def test_a_command_is_made_small_by_flags_in_place_of_its_own(tmp_path):
     run = Command(
-        "algoperf-lite run --submissions=nadamw,my_optimizer.py --population=16:ready_interval=20"
+        "algoperf-lite run --submissions=nadamw,my_optimizer.py --workloads=all "
+        "--population=16:ready_interval=20"
     )
     words = run.small(tmp_path)
     assert f"--submissions=nadamw,{tmp_path}/my_optimizer.py" in words
     assert "--population=2:ready_interval=2" in words
-    assert words.index("--workloads=digits") > words.index("--population=2:ready_interval=2")
+    assert "--workloads=digits" in words and "--workloads=all" not in words
     score = Command("algoperf-lite score runs/schedules --details").small(tmp_path)
     assert score[4] == f"{tmp_path}/experiment"
+
+
+def test_commands_that_are_alike_when_small_run_once():
+    runs = [Command(f"algoperf-lite run --workloads={name}") for name in ("all", "quick")]
+    unknown = Command("python -m json.tool")
+    assert quoted_commands.distinct([*runs, unknown]) == [runs[0], unknown]
 
 
 def test_a_command_that_nobody_can_make_small_fails_with_a_sentence(tmp_path):
@@ -190,11 +197,14 @@ def _lay(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "places"), RUN.items(), ids=ids)
-def test_a_quoted_command_runs(command, places, desk, tmp_path):
+@pytest.mark.parametrize("command", RUN, ids=ids)
+def test_a_quoted_command_runs(command, desk, tmp_path):
     if command.program in quoted_commands.NEEDS:
         pytest.importorskip(quoted_commands.NEEDS[command.program])
-    _succeed(command.small(desk), tmp_path, **command.environment)
+    try:
+        _succeed(command.small(desk), tmp_path, **command.environment)
+    except AssertionError as error:
+        pytest.fail(f"{', '.join(WHOLE[command])}: {command.text!r}\n{error}")
 
 
 def _succeed(words, folder, **environment):
