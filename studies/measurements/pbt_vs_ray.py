@@ -195,7 +195,7 @@ def _ours(plan: Plan, cache_home: Path, folder: Path) -> Run:
     command = [
         *("-m", "algoperf_lite", "run"),
         *(f"--submissions={REFERENCE}", f"--workloads={plan.workload}"),
-        *(f"--population={plan.rules.size}", f"--ready_interval={plan.rules.ready_interval}"),
+        f"--population={plan.rules.size}:ready_interval={plan.rules.ready_interval}",
         *("--num_studies=1", f"--rng_seed={plan.seed}", "--no-stop_at_target"),
         *("--budget_by=steps", f"--max_global_steps={plan.num_steps}"),
         f"--output_dir={folder / 'experiment'}",

@@ -35,7 +35,7 @@ PARTS = {
     "steps": ("init", "data_selection", "update_params", "prepare_for_eval"),
     "evals, logs": ("eval", "log", "checkpoint"),
 }
-LIMITS = jobs.Limits(silence_limit=600.0)  # one process is silent while it compiles for many
+LIMITS = jobs.Limits(600.0)  # seconds of silence: one process compiles for many trials
 SMOKE = {"workloads": ["digits"], "num_studies": 1, "num_tuning_trials": 2, "max_global_steps": 4}
 
 
