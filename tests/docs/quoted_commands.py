@@ -178,11 +178,12 @@ def distinct(given: Iterable[Command]) -> list[Command]:
 
 
 def documents() -> list[Path]:
-    """Everything that quotes commands: pages, and the modules of studies and tests."""
+    """Everything that quotes commands: pages, and the modules of docs, studies and tests."""
     pages = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md")]
     for folder in ("docs", "studies", "tests", "workloads"):
         pages += sorted((ROOT / folder).rglob("*.md"))
-    modules = [path for name in ("studies", "tests") for path in (ROOT / name).rglob("*.py")]
+    folders = ("docs", "studies", "tests")
+    modules = [path for name in folders for path in (ROOT / name).rglob("*.py")]
     return pages + sorted(modules)
 
 
