@@ -29,29 +29,44 @@ from algoperf_lite.training import calibration
 from algoperf_lite.training.clock import ON_CLOCK
 from scoring import benchmark, leaderboard
 from scoring.views import terminal
-from studies import families
+from studies import families, script
 
 Records = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # [submission][workload][study]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+SMOKE = {
+    "submissions": ["nadamw", "nesterov"],
+    "workloads": ["digits"],
+    "leaders": 1,
+    "num_studies": 2,
+    "budget_by": "steps",
+    "output_dir": script.SMOKE_FOLDER / "board",
+    "output": script.SMOKE_FOLDER / "board" / "board",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is compared, how often, and where results go."""
     add = parser.add_argument
-    add("--submissions", nargs="+", default=find.names(), help="default: all")
-    add("--workloads", nargs="+", default=workloads.names(), help="default: all")
+    add("--submissions", type=script.listed(), default=find.names(), help="default: all")
+    add("--workloads", type=script.listed(), default=workloads.names(), help="default: all")
     add("--leaders", type=int, default=6, help="how many are run more often")
     add("--num_studies", type=int, default=3, help="of the leaders")
     add("--budget_by", choices=["time", "steps"], default="time", help="steps: on a busy machine")
     add("--output_dir", type=Path, default=Path("runs/board"), help="where all runs are kept")
     add("--output", type=Path, default=Path("studies/board"), help="stem of table and plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and writes tables and plot."""
     folder, on, by = arguments.output_dir, arguments.workloads, arguments.budget_by
     goal = benchmark.load("lite")
-    run(folder, goal, arguments.submissions, on, by, num_studies=1)
+    # A first look at all needs one study; intervals are wanted of those that lead.
+    train(folder, goal, arguments.submissions, on, by, num_studies=1)
     if arguments.leaders:
         entries = _score(folder, goal, by).rows[: arguments.leaders]
         leaders = [entry.submission for entry in entries]
-        run(folder, goal, leaders, on, by, arguments.num_studies)
+        train(folder, goal, leaders, on, by, arguments.num_studies)
     board = _score(folder, goal, by)
     found = records(folder, [entry.submission for entry in board.rows], on)
     text = [
@@ -61,11 +76,12 @@ def main() -> None:
         "",
         *seconds_table(found, on),
     ]
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.with_suffix(".md").write_text("\n".join(text) + "\n")
     plot(found, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
-def run(
+def train(
     folder: Path,
     goal: benchmark.Benchmark,
     names: Sequence[str],
@@ -73,9 +89,11 @@ def run(
     budget_by: str,
     num_studies: int,
 ) -> None:
-    """What is not finished of `num_studies` studies each, under the self-tuning ruleset."""
+    """Runs what is not finished of `num_studies` studies each, under the self-tuning ruleset."""
     rules = goal.ruleset("self")
     ruleset = tuning.Ruleset("self", num_studies, rules.num_trials, rules.slack)
+    # The whole study is one experiment, so that entries take turns and a drift of the machine
+    # hits all of them alike.
     planned = plan.Experiment(
         folder,
         ExperimentConfig("lite", "lite", ruleset, budget_by=budget_by),
@@ -89,6 +107,7 @@ def run(
 
 
 def _score(folder: Path, goal: benchmark.Benchmark, by: str) -> leaderboard.Leaderboard:
+    # The experiment's own workloads are few where --workloads says so.
     return leaderboard.score(folder, goal, ruleset="self", by=by, only_present=True)
 
 
@@ -114,6 +133,7 @@ def steps_table(found: Records, on: Sequence[str], slack: float) -> Iterator[str
         cells = [cell(by_workload[workload]) for workload in on]
         count = sum(has_reached(by_workload[workload]) for workload in on)
         costs = [cost(by_workload[w], found[calibration.REFERENCE][w]) for w in on]
+        # A study in which nothing could be compared says nothing about the cost.
         known = [c for c in costs if not math.isnan(c)]
         middle = f"{statistics.median(known):.2f}" if known else "?"
         in_time = sum(
@@ -131,6 +151,7 @@ def seconds_table(found: Records, on: Sequence[str]) -> Iterator[str]:
     for name, by_workload in found.items():
         cells = []
         for workload in on:
+            # Later studies are of the leaders alone, so their seconds are of another hour.
             first = [r for r in by_workload[workload] if r["study"] == 0]
             cells.append(f"{first[0]['time_to_target']:.1f}" if has_reached(first) else "")
         yield f"| {name} | {' | '.join(cells)} |"
@@ -143,6 +164,7 @@ def cell(group: Sequence[Mapping[str, Any]]) -> str:
     if arrived:
         share = statistics.median(r["steps_to_target"] / r["step_hint"] for r in arrived)
         return f"{share:.2f}" + (f" ({len(arrived)}/{len(group)})" if len(group) > 1 else "")
+    # Where most of the studies diverged, the nearest one says how far the target was.
     last = max((r for r in group if r["best"] is not None), key=_nearness, default=None)
     statuses = {r["status"] for r in group} - {"not_reached"}
     text = ", ".join(sorted(statuses))
@@ -174,6 +196,7 @@ def cost(group: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, An
 
 def plot(found: Records, on: Sequence[str]) -> Figure:
     """Steps to target in step hints as a coloured matrix; what never arrived is left blank."""
+    # Infinity sorts behind every number, so the median of a group that mostly missed is infinite.
     shares_SW = np.array(
         [
             [
@@ -191,9 +214,11 @@ def plot(found: Records, on: Sequence[str]) -> Figure:
     figure = Figure(figsize=(1.5 + 0.75 * len(on), 1.6 + 0.3 * len(found)), layout="constrained")
     axis = figure.subplots()
     shown = np.ma.masked_invalid(shares_SW)
+    # From a quarter of the hint to the budget: what is off the scale is off the board.
     image = axis.imshow(shown, cmap="viridis_r", vmin=0.25, vmax=1.5, aspect="auto")
     for row, column in np.argwhere(np.isfinite(shares_SW)):
         value = shares_SW[row, column]
+        # Dark cells are late ones.
         color = "white" if value > 0.9 else "black"
         axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
     axis.set_xticks(range(len(on)), on, rotation=40, ha="right", fontsize=8)
@@ -208,4 +233,4 @@ def _nearness(record: Mapping[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

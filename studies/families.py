@@ -1,4 +1,4 @@
-"""Who reaches the targets of the workload families, when, and how much seeds differ: a table.
+"""A table of the families: how many seeds reach the target, when, and how much they differ.
 
     algoperf-lite run --submissions=nadamw,nesterov --workloads=all --num_studies=3 \
         --tuning_ruleset=self --output_dir=runs/families
@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.trial import logs
+from studies import script
+
+SMOKE: dict[str, Any] = {}  # reading logs takes no time
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is read."""
     parser.add_argument("directory", type=Path, help="output directory of the experiment")
-    parser.add_argument("--submissions", nargs="+", default=["nadamw", "nesterov"])
-    arguments = parser.parse_args()
+    parser.add_argument("--submissions", type=script.listed(), default=["nadamw", "nesterov"])
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
     print("\n".join(table(arguments.directory, arguments.submissions)))
 
 
@@ -30,6 +36,7 @@ def table(directory: Path, submissions: Sequence[str]) -> Iterator[str]:
     found = {name: records(directory / name) for name in submissions}
     yield f"| workload | target | {' | '.join(submissions)} |"
     yield "|---|---|" + "---|" * len(submissions)
+    # One row per workload of the first submission: the others may not have been run on all.
     for workload, records in found[submissions[0]].items():
         first = records[0]
         cells = [cell(found[name].get(workload, [])) for name in submissions]
@@ -41,6 +48,7 @@ def cell(records: Sequence[dict[str, Any]]) -> str:
     arrived = [r for r in records if r["status"] == "reached"]
     share = f"{len(arrived)}/{len(records)}"
     if not arrived:
+        # Without a time, how near each seed came is all there is to say.
         best = [r["best"] for r in records if r["best"] is not None]
         return f"{share}: best {', '.join(f'{value:.4g}' for value in best)}"
     seconds = [r["time_to_target"] for r in arrived]
@@ -56,6 +64,7 @@ def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.glob("study_*/*_jax/trial_*")):
         record = logs.read_record(path)
+        # A trial without a record is still running, or was interrupted.
         if record is not None:
             found.setdefault(record["workload"], []).append(record)
     if not found:
@@ -64,4 +73,4 @@ def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -70,6 +70,7 @@ class Result:
 
 def run(cells: Sequence[Cell], num_seeds: int, folder: Path) -> dict[Cell, Result]:
     """Trains what is not finished; the same call continues and recalls."""
+    # Peaks share a program, as hyperparameters are traced; anything else is compiled anew.
     groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(dataclasses.astuple(cell)[:-1], []).append(cell)
@@ -119,10 +120,42 @@ def train(
     """
     members = list(itertools.product(points, payload["seeds"]))
     model = train_step.model_initializer(workload)
+    # Every point starts from the same parameters, so that differences are paired by seed.
     initial = {seed: model(seed) for seed in payload["seeds"]}
     evaluate, first = Evaluator(workload), next(iter(initial.values()))
     evaluate.compile(*first)
     is_finite = setup.finiteness(first[0])
+    stepper, population = _population(workload, entry, members, initial, payload)
+    stepper.compile(population)
+    # Silence is what a process that hangs is killed for, and compiling is silent.
+    report(event="beat")
+    steps = workload.step_hint
+    population = stepper.advance(population, 0, steps, lambda: report(event="beat"))
+    evaluated = stepper.prepare_for_eval(population, steps)
+    metric = workload.target_metric_name
+    values = []
+    for i in range(len(members)):
+        value = evaluate(*stepper.member(evaluated, i), "validation")[f"validation/{metric}"]
+        # A finite loss on validation may still come from parameters of which some are not.
+        sound = math.isfinite(value) and is_finite(stepper.member(population, i).state.params)
+        values.append(float(value) if sound else None)
+        report(event="beat")
+    return {
+        "metric": metric,
+        "values": np.array(values, object).reshape(len(points), -1).tolist(),
+        "steps": steps,
+        "num_params": workload.num_params,
+    }
+
+
+def _population(
+    workload: Workload,
+    entry: Submission,
+    members: Sequence[tuple[Mapping[str, Any], int]],
+    initial: Mapping[int, Any],
+    payload: Mapping[str, Any],
+) -> tuple[population_stepper.PopulationStepper, population_stepper.Population]:
+    """The stepper of `members`, (point, seed) each, and their first states; nothing is compiled."""
     traced = population_stepper.stacked_points([point for point, _ in members])
     training = train_step.TrainStep(workload, entry)
     num_examples, batch_size = workload.num_train_examples, entry.batch_size(workload)
@@ -141,25 +174,7 @@ def train(
         init({name: values[i] for name, values in traced.items()}, *initial[seed])
         for i, (_, seed) in enumerate(members)
     ]
-    population = stepper.population(states, traced)
-    stepper.compile(population)
-    report(event="beat")
-    steps = workload.step_hint
-    population = stepper.advance(population, 0, steps, lambda: report(event="beat"))
-    evaluated = stepper.prepare_for_eval(population, steps)
-    metric = workload.target_metric_name
-    values = []
-    for i in range(len(members)):
-        value = evaluate(*stepper.member(evaluated, i), "validation")[f"validation/{metric}"]
-        sound = math.isfinite(value) and is_finite(stepper.member(population, i).state.params)
-        values.append(float(value) if sound else None)
-        report(event="beat")
-    return {
-        "metric": metric,
-        "values": np.array(values, object).reshape(len(points), -1).tolist(),
-        "steps": steps,
-        "num_params": workload.num_params,
-    }
+    return stepper, stepper.population(states, traced)
 
 
 def seeds(count: int) -> list[int]:
@@ -168,13 +183,14 @@ def seeds(count: int) -> list[int]:
 
 
 def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What each file holds, in order; what is not there yet is made by `module`'s `work`.
+    """The contents of each file, in order; one that is not there is made by `module`'s `work`.
 
     A payload names its "workload"; how to step is added to it, and it is kept with the results.
     Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
     """
     here = local.local(1, None)
     missing = [path for path in payloads if not path.exists()]
+    # Calibration compares ways of stepping, which takes longer than a small job.
     names = list(dict.fromkeys(payloads[path]["workload"] for path in missing))
     stepped = {}
     for name, found in experiment_run.calibrate(names, "lite", here):
@@ -194,13 +210,19 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
         for job, outcome in here.run(jobs):
             if outcome.result is None:
                 raise RuntimeError(f"{job.name} failed: {outcome.error}; see {job.log}")
+            # The file is written when the job is done, so one that exists is complete.
             atomic.write_json(Path(job.name), {**job.payload, **outcome.result})
             progress.advance(task)
     return [recalled(path, payload) for path, payload in payloads.items()]
 
 
 def recalled(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a file of results.
+
+    Raises ValueError where it was made with another payload.
+    """
     content = json.loads(path.read_text())
+    # As JSON would keep it: tuples are lists, and keys are text.
     wanted = json.loads(json.dumps(dict(payload)))
     for name in wanted:
         if content[name] != wanted[name]:
@@ -216,11 +238,13 @@ def difference(one: Result, other: Result) -> tuple[float, float, float]:
 
     The limits are Student's over seeds; infinite where a seed diverged or there is only one.
     """
+    # Two infinities have no difference; the gap is NaN then, and says so below.
     with np.errstate(invalid="ignore"):
         gaps_S = one.losses_S - other.losses_S
     if len(gaps_S) < 2 or not np.all(np.isfinite(gaps_S)):
         return float(np.nanmean(gaps_S)), -np.inf, np.inf
     mean, error = gaps_S.mean(), scipy.stats.sem(gaps_S)
+    # Equal to the last bit, as one schedule under two names is: no interval to compute.
     if error == 0:
         return float(mean), float(mean), float(mean)
     low, high = scipy.stats.t.interval(CONFIDENCE, len(gaps_S) - 1, mean, error)

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from algoperf_lite.population import evolution
 from algoperf_lite.population.config import PopulationConfig, ready_steps
+from studies import script
 
 START = (0.9, 0.9)
 POINTS = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
@@ -26,12 +27,12 @@ RULES = PopulationConfig(size=2, ready_interval=4)
 STEP_SIZE = 0.02
 NUM_STEPS = 200
 NEAR = 1.19  # Q that counts as there: within 0.01 of the optimum
-NUM_SEEDS = 100  # of the summary
+SMOKE = {"num_seeds": 2, "output": script.SMOKE_FOLDER / "pbt_toy"}
 _COLOURS = ("#000000", "#D55E00")
 
 
 class Way(NamedTuple):
-    """What happens at the end of each interval."""
+    """A way to go on at the end of each interval."""
 
     name: str
     exploits: bool
@@ -62,6 +63,7 @@ def trajectories(way: Way, seed: int) -> np.ndarray:
     rows, ready = [theta_Mx2], ready_steps(RULES, NUM_STEPS)
     for step in range(1, NUM_STEPS + 1):
         h_Mx2 = np.array([[point["h0"], point["h1"]] for point in points])
+        # The update follows the surrogate's gradient, in which h scales each parameter's share.
         theta_Mx2 = theta_Mx2 + STEP_SIZE * -2 * h_Mx2 * theta_Mx2
         if step in ready:
             theta_Mx2, points = _evolved(way, theta_Mx2, points, rng)
@@ -80,6 +82,7 @@ def _evolved(
         if way.explores:
             points = [evolution.perturbed(point, SPACE, RULES, rng) for point in points]
         return theta_Mx2, points
+    # The population's own functions decide who copies whom: the toy tests them, not a copy.
     parents = evolution.exploit(-quality(theta_Mx2)[None], RULES, rng)
     if way.explores:
         points = evolution.explore(points, parents, SPACE, RULES, rng)
@@ -88,6 +91,7 @@ def _evolved(
 
 def best_so_far(rows_RxMx2: np.ndarray) -> np.ndarray:
     """Q of the better member up to each of R steps, (R,)."""
+    # The paper's figure shows the best so far, as a population never forgets its leader.
     return np.maximum.accumulate(quality(rows_RxMx2).max(axis=1))
 
 
@@ -97,17 +101,24 @@ def steps_to(goal: float, best_R: np.ndarray) -> float:
     return float(there[0]) if there.size else np.inf
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds how many seeds are summarised, and where the plot goes."""
+    parser.add_argument("--num_seeds", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path("studies/pbt_toy"), help="of the plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints a line per way and draws the first seed."""
+    seeds = range(arguments.num_seeds)
     for way in WAYS:
-        best_SxR = np.array([best_so_far(trajectories(way, seed)) for seed in range(NUM_SEEDS)])
+        best_SxR = np.array([best_so_far(trajectories(way, seed)) for seed in seeds])
+        # A middle of 100 seeds: the noise of exploring is wider than the gap of two ways.
         low, middle, high = np.quantile(best_SxR[:, -1], [0.05, 0.5, 0.95])
         steps = np.median([steps_to(NEAR, best_R) for best_R in best_SxR])
         print(
             f"{way.name:20}  Q {middle:.4f} ({low:.4f} to {high:.4f}), {NEAR} at step {steps:.0f}"
         )
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     plot(seed=0).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
@@ -143,4 +154,4 @@ def plot(seed: int) -> Figure:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -23,7 +23,7 @@ import workloads
 from algoperf_lite.optimizers.mup import mup
 from algoperf_lite.schedules import cool_down, cosine, exponential_to_zero, over, power, wsd
 from algoperf_lite.submission import native
-from studies import grid
+from studies import grid, script
 from studies.regret import Cell, Summary, plot, table
 from workloads.finewebedu_lm.workload import FinewebEduLM, at_width
 
@@ -34,27 +34,44 @@ WARMUP, DECAY = 0.05, 0.2  # shares of the run; Power's paper and WSD's both end
 CAP = 0.02  # eta_max of Power's paper
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add = parser.add_argument
-    add("--widths", type=int, nargs="+", default=[32, 64])
-    add("--batch_sizes", type=int, nargs="+", default=[8, 16, 32], help="in sequences")
-    add("--budgets", type=float, nargs="+", default=[0.125, 0.25, 0.5], help="in step hints")
-    add("--peaks", type=float, nargs="+", default=[0.0006, 0.00125, 0.0025, 0.005])
-    add("--amplitudes", type=float, nargs="+", default=[0.025, 0.05, 0.1, 0.2], help="of power")
+SMOKE = {
+    "widths": [32],
+    "batch_sizes": [8],
+    "budgets": [0.01],
+    "peaks": [0.0025],
+    "amplitudes": [0.1],
+    "num_seeds": 2,
+    "output_dir": script.SMOKE_FOLDER / "power",
+    "output": script.SMOKE_FOLDER / "power" / "power",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the grid, and where results go."""
+    add, floats, integers = parser.add_argument, script.listed(float), script.listed(int)
+    add("--widths", type=integers, default=[32, 64])
+    add("--batch_sizes", type=integers, default=[8, 16, 32], help="in sequences")
+    add("--budgets", type=floats, default=[0.125, 0.25, 0.5], help="in step hints")
+    add("--peaks", type=floats, default=[0.0006, 0.00125, 0.0025, 0.005])
+    add("--amplitudes", type=floats, default=[0.025, 0.05, 0.1, 0.2], help="of power")
     add("--num_seeds", type=int, default=3)
     add("--output_dir", type=Path, default=Path("runs/power"), help="where all results are kept")
     add("--output", type=Path, default=Path("studies/power"), help="stem of table and plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and writes tables and plot."""
     given = itertools.product(arguments.widths, arguments.batch_sizes, arguments.budgets)
     cells = [Cell(*values) for values in given]
+    # Power's number is an amplitude, the others' a peak: a grid of its own.
     choices = {name: arguments.peaks for name in SCHEDULES} | {"power": arguments.amplitudes}
-    found = run(arguments.output_dir, cells, choices, arguments.num_seeds)
+    found = summaries(arguments.output_dir, cells, choices, arguments.num_seeds)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.with_suffix(".md").write_text("\n".join(table(found, cells)) + "\n")
     plot(found, cells).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
-def run(
+def summaries(
     folder: Path, cells: Sequence[Cell], choices: Mapping[str, Sequence[float]], num_seeds: int
 ) -> dict[str, Summary]:
     """Trains what is not there yet, and recalls the rest."""
@@ -73,6 +90,7 @@ def run(
     found = {}
     for name in SCHEDULES:
         values = [next(kept)["values"] for _ in cells]  # null is NaN
+        # A log perplexity, as in the paper; where training diverged, null is infinite.
         losses_CKS = np.log(np.array(values, float))
         found[name] = Summary(tuple(choices[name]), np.nan_to_num(losses_CKS, nan=np.inf))
     return found
@@ -81,6 +99,7 @@ def run(
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
     """A job: perplexity at the end of training for every choice and seed."""
     base = workloads.load(WORKLOAD, "lite")
+    # Tokens are what is held fixed: half the batch is twice the steps.
     tokens = payload["budget"] * base.step_hint * base.batch_size
     workload = dataclasses.replace(
         at_width(base, payload["width"]),
@@ -102,6 +121,7 @@ def algorithm(name: str) -> native.Submission:
             return over(cosine(), steps, choice, WARMUP)
         if name == "wsd":
             return over(wsd(DECAY, exponential_to_zero()), steps, choice, WARMUP)
+        # By tokens seen alone: only warm-up and end know the length of the run.
         tokens_per_step = workload.batch_size * workload.targets_per_example
         rule = power(CAP, workload.batch_size, tokens_per_step, WARMUP * steps, a=choice)
         return cool_down(rule, steps, DECAY)
@@ -114,4 +134,4 @@ def algorithm(name: str) -> native.Submission:
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -13,7 +13,7 @@ from studies.grid import CONFIDENCE
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What is given: the model's width, sequences per step, and tokens to train on."""
+    """A setting that is given: the model's width, sequences per step, and tokens to train on."""
 
     width: int
     batch_size: int
@@ -39,11 +39,12 @@ class Summary:
     @property
     def best_C(self) -> np.ndarray:
         """Each cell's best choice, by the mean over seeds."""
+        # The best is chosen on the seeds that are reported, which flatters every schedule alike.
         return self.losses_CKS.mean(2).argmin(1)
 
     @property
     def best_losses_CS(self) -> np.ndarray:
-        """What the cell's best choice reaches."""
+        """Losses of each cell's best choice, (C, S)."""
         return np.take_along_axis(self.losses_CKS, self.best_C[:, None, None], 1)[:, 0]
 
     @property
@@ -54,6 +55,7 @@ class Summary:
     @property
     def fixed(self) -> int:
         """The choice with the lowest mean regret."""
+        # One choice for all cells, before any is known: a claim that one setting carries over.
         return int(self.regrets_CKS.mean((0, 2)).argmin())
 
 
@@ -64,6 +66,7 @@ def table(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Iterator[str]:
     for name, one in found.items():
         regrets_CS = one.regrets_CKS[:, one.fixed]
         chosen = [one.choices[k] for k in sorted(set(one.best_C))]
+        # Means over cells first: seeds are what intervals are over, and cells are fixed.
         own_best = interval(one.best_losses_CS.mean(0))
         yield (
             f"| {name} | {_symbol(name)} = {one.choices[one.fixed]:g} "
@@ -72,6 +75,7 @@ def table(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Iterator[str]:
         )
     yield ""
     names = list(found)
+    # Differences within a seed are smaller than those between seeds.
     for one, other in itertools.combinations(names, 2):
         fixed = [found[name].regrets_CKS[:, found[name].fixed].mean(0) for name in (one, other)]
         losses = [found[name].losses_CKS[:, found[name].fixed].mean(0) for name in (one, other)]
@@ -120,7 +124,9 @@ def plot(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Figure:
         axis.set_xlabel(f"{_symbol(name)} of {name}")
         axis.tick_params(labelsize=8)
     axes[0].set_ylabel("loss above the cell's best")
+    # Regrets span three orders of magnitude, and the best choice's is exactly 0.
     axes[0].set_yscale("symlog", linthresh=0.1)
+    # Empty lines are only for the legend.
     for place, budget in enumerate(budgets):
         axes[-1].plot([], [], color=f"C{place}", label=f"{budget:.0%} of the tokens")
     for place, width in enumerate(widths):

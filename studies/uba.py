@@ -17,27 +17,43 @@ from matplotlib.figure import Figure
 
 from algoperf_lite.schedules import text as schedules_text
 from algoperf_lite.submission import native
-from studies import grid
+from studies import grid, script
 
 SCHEDULES = "cosine linear step one_cycle rex wsd uba:phi=0.5 uba:phi=2 uba:phi=5"
 BASELINE = "cosine"
 Best = dict[tuple[str, float, str], tuple[grid.Cell, grid.Result]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add = parser.add_argument
-    add("--schedules", nargs="+", default=SCHEDULES.split(), help="as in `run`")
-    add("--budgets", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="in step hints")
-    add("--workloads", nargs="+", default=["digits", "criteo1tb", "imagenet_resnet"])
+SMOKE = {
+    "schedules": ["cosine", "uba:phi=2"],
+    "budgets": [0.05],
+    "workloads": ["digits"],
+    "peaks": [1.0],
+    "num_seeds": 2,
+    "output_dir": script.SMOKE_FOLDER / "uba",
+    "output": script.SMOKE_FOLDER / "uba" / "uba",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the grid, and where results go."""
+    add, floats = parser.add_argument, script.listed(float)
+    add("--schedules", type=script.listed(), default=SCHEDULES.split(), help="as in `run`")
+    add("--budgets", type=floats, default=[0.25, 0.5, 1.0], help="in step hints")
+    add("--workloads", type=script.listed(), default=["digits", "criteo1tb", "imagenet_resnet"])
     add("--submission", default="nadamw", help="whose optimizer")
-    add("--peaks", type=float, nargs="+", default=[0.3, 1.0, 3.0], help="times its own peak")
+    add("--peaks", type=floats, default=[0.3, 1.0, 3.0], help="times its own peak")
     add("--num_seeds", type=int, default=3)
     add("--output_dir", type=Path, default=Path("runs/uba"), help="where all runs are kept")
     add("--output", type=Path, default=Path("studies/uba"), help="stem of table and plot")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and writes tables and plot."""
+    # In one spelling, under which results are kept and found again.
     schedules = [str(schedules_text.parse(text)) for text in arguments.schedules]
     budgets, on = arguments.budgets, arguments.workloads
+    # Peaks are relative to the submission's own, which is known to work on these workloads.
     own = native.load(arguments.submission).self_tuning_point["learning_rate"]
     cells = [
         grid.Cell(arguments.submission, schedule, budget, workload, peak * own)
@@ -47,6 +63,7 @@ def main() -> None:
     ]
     found = best(grid.run(cells, arguments.num_seeds, arguments.output_dir))
     lines = table(found, schedules, budgets, on)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
     plot(found, schedules, budgets, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
@@ -56,6 +73,7 @@ def best(results: Mapping[grid.Cell, grid.Result]) -> Best:
     found: Best = {}
     for cell, result in results.items():
         key = (cell.schedule, cell.budget, cell.workload)
+        # The median does not mind one seed that diverged.
         if key not in found or np.median(result.losses_S) < np.median(found[key][1].losses_S):
             found[key] = cell, result
     return found
@@ -80,6 +98,7 @@ def table(
 def _cell(found: Best, schedule: str, budget: float, workload: str) -> str:
     """'0.4521 (0.4503-0.4530), peak 0.01, better': with what the paired interval allows to say."""
     cell, result = found[schedule, budget, workload]
+    # A range over the seeds that are left would look better than it is.
     if not np.all(np.isfinite(result.values_S)):
         return f"diverged in {np.isnan(result.values_S).sum()} of {len(result.values_S)}"
     low, high = result.values_S.min(), result.values_S.max()
@@ -95,6 +114,7 @@ def plot(
 ) -> Figure:
     """Loss above cosine's, paired by seed, with its interval: a panel per workload and budget."""
     figure = Figure(figsize=(3.2 * len(budgets), 2.4 * len(workloads)), layout="constrained")
+    # One axis for all budgets of all workloads: a difference looks as large as it is.
     axes = figure.subplots(len(workloads), len(budgets), squeeze=False, sharey=True)
     labels = [schedules_text.parse(schedule).label for schedule in schedules]
     for row, column in np.ndindex(axes.shape):
@@ -102,7 +122,9 @@ def plot(
         baseline = found[BASELINE, budget, workload][1]
         for place, schedule in enumerate(schedules):
             mean, low, high = grid.difference(found[schedule, budget, workload][1], baseline)
+            # Green and red where the interval excludes zero.
             color = "tab:green" if high < 0 else "tab:red" if low > 0 else "0.4"
+            # A diverged seed has no interval, and the table says that it diverged.
             if np.isfinite([mean, low, high]).all():
                 axis.plot([low, high], [place, place], color=color, linewidth=2)
                 axis.plot(mean, place, "o", color=color, markersize=4)
@@ -111,6 +133,7 @@ def plot(
         axis.tick_params(labelsize=8)
         axis.locator_params(axis="x", nbins=4)
         axis.set_yticks(range(len(labels)), labels)
+    # In the order of the table, from above.
     axes[0, 0].invert_yaxis()
     figure.supxlabel(
         f"loss above {BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval", fontsize=9
@@ -119,4 +142,4 @@ def plot(
 
 
 if __name__ == "__main__":
-    main()
+    script.main(__doc__, add_flags, run, SMOKE)

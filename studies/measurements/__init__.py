@@ -1,1 +1,1 @@
-"""Measurements of the harness itself: `python -m studies.measurements.NAME`."""
+"""Measurements of the harness itself; tables and commands are in README.md."""

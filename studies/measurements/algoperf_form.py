@@ -1,4 +1,4 @@
-"""What stepping from Python costs: one algorithm in AlgoPerf's form and in native form.
+"""The price of stepping from Python: one algorithm in AlgoPerf's form and in native form.
 
 The reference's NAdamW at one point, with the same seeds and so the same batches, as trials that the
 harness runs in turns: seconds per step on the submission's clock, and seconds and steps to target.
@@ -6,6 +6,7 @@ harness runs in turns: seconds per step on the submission's clock, and seconds a
     python -m studies.measurements.algoperf_form
 """
 
+import argparse
 import dataclasses
 import statistics
 import tempfile
@@ -13,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
 from rich.console import Console
 
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
-from algoperf_lite.experiment import run
+from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.experiment.plan import Experiment
@@ -29,50 +29,62 @@ from algoperf_lite.training import clock
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
+from studies import script
 
-_WORKLOADS = flags.DEFINE_list("workloads", ["digits", "criteo1tb", "finewebedu_lm"], "Which.")
-_TURNS = flags.DEFINE_integer("turns", 3, "Trials of each side.", lower_bound=1)
+NATIVE = "nadamw"
+# A file of the tests, which trains as the native reference does: anything else would compare
+# two algorithms.
+FOREIGN = Path(__file__).parents[2] / "tests" / "algoperf_form" / "submissions" / "nadamw_jit"
+SMOKE = {"workloads": ["digits"], "turns": 1}
 
-FOREIGN = Path("tests") / "algoperf_form" / "submissions" / "nadamw_jit"
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is trained and how often."""
+    default = ["digits", "criteo1tb", "finewebedu_lm"]
+    parser.add_argument("--workloads", type=script.listed(), default=default)
+    parser.add_argument("--turns", type=int, default=3, help="trials of each side")
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
-    native = submission_native.load("nadamw")
-    goal = benchmark.load("lite")
-    names = _WORKLOADS.value
-    paths = native.path, find.locate(str(FOREIGN))
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
+    names = arguments.workloads
+    paths = find.locate(NATIVE), find.locate(str(FOREIGN))
     with tempfile.TemporaryDirectory() as folder:
-        ruleset = tuning.Ruleset("external", _TURNS.value, 1, 1.5)
-        settings = ExperimentConfig("lite", "lite", ruleset, budget_by="steps")
-        planned = Experiment(
-            Path(folder),
-            settings,
-            tuple(Contender(str(path)) for path in paths),
-            tuple(names),
-            {name: goal.workloads[name].value for name in names},
-        )
-
-        def plan(calibrations: Mapping[str, Any]) -> list[TrialSpec]:
-            point = native.self_tuning_point
-            return [
-                dataclasses.replace(trial, hyperparameters=point)
-                for trial in planned.plan(calibrations)
-            ]
-
-        records: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-        with ExperimentProgress(Console(stderr=True)) as progress:
-            trials = run.run(Path(folder), settings, names, plan, local.local(1, 1), progress)
-        for trial in trials:
-            record = logs.read_record(Path(trial.directory))
-            records.setdefault((trial.workload, trial.submission), []).append(record)
+        records = _records(Path(folder), paths, names, arguments.turns)
     print(
         "| workload | ms per step, native | AlgoPerf's form | difference | to target, native "
         "| AlgoPerf's form |\n|---|---|---|---|---|---|"
     )
     for name in names:
-        sides = [records[name, str(path)] for path in paths]
-        print(row(name, *sides))
+        print(row(name, *(records[name, path] for path in paths)))
+
+
+def _records(
+    folder: Path, paths: Sequence[Path], names: Sequence[str], turns: int
+) -> dict[tuple[str, Path], list[Mapping[str, Any]]]:
+    """The records of trials of each submission on each workload, which take turns."""
+    goal = benchmark.load("lite")
+    ruleset = tuning.Ruleset("external", turns, 1, 1.5)
+    # By steps, so that the slower form is not cut short.
+    settings = ExperimentConfig("lite", "lite", ruleset, budget_by="steps")
+    targets = {name: goal.workloads[name].value for name in names}
+    entries = tuple(Contender(str(path)) for path in paths)
+    planned = Experiment(folder, settings, entries, tuple(names), targets)
+    # The same point for both, as the file's own list of points is not the reference's.
+    point = submission_native.load(NATIVE).self_tuning_point
+
+    def plan(calibrations: Mapping[str, Any]) -> list[TrialSpec]:
+        trials = planned.plan(calibrations)
+        return [dataclasses.replace(trial, hyperparameters=point) for trial in trials]
+
+    with ExperimentProgress(Console(stderr=True)) as progress:
+        here = local.local(1, 1)  # one at a time, as one that runs beside slows both
+        trials = experiment_run.run(folder, settings, names, plan, here, progress)
+    found: dict[tuple[str, Path], list[Mapping[str, Any]]] = {}
+    for trial in trials:
+        record = logs.read_record(Path(trial.directory))
+        found.setdefault((trial.workload, Path(trial.submission)), []).append(record)
+    return found
 
 
 def row(name: str, native: Sequence[Any], foreign: Sequence[Any]) -> str:
@@ -87,6 +99,7 @@ def row(name: str, native: Sequence[Any], foreign: Sequence[Any]) -> str:
 
 
 def _seconds_per_step(record: Mapping[str, Any]) -> float:
+    # The first state is made once; what a step costs is the question.
     return sum(record["ledger"][a] for a in clock.ON_CLOCK if a != "init") / record["steps"]
 
 
@@ -100,4 +113,4 @@ def _arrival(side: Sequence[Mapping[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -1,4 +1,4 @@
-"""Do the workloads tell training algorithms apart? Steps to target of good and of bad ones.
+"""Steps to target of good and of bad algorithms: do the workloads tell them apart?
 
 Per workload: the reference at its self-tuning point (read from an experiment's directory), the same
 at a tenth and at ten times the learning rate, and nesterov at the best point that target setting
@@ -8,19 +8,19 @@ found for it. Budget 1.5 step hints, in steps. Runs are kept; the same command c
     python -m studies.measurements.discrimination --experiment_dir=runs/experiment
 """
 
+import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
 from rich.console import Console
 
 import workloads
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
-from algoperf_lite.experiment import run
+from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.submission import find, native
@@ -28,38 +28,52 @@ from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
+from studies import script
 
-_WORKLOADS = flags.DEFINE_list("workloads", None, "Which; default: all families.")
-_EXPERIMENT_DIR = flags.DEFINE_string("experiment_dir", "runs/experiment", "Has the reference.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/discrimination", "Where all runs are kept.")
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Of the entries beside the reference.")
-
+# AlgoPerf's budget of self-tuning submissions.
 RULESET = tuning.Ruleset("self", 3, 1, 1.5)
+# A factor of ten on either side: a workload that does not mind it measures nothing.
 RATES = {"rate_tenth": 0.1, "rate_tenfold": 10.0}
+SMOKE = {
+    "workloads": ["digits"],
+    "num_seeds": 1,
+    "output_dir": script.SMOKE_FOLDER / "discrimination",
+}
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
-    names = _WORKLOADS.value or workloads.names()
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is trained how often, and where runs are."""
+    add = parser.add_argument
+    add("--workloads", type=script.listed(), default=workloads.names(), help="default: all")
+    add("--experiment_dir", type=Path, default=Path("runs/experiment"), help="has the reference")
+    add("--output_dir", type=Path, default=Path("runs/discrimination"), help="where runs are kept")
+    add("--num_seeds", type=int, default=3, help="of the entries beside the reference")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains what is not trained yet and prints the table."""
+    names, folder = arguments.workloads, arguments.output_dir
     targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
-    folder = Path(_OUTPUT_DIR.value)
+    # By steps: whether a target is reached is to be the same on every machine.
     settings = ExperimentConfig("lite", "lite", RULESET, budget_by="steps")
 
     def plan(calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
+        # A seed of all entries before the next seed, so that an early look is a fair one.
         return [
             trial
-            for study in range(_NUM_SEEDS.value)
+            for study in range(arguments.num_seeds)
             for name in names
             for trial in _trials(folder, name, targets[name], calibrations[name], study)
         ]
 
     with ExperimentProgress(Console()) as progress:
         here = local.local(1, None)
-        trials = run.run(folder, settings, names, plan, here, progress)
+        trials = experiment_run.run(folder, settings, names, plan, here, progress)
     print("| workload | target | nadamw | CV | rate / 10 | rate x 10 | nesterov, tuned |")
     print("|---|---|---|---|---|---|---|")
     for name in names:
-        print(_row(name, targets[name], trials))
+        found = arguments.experiment_dir.glob(f"{REFERENCE}/study_*/{name}_jax/trial_1")
+        print(_row(name, targets[name], sorted(found), trials))
 
 
 def _trials(
@@ -75,6 +89,7 @@ def _trials(
         label: ("nadamw", {**reference, "learning_rate": factor * reference["learning_rate"]})
         for label, factor in RATES.items()
     }
+    # Tuned at three quarters of the hint, so a late arrival may be the fault of its schedule.
     origin = benchmark.provenance("lite")[name]
     nesterov = origin["best_of_points"]["nesterov"]["hyperparameters"]
     points["nesterov_tuned"] = ("nesterov", nesterov)
@@ -99,14 +114,20 @@ def _trials(
     ]
 
 
-def _row(name: str, target: Mapping[str, Any], trials: Sequence[TrialSpec]) -> str:
-    found = Path(_EXPERIMENT_DIR.value, REFERENCE).glob(f"study_*/{name}_jax/trial_1")
-    steps = {"reference": [_steps(directory) for directory in sorted(found)]}
+def _row(
+    name: str,
+    target: Mapping[str, Any],
+    references: Sequence[Path],
+    trials: Sequence[TrialSpec],
+) -> str:
+    """A line of the table; `references` are the directories of the reference's trials."""
+    steps = {"reference": [_steps(directory) for directory in references]}
     for label in (*RATES, "nesterov_tuned"):
         directories = [Path(t.directory) for t in trials if t.workload == name]
         steps[label] = [_steps(d) for d in directories if label in d.parts]
     reached = [count for count in steps["reference"] if count is not None]
     spread = "-"
+    # One value has no spread.
     if len(reached) > 1:
         spread = f"{statistics.stdev(reached) / statistics.mean(reached):.0%}"
     hint = target["step_hint"]
@@ -137,4 +158,4 @@ def _cell(counts: Sequence[int | None], hint: int) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -1,4 +1,4 @@
-"""What training together is worth: a ruleset's trials as populations, against a process each.
+"""The worth of training together: a ruleset's trials as populations, against a process each.
 
 For each workload the same trials of the reference run twice on the same cores, from process start
 to last record, each time with an empty cache of programs: once one after another on each core, once
@@ -6,73 +6,64 @@ with --vectorize=trials. Budgets are in steps, so that both do the same work. Th
 over processes, from the trials' ledgers.
 
     python -m studies.measurements.vectorize
-
-With --members the second table alone: seconds per step and member of chunks of these sizes, in this
-process; on a GPU, where large chunks are meant to win, with --core=-1.
-
-    python -m studies.measurements.vectorize --members=1,2,4,8,16,32,64 --core=-1
 """
 
+import argparse
 import dataclasses
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-from absl import app, flags
-
-import workloads
 from algoperf_lite import tuning
 from algoperf_lite.executors import job, local
-from algoperf_lite.experiment import jobs, plan, run
+from algoperf_lite.experiment import jobs, plan
+from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
-from algoperf_lite.machine import fingerprint
-from algoperf_lite.population import chunk_size
-from algoperf_lite.population import stepper as population_stepper
-from algoperf_lite.population.sharding import MemberSharding
-from algoperf_lite.storage import cache
-from algoperf_lite.submission import find, native
-from algoperf_lite.training import calibration as training_calibration
-from algoperf_lite.training import train_step
+from algoperf_lite.submission import find
+from algoperf_lite.training.calibration import REFERENCE
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
+from studies import script
 from studies.measurements import reference
 
-_WORKLOADS = flags.DEFINE_list("workloads", ["digits", "finewebedu_lm"], "Which.")
-_STUDIES = flags.DEFINE_integer("num_studies", 3, "Studies.", lower_bound=1)
-_TRIALS = flags.DEFINE_integer("num_tuning_trials", 5, "Trials per study.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("max_global_steps", None, "A further limit, for a quick look.")
-_MEMBERS = flags.DEFINE_list("members", None, "Sizes of chunks; makes the second table alone.")
-flags.DEFINE_integer("core", 0, "The core for the second table; -1 for all.")
-
+# Accounts of the ledger that belong together, in the order of the table.
 PARTS = {
     "process starts, setup": ("setup",),
     "compile": ("compile",),
     "steps": ("init", "data_selection", "update_params", "prepare_for_eval"),
     "evals, logs": ("eval", "log", "checkpoint"),
 }
-CARE = jobs.Limits(heartbeat_timeout=600.0)
+LIMITS = jobs.Limits(
+    heartbeat_timeout=600.0
+)  # seconds of silence: one process compiles for many trials
+SMOKE = {"workloads": ["digits"], "num_studies": 1, "num_tuning_trials": 2, "max_global_steps": 4}
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
-    if _MEMBERS.value is not None:
-        _members_table()
-        return
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the trials that are run in both ways."""
+    add = parser.add_argument
+    add("--workloads", type=script.listed(), default=["digits", "finewebedu_lm"])
+    add("--num_studies", type=int, default=3)
+    add("--num_tuning_trials", type=int, default=5, help="per study")
+    add("--max_global_steps", type=int, help="a further limit, for a quick look")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
     here = local.local(1, None)
+    ruleset = tuning.Ruleset(
+        "external", arguments.num_studies, arguments.num_tuning_trials, slack=1.0
+    )
     print(
-        f"{_STUDIES.value} x {_TRIALS.value} trials of {training_calibration.REFERENCE}, "
+        f"{ruleset.num_studies} x {ruleset.num_trials} trials of {REFERENCE}, "
         f"{here.num_slots} workers"
     )
     print(f"| workload | trials | wall s | {' | '.join(PARTS)} | ratio of walls |")
     print("|---|---" + "|---" * (len(PARTS) + 2) + "|")
-    for name in _WORKLOADS.value:
-        trials = _trials(name, here)
+    for name in arguments.workloads:
+        trials = _trials(name, ruleset, arguments.max_global_steps, here)
         walls = []
         for kind in ("one by one", "together"):
             wall, records = _timed(trials, here, vectorize=kind == "together")
@@ -82,39 +73,33 @@ def main(argv: Sequence[str]) -> None:
             print(f"| {name} | {kind} | {wall:.1f} | {parts} | {ratio} |", flush=True)
 
 
-def _trials(name: str, here: job.Executor) -> list[TrialSpec]:
-    """All trials of the reference on a workload, under the external ruleset."""
-    goal = benchmark.load("lite")
-    ruleset = tuning.Ruleset("external", _STUDIES.value, _TRIALS.value, 1.0)
+def _trials(
+    name: str, ruleset: tuning.Ruleset, max_global_steps: int | None, here: job.Executor
+) -> list[TrialSpec]:
+    """All trials of the reference on a workload."""
+    # In steps, so that both ways do the same work.
     settings = ExperimentConfig(
-        "lite", "lite", ruleset, budget_by="steps", max_global_steps=_STEPS.value
+        "lite", "lite", ruleset, budget_by="steps", max_global_steps=max_global_steps
     )
-    entry = Contender(str(find.locate(training_calibration.REFERENCE)))
-    targets = {name: goal.workloads[name].value}
+    entry = Contender(str(find.locate(REFERENCE)))
+    targets = {name: benchmark.load("lite").workloads[name].value}
     planned = plan.Experiment(Path("."), settings, (entry,), (name,), targets)
-    return planned.plan(dict(run.calibrate([name], "lite", here)))
+    # Known calibrations are used, as both ways would make the same one.
+    return planned.plan(dict(experiment_run.calibrate([name], "lite", here)))
 
 
 def _timed(
     trials: Iterable[TrialSpec], here: job.Executor, vectorize: bool
 ) -> tuple[float, list[dict[str, Any]]]:
     """(wall seconds, records) of the trials, from an empty cache of programs."""
-    users = os.environ.get("XDG_CACHE_HOME")
-    data = cache.folder() / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with reference.no_programs() as folder:
         moved = [
             dataclasses.replace(trial, directory=f"{folder}/{trial.directory}") for trial in trials
         ]
-        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
-        cache.folder().mkdir(parents=True)
-        (cache.folder() / "data").symlink_to(data)  # data are kept, only programs are not
         began = time.monotonic()
-        ended = list(jobs.run(moved, here, vectorize=vectorize, limits=CARE))
+        ended = list(jobs.run(moved, here, vectorize=vectorize, limits=LIMITS))
         wall = time.monotonic() - began
-    del os.environ["XDG_CACHE_HOME"]
-    if users is not None:
-        os.environ["XDG_CACHE_HOME"] = users
+    # A trial that ended early would make its way look fast.
     failed = [record for _, record in ended if record["status"] not in ("reached", "not_reached")]
     if failed:
         raise RuntimeError(f"{len(failed)} trials failed, the first: {failed[0]['error']}")
@@ -125,48 +110,5 @@ def _seconds(records: Sequence[dict[str, Any]], accounts: Sequence[str]) -> floa
     return sum(record["ledger"][account] for record in records for account in accounts)
 
 
-def _members_table() -> None:
-    print(
-        f"{fingerprint.fingerprint()['device_kind']}, jax {jax.__version__}: ms per step and member"
-    )
-    sizes = [int(size) for size in _MEMBERS.value]
-    print(f"| workload | stepping | {' | '.join(f'{size} together' for size in sizes)} |")
-    print("|---|---" + "|---" * len(sizes) + "|")
-    for name in _WORKLOADS.value:
-        calibration = training_calibration.calibrate(name, "lite")
-        found = [_member_seconds(name, calibration, size) for size in sizes]
-        cells = " | ".join(f"{1e3 * seconds:.3f}" for seconds in found)
-        print(f"| {name} | {calibration.mode} | {cells} |", flush=True)
-
-
-def _member_seconds(name: str, calibration: training_calibration.Calibration, size: int) -> float:
-    """Seconds per step and member of `size` members in one chunk."""
-    workload, entry = workloads.load(name), native.load(training_calibration.REFERENCE)
-    training = train_step.TrainStep(workload, entry)
-    points = [entry.self_tuning_point] * size
-    traced = population_stepper.stacked_points(points)
-    initial, init = train_step.model_initializer(workload), jax.jit(training.init)
-    states = [
-        init({name: values[i] for name, values in traced.items()}, *initial(i)) for i in range(size)
-    ]
-    stepper = population_stepper.stepper(
-        training,
-        jax.device_put(workload.dataset("train")),
-        [
-            train_step.Batches(workload.num_train_examples, entry.batch_size(workload), seed)
-            for seed in range(size)
-        ],
-        calibration.mode,
-        calibration.steps_per_dispatch,
-        MemberSharding(size, size),
-    )
-    population = stepper.population(states, traced)
-    stepper.compile(population)
-    return chunk_size.member_seconds(stepper, population)
-
-
 if __name__ == "__main__":
-    if any(argument.startswith("--members") for argument in sys.argv):
-        reference.run_pinned(main, "studies.measurements.vectorize")
-    else:
-        app.run(main)
+    script.main(__doc__, add_flags, run, SMOKE)

@@ -12,6 +12,7 @@ import argparse
 import collections
 import csv
 import dataclasses
+import functools
 import json
 import os
 import random
@@ -237,12 +238,12 @@ def main() -> int:
     failed, tried = 0, collections.Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wholes = {kind: undisturbed(kind, folder / kind) for kind in KINDS}
+        whole = functools.cache(lambda kind: undisturbed(kind, folder / kind))  # few cases need few
         for case in range(arguments.first, arguments.first + arguments.cases):
             kind = list(KINDS)[case % len(KINDS)]
             deaths = kills(random.Random(f"{arguments.seed}/{case}"))
             directory = folder / f"case_{case}"
-            wrong = run_case(kind, deaths, directory, wholes[kind])
+            wrong = run_case(kind, deaths, directory, whole(kind))
             shutil.rmtree(directory)
             failed += bool(wrong)
             tried.update(kill.moment for kill in deaths)

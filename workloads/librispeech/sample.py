@@ -3,6 +3,7 @@
 python -m workloads.librispeech.sample
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +16,8 @@ from workloads.librispeech.speech import LITE_FRONTEND
 _ROWS = (0, 1, 2, 3)
 
 
-def main() -> None:
+def draw(path: Path) -> None:
+    """Writes the picture."""
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
@@ -31,8 +33,8 @@ def main() -> None:
         axis.set_title(language.text(targets), loc="left", fontfamily="monospace", fontsize=10)
         axis.set_ylabel("mel bin")
     axes[-1].set_xlabel("frame of 10 ms")
-    figure.savefig(Path(__file__).with_name("sample.png"), dpi=70)
+    figure.savefig(path, dpi=70)
 
 
 if __name__ == "__main__":
-    main()
+    draw(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("sample.png"))

@@ -1,5 +1,6 @@
 """Draws a few molecules of the validation split with their labels into sample.png."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def layout(adjacent: np.ndarray) -> np.ndarray:
     return x
 
 
-def main() -> None:
+def draw(path: Path) -> None:
+    """Writes the picture."""
     import matplotlib.pyplot as plt
 
     graphs = data.examples("validation")
@@ -44,7 +46,7 @@ def main() -> None:
         lines = _lines("yes", targets == 1) + _lines("missing", np.isnan(targets))
         figure.text(0.01 + row / 3, 0.27, "\n".join(lines), va="top", fontsize=7)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.29, top=0.99, wspace=0.05)
-    figure.savefig(Path(__file__).with_name("sample.png"))
+    figure.savefig(path)
     plt.close(figure)
 
 
@@ -84,4 +86,4 @@ def _draw(axis: object, graph: dict[str, np.ndarray]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    draw(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("sample.png"))
