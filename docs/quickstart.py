@@ -33,20 +33,21 @@ def main() -> None:
         # A newcomer has no generated data and no compiled programs yet, so neither has this run.
         environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
         command = [*_HARNESS, "quickstart", f"--output_dir={directory}"]
-        began = time.monotonic()
+        load, began = os.getloadavg()[0], time.monotonic()
         subprocess.run(command, check=True, cwd=ROOT, env=environment)
-        facts = measured(directory, time.monotonic() - began)
+        facts = measured(directory, time.monotonic() - began, load)
     FACTS.write_text(json.dumps(facts, indent=1) + "\n")
     README.write_text(with_block(README.read_text(), block(facts)))
     print(f"{FACTS.relative_to(ROOT)} and {README.name} are written")
 
 
-def measured(directory: Path, seconds: float) -> dict[str, Any]:
+def measured(directory: Path, seconds: float, load: float) -> dict[str, Any]:
     """What the README says about a finished run of quickstart: rows, machine, versions, commit.
 
     Args:
       directory: of the experiment; it is scored by the command that a user would give.
       seconds: wall time of the whole command.
+      load: average number of processes that ran here in the minute before it.
 
     Raises:
       ValueError: if the directory holds no trial.
@@ -62,7 +63,8 @@ def measured(directory: Path, seconds: float) -> dict[str, Any]:
         "command": "make quickstart",
         "seconds": round(seconds),
         "commit": (fingerprint["git_commit"] or "")[:7],
-        "num_cores": fingerprint["num_cores"],
+        "num_cores": len(os.sched_getaffinity(0)),  # the fingerprint has those of one trial
+        "load_before": round(load, 1),
         "cpu": " ".join(fingerprint["cpu"].split()),
         "python": fingerprint["python"],
         "jax": fingerprint["versions"]["jax"],
@@ -91,15 +93,17 @@ def block(facts: Mapping[str, Any]) -> str:
         table.append([*cells, *map(_cell, times)])
     machine = f"{facts['num_cores']} cores, {facts['cpu']}"
     versions = f"CPython {facts['python']}, jax {facts['jax']}, commit {facts['commit']}"
+    # Seconds that were measured beside other work are not what a reader will see.
+    busy = ", beside other work" if facts["load_before"] > 0.5 * facts["num_cores"] else ""
     return "\n".join(
         [
             f"`{facts['command']}`, on {machine} ({versions}),",
-            f"takes {facts['seconds']} s once installed and ends with",
+            f"takes {facts['seconds']} s once installed{busy}, and ends with",
             "",
             *(f"| {' | '.join(cells)} |" for cells in table),
             "",
-            "*Seconds to the validation target. One study is too few to tell how sure the order is, and",
-            "the table says so; `--num_studies=5` gives every score an interval.*",
+            "*Seconds to the validation target. One study is too few to tell how sure the order is,",
+            "and the command says so; `--num_studies=5` gives every score an interval.*",
         ]
     )
 
