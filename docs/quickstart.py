@@ -102,8 +102,8 @@ def block(facts: Mapping[str, Any]) -> str:
             "",
             *(f"| {' | '.join(cells)} |" for cells in table),
             "",
-            "*Seconds to the validation target. One study is too few to tell how sure the order is,",
-            "and the command says so; `--num_studies=5` gives every score an interval.*",
+            "*Seconds to the validation target. One study is too few to tell how sure the order",
+            "is, and the command says so; `--num_studies=5` gives every score an interval.*",
         ]
     )
 
