@@ -6,8 +6,7 @@ from pathlib import Path
 import workloads
 from algoperf_lite.cli import main as command_line
 from algoperf_lite.population.config import PopulationConfig
-from algoperf_lite.training import clock
-from algoperf_lite.trial import logs
+from scoring.logs import format as log_format
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,13 +37,13 @@ def test_the_accounts_of_the_ledger_and_which_are_on_the_clock():
     rows = _cells("timing", "## The clock of a submission")
     on = [name for names, rest in rows if rest[0] == "yes" for name in names]
     off = [name for names, rest in rows if rest[0] == "no" for name in names]
-    assert sorted(on) == sorted(clock.ON_CLOCK)
-    assert sorted(off) == sorted(clock.OFF_CLOCK)
+    assert sorted(on) == sorted(log_format.ON_CLOCK)
+    assert sorted(off) == sorted(log_format.OFF_CLOCK)
 
 
 def test_the_statuses():
     rows = _cells("timing", "## How a trial ends")
-    assert sorted(name for names, _ in rows for name in names) == sorted(logs.STATUSES)
+    assert sorted(name for names, _ in rows for name in names) == sorted(log_format.STATUSES)
 
 
 def test_the_keys_of_a_population_and_their_defaults():
