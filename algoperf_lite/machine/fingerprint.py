@@ -78,7 +78,11 @@ def _memory_bytes() -> int:
 
 
 def _git_commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parents[2]), "rev-parse", "HEAD"]
+    root = Path(__file__).parents[2]
+    # An installed package may lie inside a repository of the user's, whose commit is not ours.
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
