@@ -37,7 +37,7 @@ from algoperf_lite.experiment.run import Quiet, Reporter
 from algoperf_lite.experiment.selection import workload_names
 from algoperf_lite.population import replay as replay_file
 from algoperf_lite.rules import dynamic
-from algoperf_lite.rules.findings import in_order
+from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
 from algoperf_lite.submission import find
 from scoring import benchmark as benchmarks
@@ -210,7 +210,11 @@ def check(submission: str, *, static: bool = False) -> CheckResult:
     # A file that Python cannot read cannot run either.
     if not static and not any(finding.rule == "syntax" for finding in found):
         found += dynamic.check(path)
-    return CheckResult(tuple(in_order(found)), find.name_of(path))
+    rows = tuple(in_order(found))
+    violations, to_review = (
+        sum(row.severity == severity for row in rows) for severity in (VIOLATION, NEEDS_REVIEW)
+    )
+    return CheckResult(rows, find.name_of(path), violations, to_review)
 
 
 def list(kind: str | None = None) -> Table[Listed]:

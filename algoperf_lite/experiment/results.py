@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from algoperf_lite.population.evolution import Point
-from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.spec import TrialSpec
 from scoring.leaderboard import Leaderboard
@@ -136,23 +135,18 @@ class ReportResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckResult(Table[Finding]):
-    """Findings about a submission, by file and line.
+class CheckResult(Table[Any]):
+    """Findings of `rules` about a submission, by file and line.
 
     Attributes:
       submission: its name.
+      num_violations: findings that break a rule.
+      num_to_review: findings that a person must read.
     """
 
     submission: str
-
-    @property
-    def num_violations(self) -> int:
-        return sum(row.severity == VIOLATION for row in self.rows)
-
-    @property
-    def num_to_review(self) -> int:
-        """Places that a person must read."""
-        return sum(row.severity == NEEDS_REVIEW for row in self.rows)
+    num_violations: int
+    num_to_review: int
 
 
 @dataclasses.dataclass(frozen=True)

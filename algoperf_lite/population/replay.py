@@ -15,6 +15,7 @@ from pathlib import Path
 from algoperf_lite.population import lineage
 from algoperf_lite.population.evolution import Point
 from algoperf_lite.schedules.source import source
+from algoperf_lite.submission import find
 
 Line = tuple[tuple[int, Point], ...]
 # The shared training step reads these of a trial's point, so no optimizer can change them.
@@ -128,16 +129,13 @@ def text(line: Line, origin: Origin) -> str:
     # The line takes their place: there is nothing left to tune.
     dropped = {"search_space", "self_tuning_point"}
     dropped |= set() if origin.schedule is None else {"schedule"}
-    has_schedule = origin.schedule is not None or "schedule" in names
+    schedule, imports = _schedule(tree, line, origin, names)
+    has_schedule = bool(schedule) or "schedule" in names
     rate = ", schedule_at(workload, point)" if has_schedule else ""
-    horizon = "hyperparameters.horizon * " if "horizon" in line[0][1] else ""
-    horizon += "workload.step_hint"
-    size = "batch_size(workload)" if "batch_size" in names else "workload.batch_size"
-    more = [] if origin.schedule is None else ["from algoperf_lite import schedules"]
     parts = [
-        _imports(tree, names) + _edited(tree, origin.source, dropped, more).lstrip("\n"),
+        _imports(tree, names) + _edited(tree, origin.source, dropped, imports).lstrip("\n"),
         _table(line),
-        "" if origin.schedule is None else source(origin.schedule, horizon, size),
+        schedule,
         _POINT_AT,
         _SCHEDULE if has_schedule else "",
         _OPTIMIZER.format(
@@ -148,6 +146,27 @@ def text(line: Line, origin: Origin) -> str:
     ]
     code = "\n\n\n".join(part.strip("\n") for part in parts if part)
     return f"{_docstring(line, origin)}\n\n{code}\n"
+
+
+def _schedule(
+    tree: ast.Module, line: Line, origin: Origin, names: Collection[str]
+) -> tuple[str, list[str]]:
+    """(`schedule_at` where the submission's text has none, the imports that it needs)."""
+    horizon = "hyperparameters.horizon * " if "horizon" in line[0][1] else ""
+    horizon += "workload.step_hint"
+    imports = ["from algoperf_lite import schedules"]
+    if origin.schedule is not None:
+        size = "batch_size(workload)" if "batch_size" in names else "workload.batch_size"
+        return source(origin.schedule, horizon, size), imports
+    if not find.wants_default_schedule(tree):
+        return "", []
+    # `native.default_schedule`, written out as the other parts are.
+    default = (
+        "def schedule_at(workload, hyperparameters):\n"
+        f"    num_steps = {horizon}\n"
+        "    return schedules.warmup_cosine(num_steps, hyperparameters.learning_rate)\n"
+    )
+    return default, imports
 
 
 def _docstring(line: Line, origin: Origin) -> str:

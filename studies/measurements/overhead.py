@@ -1,7 +1,7 @@
 """The price of the harness: its on-clock seconds per step over those of a bare loop.
 
 First table, in one process on one core: the harness's stepper under its ledger, a bare loop of
-jitted steps, and a bare `lax.scan` run the same steps (same model, batch size, reference
+jitted steps, and a bare `jax.lax.scan` run the same steps (same model, batch size, reference
 submission) in turns. The ratio is to the faster of the two bare ones.
 
 Second table, with whole trials as `run` starts them: seconds from process start to the first timed
