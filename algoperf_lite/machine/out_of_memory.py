@@ -5,6 +5,7 @@ from pathlib import Path
 # Of Python and numpy, of XLA, and of C++ and LLVM, which give up with SIGABRT.
 _WORDS = (
     *("MemoryError", "RESOURCE_EXHAUSTED", "std::bad_alloc", "LLVM ERROR: out of memory"),
+    "Memory allocation still failed",  # OpenBLAS
     # Nor is there room for a library, or for a thread's stack.
     *("Cannot allocate memory", "cannot allocate memory", "failed to map segment"),
     *("can't start new thread", "pthread_create"),
