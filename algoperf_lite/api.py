@@ -69,7 +69,7 @@ def run(
         example `population="16:ready_interval=20"`.
       tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
       benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
-        cores_per_trial, vectorize: see `experiment.config.ExperimentConfig`. `stop_at_target` is
+        cores_per_trial, vectorize: see `config.ExperimentConfig`. `stop_at_target` is
         False by default where there are `budgets`, since runs are then compared at their ends.
       executor, num_workers, ray_address, accelerators_per_trial, coordinator_address,
         num_processes, process_id, distributed: see `experiment.placement.Placement`.

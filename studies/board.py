@@ -21,12 +21,12 @@ from algoperf_lite import tuning
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import plan
 from algoperf_lite.experiment import run as experiment_run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.submission import find
 from algoperf_lite.training import calibration
 from algoperf_lite.training.clock import ON_CLOCK
+from algoperf_lite.trial.config import ExperimentConfig
 from scoring import benchmark, leaderboard
 from scoring.views import terminal
 from studies import families, script

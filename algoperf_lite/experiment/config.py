@@ -1,57 +1,15 @@
-"""The configuration of an experiment: what determines its numbers."""
+"""The ruleset of an experiment as people ask for it, and settings of the first edition."""
 
 import dataclasses
-from typing import Any
 
 from algoperf_lite import did_you_mean, tuning
+from algoperf_lite.trial.config import at_least
 from scoring.benchmark import Benchmark
 
-BUDGETS_BY = ("time", "steps")
 RULESETS = ("external", "self")
-SCALES = ("lite", "full")
-VECTORIZE = ("none", "trials")
 # Settings of the first edition that are gone, with the value that means what happens now. A
 # directory with another value cannot be continued: its trials ran on terms nobody can repeat.
 GONE = {"use_installed_algoperf": False, "num_evals": 40}
-
-
-@dataclasses.dataclass(frozen=True)
-class ExperimentConfig:
-    """What all trials of an experiment share; a directory holds trials of one configuration only.
-
-    Attributes:
-      benchmark: name or file the targets come from.
-      scale: "lite" or "full".
-      ruleset: studies, trials and slack; made by `RulesetChoice`.
-      rng_seed: of the experiment.
-      budget_by: "time" (seconds of the reference on this machine) or "steps" (the step hint).
-      max_global_steps: a further limit in steps; None for none.
-      stop_at_target: whether a trial ends when it reaches its target.
-      count_compile: whether compilation is on the submission's clock.
-      cores_per_trial: cores each trial is pinned to on a machine without accelerator.
-      vectorize: "trials" if trials of one contender and workload train together and their times are
-        replayed, see `trial.vectorized`; "none" if each is a process and its times are measured.
-    """
-
-    benchmark: str = "lite"
-    scale: str = "lite"
-    # AlgoPerf's numbers, for Python alone: a run takes those of its benchmark.
-    ruleset: tuning.Ruleset = tuning.Ruleset("external", 3, 5, 1.0)
-    rng_seed: int = 0
-    budget_by: str = "time"
-    max_global_steps: int | None = None
-    stop_at_target: bool = True
-    count_compile: bool = False
-    cores_per_trial: int = 1
-    vectorize: str = "none"
-
-    def __post_init__(self) -> None:
-        did_you_mean.require(self.scale, SCALES, "scale")
-        did_you_mean.require(self.budget_by, BUDGETS_BY, "budget")
-        did_you_mean.require(self.vectorize, VECTORIZE, "way to vectorize")
-        at_least("rng_seed", self.rng_seed, 0)
-        at_least("max_global_steps", self.max_global_steps, 1)
-        at_least("cores_per_trial", self.cores_per_trial, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +39,3 @@ class RulesetChoice:
             self.num_tuning_trials or rules.num_trials,
             rules.slack,
         )
-
-
-def at_least(name: str, value: Any, least: int) -> None:
-    """Raises ValueError unless a value is None or a whole number >= `least`."""
-    # In Python True is 1, and nobody means it.
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not (is_whole and value >= least):
-        raise ValueError(f"{name} is {value!r}; expected a whole number >= {least}")

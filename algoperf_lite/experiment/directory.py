@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from algoperf_lite.experiment.config import GONE, ExperimentConfig
+from algoperf_lite.experiment.config import GONE
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.trial.config import ExperimentConfig
 
 FILE, _LOCK = "experiment.json", ".lock"
 

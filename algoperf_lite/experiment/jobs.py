@@ -146,7 +146,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
         silence_limit=limits.heartbeat_timeout,
         time_limit=time_limit,
         # Where compilation counts, a program kept from an earlier trial would be a gift.
-        cache=None if first.count_compile else cache.subfolder("compiled"),
+        cache=None if first.config.count_compile else cache.subfolder("compiled"),
         memory_limit=limits.memory_limit,
     )
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from algoperf_lite import did_you_mean
-from algoperf_lite.experiment.config import ExperimentConfig, RulesetChoice
+from algoperf_lite.experiment.config import RulesetChoice
 from algoperf_lite.experiment.contenders import Contender, check_forms
 from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.experiment.selection import Selection, workload_names
+from algoperf_lite.trial.config import ExperimentConfig
 from scoring import benchmark
 from scoring.benchmark import Benchmark
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.experiment import jobs as experiment_jobs
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 
@@ -69,18 +69,14 @@ class Experiment:
             whole_horizon=contender.budget is not None,
             budget=contender.budget or 1.0,
             workload=workload,
-            scale=config.scale,
             study=study,
             trial=trial,
-            experiment_seed=config.rng_seed,
-            ruleset=config.ruleset,
             directory=str(directory / f"trial_{trial}"),
+            config=config,
             population=rules and rules.for_horizon(contender.horizon(step_hint)),
             target=self.targets.get(workload),
             max_seconds=seconds,
             max_global_steps=last_step,
-            stop_at_target=config.stop_at_target,
-            count_compile=config.count_compile,
             stepping_mode=calibration.mode,
             steps_per_dispatch=calibration.steps_per_dispatch,
         )

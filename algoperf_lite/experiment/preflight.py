@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from algoperf_lite.executors.job import Job
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
+from algoperf_lite.trial.config import ExperimentConfig
 
 
 def jobs(

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from algoperf_lite.executors.job import Executor, Job
 from algoperf_lite.experiment import jobs as experiment_jobs
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.plan import unfinished
 from algoperf_lite.storage import cache
 from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 

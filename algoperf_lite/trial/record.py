@@ -98,11 +98,11 @@ class TrialRecord:
         known = {
             "submission": spec.submission_name,
             "workload": spec.workload,
-            "scale": spec.scale,
-            "ruleset": spec.ruleset.name,
+            "scale": spec.config.scale,
+            "ruleset": spec.config.ruleset.name,
             "study": spec.study,
             "trial": spec.trial,
-            "experiment_seed": spec.experiment_seed,
+            "experiment_seed": spec.config.rng_seed,
             "seed": spec.seed,
             "target": spec.target,
             "budget": spec.budget,
@@ -112,7 +112,7 @@ class TrialRecord:
                 "mode": spec.stepping_mode,
                 "steps_per_dispatch": spec.steps_per_dispatch,
             },
-            "count_compile": spec.count_compile,
+            "count_compile": spec.config.count_compile,
             "hyperparameters": spec.hyperparameters,
             "pbt": None if spec.population is None else dataclasses.asdict(spec.population),
         }

@@ -169,7 +169,7 @@ class Recorder:
         if not is_finite:
             return Verdict.DIVERGED
         workload = self.workload
-        if self.spec.stop_at_target and workload.has_reached_validation_target(row):
+        if self.spec.config.stop_at_target and workload.has_reached_validation_target(row):
             return Verdict.REACHED
         return Verdict.AT_LAST_STEP if step == self.spec.max_global_steps else Verdict.GO_ON
 

@@ -150,7 +150,7 @@ def train(
         clock.switch("prepare_for_eval", advanced.pending)
         pending = form.prepare_for_eval(step)
         clock.switch("eval", pending)
-        seconds = clock.submission_seconds(spec.count_compile)
+        seconds = clock.submission_seconds(spec.config.count_compile)
         evaluation = recorder.evaluate(step, seconds, form.candidate)
         # Clocks of several processes differ a little, and all must stop at the same step.
         verdict = Verdict(collectives.broadcast_from_first(evaluation.verdict.value))

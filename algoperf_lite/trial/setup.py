@@ -50,7 +50,7 @@ def prepare(trial_spec: TrialSpec, memory_share: float = 1.0) -> TrialSetup:
     """The setup of a trial, and of all that differ from it in seed and hyperparameters."""
     tuning.preload()
 
-    workload = workloads.load(trial_spec.workload, trial_spec.scale)
+    workload = workloads.load(trial_spec.workload, trial_spec.config.scale)
     workload = dataclasses.replace(
         workload,
         validation_target_value=trial_spec.target,
@@ -88,8 +88,8 @@ def point(trial_spec: TrialSpec, entry: Submission) -> Mapping[str, Any] | None:
     """The trial's hyperparameters."""
     found = trial_spec.hyperparameters
     if found is None:
-        position = (trial_spec.experiment_seed, trial_spec.study, trial_spec.trial)
-        found = entry.point(trial_spec.ruleset, *position)
+        position = (trial_spec.config.rng_seed, trial_spec.study, trial_spec.trial)
+        found = entry.point(trial_spec.config.ruleset, *position)
     return _on_whole_horizon(trial_spec, found)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from algoperf_lite import tuning
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.submission import find
+from algoperf_lite.trial.config import ExperimentConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +21,10 @@ class TrialSpec:
       schedule: replaces the submission's own, see `contenders.Contender`.
       whole_horizon: whether the schedule's horizon is the trial's: a hyperparameter `horizon`, the
         submission's own choice of a part of it, is then 1.
-      workload, scale: see `workloads.load`.
+      workload: see `workloads.load`.
       study, trial: position in the experiment; studies count from 0, trials from 1.
-      experiment_seed: with study and trial, the source of all randomness.
-      ruleset: see `tuning.Ruleset`.
       directory: where its logs go.
+      config: of the experiment; its seed, with study and trial, is the source of all randomness.
       hyperparameters: overrides the point that the ruleset would give.
       population: of how many members the trial consists and how they evolve; None for a trial of
         one point.
@@ -33,19 +33,15 @@ class TrialSpec:
       num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
       max_seconds: budget on the submission's clock; None for no such limit.
       max_global_steps: budget in steps; None for no such limit.
-      stop_at_target: whether the trial ends when it reaches the target.
-      count_compile: whether compilation is on the submission's clock.
       stepping_mode, steps_per_dispatch: see `compiled_steps.CompiledSteps`.
     """
 
     submission: str
     workload: str
-    scale: str
     study: int
     trial: int
-    experiment_seed: int
-    ruleset: tuning.Ruleset
     directory: str
+    config: ExperimentConfig = ExperimentConfig()
     entry: str = ""
     schedule: str | None = None
     whole_horizon: bool = False
@@ -56,8 +52,6 @@ class TrialSpec:
     num_evals: int = 40
     max_seconds: float | None = None
     max_global_steps: int | None = None
-    stop_at_target: bool = True
-    count_compile: bool = False
     stepping_mode: str = "single"
     steps_per_dispatch: int = 16
 
@@ -72,7 +66,7 @@ class TrialSpec:
 
     @property
     def seed(self) -> int:
-        return tuning.trial_seed(self.experiment_seed, self.study, self.trial)
+        return tuning.trial_seed(self.config.rng_seed, self.study, self.trial)
 
     @property
     def form(self) -> str:
@@ -85,11 +79,11 @@ class TrialSpec:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrialSpec":
         """The spec of which `dataclasses.asdict` gave the content."""
-        ruleset, rules = content["ruleset"], content["population"]
+        rules = content["population"]
         return cls(
             **{
                 **content,
-                "ruleset": tuning.Ruleset(**ruleset),
+                "config": ExperimentConfig.from_json(content["config"]),
                 "population": rules and PopulationConfig.from_json(rules),
             }
         )

@@ -19,7 +19,6 @@ from rich.console import Console
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import run as experiment_run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.experiment.plan import Experiment
 from algoperf_lite.experiment.progress import ExperimentProgress
@@ -27,6 +26,7 @@ from algoperf_lite.submission import find
 from algoperf_lite.submission import native as submission_native
 from algoperf_lite.training import clock
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
 from studies import script

@@ -21,17 +21,18 @@ import workloads
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import run as experiment_run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.submission import find, native
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
 from studies import script
 
 # AlgoPerf's budget of self-tuning submissions.
 RULESET = tuning.Ruleset("self", 3, 1, 1.5)
+CONFIG = ExperimentConfig("lite", "lite", RULESET, budget_by="steps")
 # A factor of ten on either side: a workload that does not mind it measures nothing.
 RATES = {"rate_tenth": 0.1, "rate_tenfold": 10.0}
 SMOKE = {
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     names, folder = arguments.workloads, arguments.output_dir
     targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
     # By steps: whether a target is reached is to be the same on every machine.
-    settings = ExperimentConfig("lite", "lite", RULESET, budget_by="steps")
+    settings = CONFIG
 
     def plan(calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
         # A seed of all entries before the next seed, so that an early look is a fair one.
@@ -98,11 +99,9 @@ def _trials(
             submission=str(find.locate(entry)),
             entry=label,
             workload=name,
-            scale="lite",
             study=study,
             trial=1,
-            experiment_seed=0,
-            ruleset=RULESET,
+            config=CONFIG,
             directory=str(folder / label / f"study_{study}" / f"{name}_jax" / "trial_1"),
             target=target["validation_target_value"],
             max_global_steps=round(RULESET.slack * target["step_hint"]),

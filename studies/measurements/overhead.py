@@ -30,6 +30,7 @@ from algoperf_lite.submission import find
 from algoperf_lite.training import calibration as training_calibration
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.training.clock import ON_CLOCK, Ledger
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from studies import script
 from studies.measurements import bare_loops, reference
@@ -184,15 +185,12 @@ def _trial(name: str, calibration: Calibration, num_steps: int, directory: Path)
     spec = TrialSpec(
         submission=str(find.locate(REFERENCE)),
         workload=name,
-        scale="lite",
         study=0,
         trial=1,
-        experiment_seed=0,
-        ruleset=tuning.Ruleset("self", 1, 1, 1.0),
         directory=str(directory),
         max_global_steps=num_steps,
         # It stops for steps alone: a target would end it before it is long enough to measure.
-        stop_at_target=False,
+        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.0), stop_at_target=False),
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,
     )

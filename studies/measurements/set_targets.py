@@ -28,13 +28,13 @@ import workloads
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import run as experiment_run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.spec import LOWER_IS_BETTER
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
 from studies import script
@@ -107,13 +107,17 @@ class Search:
                 dataclasses.replace(
                     self._trial(place, point.submission, calibration, name, study=study),
                     # Not the points' seed, or the best of them would keep its luck.
-                    experiment_seed=self.rng_seed + 1,
+                    config=self._config(self.rng_seed + 1),
                     hyperparameters=_record(point)["hyperparameters"],
                 )
                 for study in range(self.num_seeds if is_base else self.num_variant_seeds)
             ]
             for place, point in zip(places, candidates, strict=True)
         ]
+
+    def _config(self, rng_seed: int) -> ExperimentConfig:
+        ruleset = tuning.Ruleset("external", 1, self.num_points, HORIZON)
+        return ExperimentConfig(ruleset=ruleset, rng_seed=rng_seed)
 
     def _trial(
         self,
@@ -129,11 +133,9 @@ class Search:
         return TrialSpec(
             submission=str(path),
             workload=name,
-            scale="lite",
             study=study,
             trial=trial,
-            experiment_seed=self.rng_seed,
-            ruleset=tuning.Ruleset("external", 1, self.num_points, HORIZON),
+            config=self._config(self.rng_seed),
             directory=str(cell / f"trial_{trial}"),
             budget=HORIZON,
             max_global_steps=round(HORIZON * calibration.step_hint),

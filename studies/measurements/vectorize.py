@@ -19,10 +19,10 @@ from algoperf_lite import tuning
 from algoperf_lite.executors import job, local
 from algoperf_lite.experiment import jobs, plan
 from algoperf_lite.experiment import run as experiment_run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import REFERENCE
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
 from studies import script

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite import did_you_mean, tuning
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from workloads import names as workload_names
 
@@ -72,14 +73,11 @@ def trial_spec(submission: str, workload: str, num_steps: int, directory: str) -
     return TrialSpec(
         submission=str(folder),
         workload=workload,
-        scale="lite",
         study=0,
         trial=1,
-        experiment_seed=0,
-        ruleset=tuning.Ruleset(ruleset, 1, 1, 1.0),
+        config=ExperimentConfig(ruleset=tuning.Ruleset(ruleset, 1, 1, 1.0), stop_at_target=False),
         directory=directory,
         max_global_steps=num_steps,
-        stop_at_target=False,
     )
 
 
@@ -90,7 +88,7 @@ def run_here(spec_json: str) -> None:
 
     spec = TrialSpec.from_json(json.loads(spec_json))
     record = run.run(spec).to_json()
-    metric = workloads.load(spec.workload, spec.scale).target_metric_name
+    metric = workloads.load(spec.workload, spec.config.scale).target_metric_name
     kept = {name: record.get(name) for name in ("status", "error", "traceback", "steps")}
     print(MARK + json.dumps({**kept, "metric": metric}), flush=True)
 

@@ -14,6 +14,7 @@ from algoperf_lite.executors import local
 from algoperf_lite.experiment import jobs
 from algoperf_lite.rules.findings import VIOLATION
 from algoperf_lite.rules.static import check
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 FOLDER = Path(__file__).parent
@@ -103,11 +104,9 @@ def run(name: str, directory: Path) -> dict[str, Any]:
     spec = TrialSpec(
         submission=str(path) if path.exists() else name,
         workload="digits",
-        scale="lite",
         study=0,
         trial=1,
-        experiment_seed=0,
-        ruleset=tuning.Ruleset("self", 1, 1, 1.5),
+        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.5)),
         directory=str(directory),
         target=2.0,
         max_global_steps=45,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import jobs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 STEPS = 5
@@ -91,11 +92,9 @@ def _spec(submission: str, directory: Path) -> TrialSpec:
     return TrialSpec(
         submission=submission,
         workload="digits",
-        scale="lite",
         study=0,
         trial=1,
-        experiment_seed=0,
-        ruleset=tuning.Ruleset("self", 1, 1, 1.5),
+        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.5)),
         directory=str(directory),
         target=2.0,  # which nobody meets
         max_global_steps=STEPS,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from algoperf_lite import tuning
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.trial.config import ExperimentConfig
 from scoring import benchmark
 
 MAX_GLOBAL_STEPS = 16

@@ -20,6 +20,7 @@ from algoperf_lite import tuning
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.trial import attempts, checkpoints, resume
 from algoperf_lite.trial import run as trial_run
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.forms import population
 from algoperf_lite.trial.spec import TrialSpec
 
@@ -54,11 +55,9 @@ def pristine(directory: Path, is_population: bool) -> Pristine:
     spec = TrialSpec(
         submission="nadamw",
         workload="digits",
-        scale="lite",
         study=0,
         trial=1,
-        experiment_seed=0,
-        ruleset=tuning.Ruleset("self", 1, 1, 1.5),
+        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.5)),
         directory=str(directory),
         budget=80 / 300,  # evaluations after steps 1, 2, 4, 6, ...
         max_global_steps=_LAST_STEP,

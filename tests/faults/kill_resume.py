@@ -32,6 +32,7 @@ from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.clock import adds_up
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 SUBMISSIONS = Path(__file__).parents[1] / "algoperf_form" / "submissions"
@@ -98,11 +99,9 @@ def spec_of(kind: str, directory: Path) -> TrialSpec:
     """A short trial with an evaluation about every two steps."""
     fields = {
         "workload": "digits",
-        "scale": "lite",
         "study": 0,
         "trial": 1,
-        "experiment_seed": 1,
-        "ruleset": tuning.Ruleset("external", 1, 1, 1.0),
+        "config": ExperimentConfig(ruleset=tuning.Ruleset("external", 1, 1, 1.0), rng_seed=1),
         "directory": str(directory),
         "budget": STEPS / 300,
         "max_global_steps": STEPS - 30 if kind == "population" else STEPS,

@@ -20,6 +20,7 @@ from algoperf_lite.storage import atomic
 from algoperf_lite.trial import checkpoints, run
 from algoperf_lite.trial import logs as trial_logs
 from algoperf_lite.trial import vectorized as together
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
@@ -100,7 +101,7 @@ def test_a_full_disk_stops_the_command_and_later_it_continues(disk, tmp_path):
 
 def _spec(directory, **fields):
     rules = tuning.Ruleset("self", 1, 1, 1.5)
-    spec = TrialSpec("nesterov", "digits", "lite", 0, 1, 0, rules, str(directory))
+    spec = TrialSpec("nesterov", "digits", 0, 1, str(directory), ExperimentConfig(ruleset=rules))
     return dataclasses.replace(spec, budget=80 / 300, max_global_steps=12, **fields)
 
 

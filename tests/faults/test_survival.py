@@ -16,6 +16,7 @@ from algoperf_lite.executors.job import Job
 from algoperf_lite.experiment import jobs
 from algoperf_lite.machine import out_of_memory
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
@@ -117,8 +118,8 @@ def test_the_leaderboard_shows_all_of_them(survived):
 def test_a_limit_that_is_too_small_for_jax_itself_is_a_want_of_memory(tmp_path):
     """Natively: no library, no thread or no array has room, and the process aborts."""
     spec = TrialSpec(
-        *("nadamw", "digits", "lite", 0, 1, 0, tuning.Ruleset("self", 1, 1, 1.5)),
-        str(tmp_path / "trial_1"),
+        *("nadamw", "digits", 0, 1, str(tmp_path / "trial_1")),
+        ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.5)),
         max_global_steps=5,
     )
     limits = jobs.Limits(memory_limit_gib=0.3)

@@ -100,7 +100,7 @@ class AlgoPerf(Form):
             clock.switch("data_selection")
             batch = self._stepper.select(self._state, step)
             clock.switch("update_params")
-            now = clock.submission_seconds(self._spec.count_compile)
+            now = clock.submission_seconds(self._spec.config.count_compile)
             self._train_state["accumulated_submission_time"] = now
             try:
                 self._state = self._stepper.step(

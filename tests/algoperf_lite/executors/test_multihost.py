@@ -14,12 +14,12 @@ from algoperf_lite import tuning
 from algoperf_lite.executors.job import Job
 from algoperf_lite.executors.multihost import rendezvous
 from algoperf_lite.experiment import options
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.training import clock, collectives
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 from scoring import benchmark
 
 CLI = [sys.executable, "-m", "algoperf_lite"]

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from algoperf_lite.experiment import directory
-from algoperf_lite.experiment.config import GONE, ExperimentConfig
+from algoperf_lite.experiment.config import GONE
 from algoperf_lite.experiment.directory import Directory
+from algoperf_lite.trial.config import ExperimentConfig
 
 # As commit 570980d wrote it for `run --submissions=nadamw --workloads=digits
 # --tuning_ruleset=self --num_studies=1 --max_global_steps=60`.

@@ -15,11 +15,11 @@ import pytest
 from algoperf_lite import tuning
 from algoperf_lite.executors import job, local
 from algoperf_lite.experiment import jobs, plan, run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs as trial_logs
+from algoperf_lite.trial.config import ExperimentConfig
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
 SGD = "import optax\ndef optimizer(workload, hyperparameters):\n    return optax.sgd({})\n"
@@ -214,9 +214,7 @@ def test_a_record_is_not_believed_against_clock_or_rows(tmp_path):
 
     logs = trial_logs.TrialLogs(tmp_path, ["loss"])
     logs.write_eval({"validation/loss": 0.5, "global_step": 1}, 0.5)
-    spec = TrialSpec(
-        "nadamw", "digits", "lite", 0, 1, 0, tuning.Ruleset("self", 1, 1, 1.0), str(tmp_path)
-    )
+    spec = TrialSpec("nadamw", "digits", 0, 1, str(tmp_path))
     ledger = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
     result = {"status": "reached", "ledger": ledger, "rows_sha256": logs.sha256}
     honest = jobs.finalize(spec, job.Outcome(dict(result), wall=5.01))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from algoperf_lite import tuning
 from algoperf_lite.executors.job import Outcome
 from algoperf_lite.experiment import jobs
 from algoperf_lite.trial import logs
@@ -14,9 +13,7 @@ LEDGER = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
 @pytest.fixture
 def status(tmp_path):
     """The status and error of a trial whose ledger holds 5 s."""
-    spec = TrialSpec(
-        *("nadamw", "digits", "lite", 0, 1, 0, tuning.Ruleset("self", 1, 1, 1.0)), str(tmp_path)
-    )
+    spec = TrialSpec("nadamw", "digits", 0, 1, str(tmp_path))
     result = {"status": "reached", "ledger": LEDGER}
     result["rows_sha256"] = logs.TrialLogs(tmp_path, ["loss"]).sha256
 
@@ -49,7 +46,5 @@ def test_stamps_that_cannot_be_true_make_a_trial_invalid_with_the_evidence(statu
 
 @pytest.mark.parametrize("result", [{}, {"status": "reached", "a_field_of_its_own": 1}])
 def test_a_result_that_is_no_record_of_ours_is_no_result(result, tmp_path):
-    spec = TrialSpec(
-        *("nadamw", "digits", "lite", 0, 1, 0, tuning.Ruleset("self", 1, 1, 1.0)), str(tmp_path)
-    )
+    spec = TrialSpec("nadamw", "digits", 0, 1, str(tmp_path))
     assert jobs.finalize(spec, Outcome(result=result, wall=1.0))["status"] == "invalid"

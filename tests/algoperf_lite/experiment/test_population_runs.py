@@ -13,12 +13,12 @@ from algoperf_lite import tuning
 from algoperf_lite.cli import main
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import plan, run
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.population import lineage
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
 WIDE = """

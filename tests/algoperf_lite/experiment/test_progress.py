@@ -6,7 +6,6 @@ import re
 import pytest
 from rich.console import Console
 
-from algoperf_lite import tuning
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.spec import TrialSpec
@@ -15,9 +14,8 @@ CALIBRATION = Calibration(0.0043, 300, "single", 70, {"single": 0.0043, "loop": 
 TRIAL = TrialSpec(
     "nadamw",
     "criteo1tb_embed_init",
-    "lite",
-    *(0, 1, 0),
-    tuning.Ruleset("self", 1, 1, 1.5),
+    0,
+    1,
     "somewhere",
     target=0.123,
 )

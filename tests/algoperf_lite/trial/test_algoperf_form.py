@@ -20,7 +20,6 @@ from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import adds_up
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_stepper
-from algoperf_lite.trial.spec import TrialSpec
 
 FILES = Path(__file__).parents[2] / "algoperf_form" / "submissions"
 COUNTING = """
@@ -69,18 +68,12 @@ def data_selection(workload, input_queue, optimizer_state, current_param_contain
 def _spec(tmp_path, path, **fields):
     defaults = {
         "submission": str(path),
-        "workload": "digits",
-        "scale": "lite",
-        "study": 0,
-        "trial": 1,
-        "experiment_seed": 0,
         "ruleset": tuning.Ruleset("external", 1, 1, 1.0),
-        "directory": str(tmp_path / "trial_1"),
         "budget": 2 / 3,  # a horizon of 200 steps
         "max_global_steps": 20,
         "stop_at_target": False,
     }
-    return TrialSpec(**{**defaults, **fields})
+    return trials.on_digits(tmp_path / "trial_1", **{**defaults, **fields})
 
 
 def _rows(spec):
@@ -175,10 +168,11 @@ def test_several_devices_train_as_one_does(tmp_path, name):
 import sys
 from algoperf_lite import tuning
 from algoperf_lite.trial import run as trial
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 rules = tuning.Ruleset("external", 1, 1, 1.0)
-spec = TrialSpec({str(FILES / name)!r}, "digits", "lite", 0, 1, 0, rules, sys.argv[1],
-                 max_global_steps=10, stop_at_target=False)
+config = ExperimentConfig(ruleset=rules, stop_at_target=False)
+spec = TrialSpec({str(FILES / name)!r}, "digits", 0, 1, sys.argv[1], config, max_global_steps=10)
 record = trial.run(spec).to_json()
 assert record["status"] == "not_reached", record["traceback"]
 print(record["fingerprint"]["num_devices"], record["final"])

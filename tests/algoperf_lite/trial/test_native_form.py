@@ -87,7 +87,7 @@ def test_equal_trials_write_equal_metrics_bit_for_bit(tmp_path):
         [{k: v for k, v in row.items() if "/" in k} for row in _rows(spec)] for spec in specs
     ]
     assert metrics[0] == metrics[1]
-    other = _spec(tmp_path, experiment_seed=1, directory=str(tmp_path / "c"))
+    other = _spec(tmp_path, rng_seed=1, directory=str(tmp_path / "c"))
     trials.run(other)
     assert [row["validation/loss"] for row in _rows(other)] != [
         row["validation/loss"] for row in metrics[0]

@@ -183,7 +183,7 @@ def test_rows_that_the_harness_did_not_write_are_not_gone_on_from(tmp_path, monk
 def test_another_seed_or_text_of_the_submission_starts_again(tmp_path, monkeypatch, capfd):
     spec = _spec(tmp_path)
     _cut(monkeypatch, spec, 8)
-    other = resume.begin(dataclasses.replace(spec, experiment_seed=1), 0.0, 0.0)
+    other = resume.begin(_spec(tmp_path, rng_seed=1), 0.0, 0.0)
     assert other.saved is None and other.number == 1
     said = capfd.readouterr().out
     assert "is of another trial" in said and "starting again" in said

@@ -14,10 +14,10 @@ import trials
 
 from algoperf_lite import tuning
 from algoperf_lite.experiment import jobs
-from algoperf_lite.experiment.config import ExperimentConfig
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.training.clock import adds_up
 from algoperf_lite.trial import attempts, logs, replayed_clock, vectorized
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
@@ -36,7 +36,8 @@ def _specs(folder, path, num_trials, **fields):
     rules = tuning.Ruleset("external", 1, num_trials, 1.0)
     return [
         TrialSpec(
-            *(str(path), "digits", "lite", 0, number, 0, rules, str(folder / f"trial_{number}")),
+            *(str(path), "digits", 0, number, str(folder / f"trial_{number}")),
+            ExperimentConfig(ruleset=rules),
             **{**defaults, **fields},
         )
         for number in range(1, num_trials + 1)

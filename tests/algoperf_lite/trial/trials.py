@@ -5,19 +5,23 @@ import contextlib
 from algoperf_lite import tuning
 from algoperf_lite.trial import checkpoints
 from algoperf_lite.trial import run as trial_run
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
+
+SHARED = ("ruleset", "rng_seed", "stop_at_target", "count_compile")  # of an experiment's trials
 
 
 def on_digits(directory, /, **fields):
-    """A trial of the reference at its own point, unless `fields` say otherwise."""
+    """A trial of the reference at its own point, unless `fields` say otherwise: those of its spec,
+    and those of its experiment's configuration that are in `SHARED`."""
+    config = {"ruleset": tuning.Ruleset("self", 1, 1, 1.5)}
+    config |= {name: fields.pop(name) for name in SHARED if name in fields}
     defaults = {
         "submission": "nadamw",
         "workload": "digits",
-        "scale": "lite",
         "study": 0,
         "trial": 1,
-        "experiment_seed": 0,
-        "ruleset": tuning.Ruleset("self", 1, 1, 1.5),
+        "config": ExperimentConfig(**config),
         "directory": str(directory),
     }
     return TrialSpec(**{**defaults, **fields})
