@@ -37,8 +37,8 @@ def table(directory: Path, submissions: Sequence[str]) -> Iterator[str]:
     yield f"| workload | target | {' | '.join(submissions)} |"
     yield "|---|---|" + "---|" * len(submissions)
     # One row per workload of the first submission: the others may not have been run on all.
-    for workload, records in found[submissions[0]].items():
-        first = records[0]
+    for workload, trials in found[submissions[0]].items():
+        first = trials[0]
         cells = [cell(found[name].get(workload, [])) for name in submissions]
         yield f"| {workload} | {first['metric']} {first['target']:.4g} | {' | '.join(cells)} |"
 
