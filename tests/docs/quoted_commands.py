@@ -15,6 +15,7 @@ _BEGINS = re.compile(
 )
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`]+)`")
+_OPTIONAL = re.compile(r"\[(--[^\]]*)\]")  # as in 'python -m studies.uba [--num_seeds=3]'
 _NO_SHELL = ("python", "json", "svg")  # languages of fenced blocks
 
 # Commands that no test can run, by a part of their text.
@@ -60,6 +61,8 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         *("--submissions=adamw_cached_jit", "--workloads=digits", "--num_steps=2"),
         "--num_devices=1",
     ),
+    **dict.fromkeys(("tests.architecture.figures", "tests.architecture.walk"), ()),
+    "tests.faults.busy": ("--trials=1", "--load=1"),
     "tests.faults.corrupt": ("--cases=1",),
     "tests.faults.kill_resume": ("--cases=1",),
     **dict.fromkeys(("workloads.criteo1tb.data", "workloads.wmt.data"), ()),
@@ -99,6 +102,7 @@ class Command:
         """The program and its arguments: ["algoperf-lite", "run", ...], ["make", ...], or
         ["studies.uba", ...] for a module."""
         text = self.text[_BEGINS.search(self.text).start() :]
+        text = _OPTIONAL.sub(r"\1", text)
         if text.count("'") % 2:  # a whole command is another one's argument
             text = text.removesuffix("'")
         words = shlex.split(text)
@@ -135,7 +139,8 @@ class Command:
         return next((why for part, why in NOT_RUN.items() if part in self.text), None)
 
     def small(self, desk: Path) -> list[str]:
-        """Words of a command that does the same in seconds, in a folder of its own.
+        """Words of a command that does the same in seconds, in a folder of its own, without what
+        the document calls optional.
 
         Raises ValueError, one sentence, where nobody has said how.
         """
@@ -149,7 +154,8 @@ class Command:
             )
         flags = _SMOKE if is_study else _SMALL[self.program]
         replaced = {flag.partition("=")[0] for flag in flags if flag.startswith("--")}
-        kept = [word for word in self.arguments if word.partition("=")[0] not in replaced]
+        given = Command(_OPTIONAL.sub("", self.text)).arguments
+        kept = [word for word in given if word.partition("=")[0] not in replaced]
         words = [*(_on_the_desk(word, desk) for word in kept), *flags]
         if not self.program.startswith("algoperf-lite"):
             return [sys.executable, "-m", self.program, *words]

@@ -96,6 +96,12 @@ def test_a_command_is_made_small_by_flags_in_place_of_its_own(tmp_path):
     assert score[4] == f"{tmp_path}/experiment"
 
 
+def test_optional_flags_are_checked_and_not_run(tmp_path):
+    command = Command("python -m tests.faults.kill_resume --cases=9 [--first=3]")
+    assert command.arguments == ["--cases=9", "--first=3"]
+    assert command.small(tmp_path)[2:] == ["tests.faults.kill_resume", "--cases=1"]
+
+
 def test_commands_that_are_alike_when_small_run_once():
     runs = [Command(f"algoperf-lite run --workloads={name}") for name in ("all", "quick")]
     unknown = Command("python -m json.tool")
