@@ -154,6 +154,7 @@ class Command:
             )
         flags = _SMOKE if is_study else _SMALL[self.program]
         replaced = {flag.partition("=")[0] for flag in flags if flag.startswith("--")}
+        replaced |= _smoke_flags(self.program) if is_study else set()
         given = Command(_OPTIONAL.sub("", self.text)).arguments
         kept = [word for word in given if word.partition("=")[0] not in replaced]
         words = [*(_on_the_desk(word, desk) for word in kept), *flags]
@@ -162,6 +163,17 @@ class Command:
         command = self.program.split()[1]
         first = ["--submissions=nadamw"] if command == "run" else []  # a sentence may not say it
         return [sys.executable, "-m", "algoperf_lite", command, *first, *words]
+
+
+def _smoke_flags(module: str) -> set[str]:
+    """The flags of a study that --smoke sets, read from its file: loading them all loads JAX."""
+    path = ROOT / Path(*module.split(".")).with_suffix(".py")
+    if not path.exists():
+        return set()  # the test of its flags says so
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SMOKE":
+            return {f"--{key.value}" for key in node.value.keys}
+    return set()
 
 
 def _on_the_desk(word: str, desk: Path) -> str:

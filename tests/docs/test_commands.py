@@ -104,8 +104,10 @@ def test_optional_flags_are_checked_and_not_run(tmp_path):
 
 def test_commands_that_are_alike_when_small_run_once():
     runs = [Command(f"algoperf-lite run --workloads={name}") for name in ("all", "quick")]
+    studies = [Command(f"python -m studies.uba {flag}") for flag in ("", "--num_seeds=9")]
     unknown = Command("python -m json.tool")
-    assert quoted_commands.distinct([*runs, unknown]) == [runs[0], unknown]
+    found = quoted_commands.distinct([*runs, *studies, unknown])
+    assert found == [runs[0], studies[0], unknown]
 
 
 def test_a_command_that_nobody_can_make_small_fails_with_a_sentence(tmp_path):
