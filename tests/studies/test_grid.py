@@ -5,6 +5,8 @@ import pytest
 
 from studies import families, grid, uba
 
+pytestmark = pytest.mark.slow
+
 
 def _result(*values, metric="loss"):
     return grid.Result(metric, np.array(values, float))

@@ -7,8 +7,15 @@ from algoperf_lite import testing
 
 FAMILIES = workloads.names()
 VARIANTS = [variant for family in FAMILIES for variant in workloads.variants(family)]
+QUICK = ("digits", "criteo1tb")  # compile in a second or two
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, *VARIANTS])
+@pytest.mark.parametrize("name", QUICK)
 def test_workload_conforms(name):
+    testing.check_workload(workloads.load(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in [*FAMILIES, *VARIANTS] if name not in QUICK])
+def test_every_other_workload_conforms(name):
     testing.check_workload(workloads.load(name))

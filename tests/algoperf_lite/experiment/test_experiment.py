@@ -21,6 +21,8 @@ from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs as trial_logs
 from algoperf_lite.trial.config import ExperimentConfig
 
+pytestmark = pytest.mark.slow
+
 CLI = [sys.executable, "-m", "algoperf_lite"]
 SGD = "import optax\ndef optimizer(workload, hyperparameters):\n    return optax.sgd({})\n"
 FAULTS = {

@@ -20,6 +20,8 @@ from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 
+pytestmark = pytest.mark.slow
+
 CLI = [sys.executable, "-m", "algoperf_lite"]
 WIDE = """
 import optax

@@ -10,6 +10,8 @@ import pytest
 from algoperf_lite.rules import dynamic
 from algoperf_lite.submission import find
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 OURS = [ROOT / "submissions" / f"{name}.py" for name in find.names()]
 FOREIGN = sorted((ROOT / "tests" / "algoperf_form" / "submissions").glob("*/submission.py"))

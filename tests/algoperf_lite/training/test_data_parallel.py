@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from algoperf_lite.training import data_parallel
 from algoperf_lite.training.data_parallel import DataParallel
 
+pytestmark = pytest.mark.slow
+
 
 def _devices(num_processes, each):
     return [SimpleNamespace(process_index=p) for p in range(num_processes) for _ in range(each)]

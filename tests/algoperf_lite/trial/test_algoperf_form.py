@@ -162,6 +162,7 @@ def test_other_types_of_parameters_make_a_trial_invalid(tmp_path):
     assert "parameters" in record["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nadamw_jit", "momentum_pmap"])
 def test_several_devices_train_as_one_does(tmp_path, name):
     script = f"""

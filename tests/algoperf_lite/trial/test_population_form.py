@@ -23,6 +23,8 @@ from algoperf_lite.training.clock import ON_CLOCK, adds_up
 from algoperf_lite.trial import checkpoints, run
 from algoperf_lite.trial.spec import TrialSpec
 
+pytestmark = pytest.mark.slow
+
 RULES = PopulationConfig(4, 6)
 HORIZON = 80
 

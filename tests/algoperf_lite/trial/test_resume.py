@@ -139,6 +139,7 @@ def _part(spec, num_devices, end):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_one_device_goes_on_on_four_and_back(tmp_path):
     (tmp_path / "calm.py").write_text(CALM)
     whole, moved = (
