@@ -16,17 +16,24 @@ import workloads
 from algoperf_lite import spec, testing
 from algoperf_lite.submission import find, native
 
+# The fast tier has those that compile in a second or two.
+EACH_WORKLOAD = [
+    pytest.param(name, marks=() if name in ("digits", "criteo1tb") else pytest.mark.slow)
+    for name in workloads.names()
+]
+
 
 @pytest.mark.parametrize("name", find.names())
 def test_submission_conforms(name):
     testing.check_submission(native.load(name), workloads.load("digits"))
 
 
-@pytest.mark.parametrize("name", [name for name in workloads.names() if name != "digits"])
+@pytest.mark.parametrize("name", EACH_WORKLOAD)
 def test_the_reference_conforms_on_every_workload(name):
     testing.check_submission(native.load("nadamw"), workloads.load(name))
 
 
+@pytest.mark.slow
 # Running statistics, that averaged parameters gather anew, and no matrix that Muon would take.
 @pytest.mark.parametrize("name", ["schedule_free_adamw", "muon"])
 def test_submission_conforms_with_batch_norm(name):
@@ -106,7 +113,7 @@ def test_muon_takes_hidden_matrices_and_nothing_else():
     assert len(taken) == 14
 
 
-@pytest.mark.parametrize("name", workloads.names())
+@pytest.mark.parametrize("name", EACH_WORKLOAD)
 def test_two_processes_compute_the_same_bits(name):
     code = (
         "import workloads\nfrom algoperf_lite import testing\n"
