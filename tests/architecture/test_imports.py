@@ -147,6 +147,7 @@ def _heavy(names: list[str]) -> str:
     return done.stderr.strip()
 
 
+@pytest.mark.slow
 def test_no_process_of_a_run_loads_tensorflow(tmp_path):
     # Stand-ins of these names note that they were asked for, in whichever process it was.
     for package in ("tensorflow", "tensorflow_datasets", "torch"):

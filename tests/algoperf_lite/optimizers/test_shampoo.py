@@ -26,7 +26,8 @@ SHAPES = {name: leaf[0] for name, leaf in LEAVES.items()}
 
 
 @pytest.mark.parametrize(
-    ("nesterov", "graft", "root"), [(True, "adam", None), (False, "rmsprop", 2)]
+    ("nesterov", "graft", "root"),
+    [(True, "adam", None), pytest.param(False, "rmsprop", 2, marks=pytest.mark.slow)],
 )
 def test_directions_equal_plain_loops(nesterov, graft, root):
     grads = directions.gradients(SHAPES)

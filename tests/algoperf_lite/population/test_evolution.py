@@ -252,6 +252,7 @@ def test_scores_follow_the_weights():
     assert evolution.scores(long, (15.0,) * 3)[:, 0].tolist() == list(range(6, 16))
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**32), exploit=st.sampled_from(EXPLOITS), part=st.floats(0.05, 0.5))
 def test_a_thousand_generations_stay_in_the_space(seed, exploit, part):

@@ -58,7 +58,11 @@ def _member_losses(stepper):
 
 @pytest.mark.parametrize(
     ("name", "chunk_size"),
-    [("digits", 2), ("finewebedu_lm", 2), ("imagenet_resnet", 2)],
+    [
+        ("digits", 2),
+        pytest.param("finewebedu_lm", 2, marks=pytest.mark.slow),
+        pytest.param("imagenet_resnet", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_members_that_run_together_learn_as_trials_alone(name, chunk_size):
     stepper, population = together(name, chunk_size)

@@ -29,6 +29,7 @@ def board(tmp_path_factory):
     return scoring.score(logs, BENCHMARK, mode="official", by="steps")
 
 
+@pytest.mark.slow
 def test_every_figure_as_svg_and_pdf_and_the_same_bytes_each_time(board, tmp_path):
     paths = figures.write(board, tmp_path / "deep" / "figures")
     drawn = ("alpha", "beta", "gamma", "alpha_tanh")
