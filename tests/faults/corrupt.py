@@ -21,7 +21,6 @@ from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.trial import attempts, checkpoints, resume
 from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial.config import ExperimentConfig
-from algoperf_lite.trial.forms import population
 from algoperf_lite.trial.spec import TrialSpec
 
 _LOGS = ("eval_measurements.csv", "measurements.csv", "lineage.jsonl", attempts.FILE)
@@ -82,8 +81,7 @@ def run(spec: TrialSpec, cut_at: int | None = None) -> dict[str, Any]:
         if cut_at is not None and event.get("step") == cut_at:
             raise Cut
 
-    form = trial_run if spec.population is None else population
-    return form.run(spec, report, checkpoint_share=1.0)
+    return trial_run.run(spec, report, checkpoint_share=1.0).to_json()
 
 
 def damage(directory: Path, case: int) -> str:
@@ -203,8 +201,9 @@ def check(trial_: Pristine, damaged: Path) -> str:
 
 def _check_is_what_was_saved(trial_: Pristine, damaged: Path, saved: resume.Snapshot) -> None:
     expected = trial_.saved[saved.step]
-    assert [_bytes(leaf) for leaf in saved.leaves] == expected["leaves"]
-    for name in ("own", "books", "ledger", "at"):
+    assert [_bytes(leaf) for leaf in saved.snapshot.arrays] == expected["leaves"]
+    assert saved.snapshot.facts == expected["form"]
+    for name in ("recorder", "ledger", "at"):
         assert getattr(saved, name) == expected[name], name
     for name, then in expected["files"].items():
         if then is None:
