@@ -70,7 +70,9 @@ def test_members_that_run_together_learn_as_trials_alone(name, chunk_size):
     np.testing.assert_allclose(found, _losses_alone(name, 50), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["digits", "imagenet_resnet"])
+@pytest.mark.parametrize(
+    "name", ["digits", pytest.param("imagenet_resnet", marks=pytest.mark.slow)]
+)
 def test_chunks_of_one_compute_the_same_bits_as_trials_alone(name):
     stepper, population = together(name, 1)
     found = _losses(stepper, population, 3, _member_losses(stepper))

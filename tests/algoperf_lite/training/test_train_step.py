@@ -146,7 +146,10 @@ def test_an_optimizer_may_ask_for_gradients_elsewhere():
     assert [jax.tree_util.keystr(path) for path, leaf in moved if leaf] == ["['output']['bias']"]
 
 
-@pytest.mark.parametrize("name", ["digits", "imagenet_resnet"])
+SLOW_RESNET = pytest.param("imagenet_resnet", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["digits", SLOW_RESNET])
 def test_evaluated_parameters_gather_their_own_running_statistics(name):
     def zeros(state, params):
         return jax.tree.map(jnp.zeros_like, params)
