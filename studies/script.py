@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from algoperf_lite.cli import flag_types
+
 AddFlags = Callable[[argparse.ArgumentParser], None]
 SMOKE_FOLDER = Path("runs") / "smoke"  # results of --smoke never replace those of a real run
 
@@ -51,7 +53,7 @@ def listed(convert: Callable[[str], Any] = str) -> Callable[[str], list[Any]]:
     """The type of a flag that takes values separated by commas, each made by `convert`."""
 
     def values(text: str) -> list[Any]:
-        return [convert(part.strip()) for part in text.split(",")]
+        return [convert(part) for part in flag_types.listed(text)]
 
     values.__name__ = f"list of {convert.__name__}"  # argparse says it where a value is none
     return values
