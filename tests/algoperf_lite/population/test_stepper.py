@@ -164,7 +164,7 @@ def _no_compilation():
 
 FOUR_DEVICES = """
 import sys
-sys.path.insert(0, "tests/algoperf_lite")
+sys.path.insert(0, "tests/algoperf_lite/population")
 import jax, numpy as np
 import populations as t
 found = []
@@ -181,6 +181,7 @@ np.testing.assert_allclose(*losses, rtol=1e-5)
 """
 
 
+@pytest.mark.slow
 def test_four_devices_compute_the_same_as_one():
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
     done = subprocess.run(
