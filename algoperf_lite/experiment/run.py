@@ -100,8 +100,8 @@ def calibrate(
 ) -> Iterator[tuple[str, Calibration]]:
     """Calibrates each workload in a process of its own, in a trial's environment.
 
-    Raises RuntimeError where a workload cannot be calibrated, ValueError where one of `checks`,
-    which run beside, found a problem.
+    Raises ValueError where a workload cannot be trained, such as one without data, or where one of
+    `checks`, which run beside, found a problem; RuntimeError where a calibration died.
     """
     kept = cache.subfolder("calibration")
     # A file of a fixed name in the folder for temporary ones, so that its sentence can name it.
@@ -118,9 +118,10 @@ def calibrate(
     ]
     names = {job.name for job in checks}
     for job, outcome in executor.run([*checks, *jobs]):
-        if job.name in names:  # one that could not run is no verdict
-            if outcome.result is not None and outcome.result["problem"]:
-                raise ValueError(outcome.result["problem"])
+        problem = (outcome.result or {}).get("problem")
+        if problem:
+            raise ValueError(problem)
+        if job.name in names:  # a check that could not run is no verdict
             continue
         if outcome.result is None:
             what = f"{outcome.error}; its output is in {log}"

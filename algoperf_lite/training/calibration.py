@@ -140,6 +140,13 @@ def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
-    """A calibration as a job of `executors`: {"workload", "scale", "fresh"} -> its fields."""
+    """A calibration as a job of `executors`: {"workload", "scale", "fresh"} -> its fields.
+
+    Returns {"problem": sentence} for a workload that cannot be trained, such as one without data.
+    """
     report(event="beat")
-    return dataclasses.asdict(calibrate(payload["workload"], payload["scale"], payload["fresh"]))
+    try:
+        found = calibrate(payload["workload"], payload["scale"], payload["fresh"])
+    except ValueError as error:
+        return {"problem": str(error)}
+    return dataclasses.asdict(found)

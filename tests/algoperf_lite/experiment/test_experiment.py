@@ -202,6 +202,22 @@ def test_a_changed_submission_is_not_mixed_with_its_old_results(tmp_path, goal, 
     assert "submission 'mine' has changed since" in refused.stderr
 
 
+def test_a_scale_without_data_is_refused_in_one_sentence(tmp_path):
+    flags = ["--submissions=nadamw", "--workloads=ogbg", "--scale=full", "--tuning_ruleset=self"]
+    done = subprocess.run(
+        [*CLI, "run", *flags, f"--output_dir={tmp_path / 'out'}"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "algoperf-lite: workload 'ogbg' has its model but no data pipeline at scale 'full' yet; "
+        "use --scale=lite\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_directory_has_one_owner_at_a_time(tmp_path):
     settings = ExperimentConfig("lite", "lite", tuning.Ruleset("self", 3, 1, 1.5))
     refused = pytest.raises(ValueError, match="is in use by another run")
