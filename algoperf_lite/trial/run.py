@@ -100,7 +100,7 @@ def run(
     report = attempts.alive(Path(spec.directory), report)
     recorder = form = None
     try:
-        setup = prepare(spec, memory_share)
+        setup = prepare(spec, memory_share, lambda: report(event="beat"))
         # Before the submission is imported: what it replaces of the harness has to show.
         recorder = Recorder(spec, setup, attempt)
         report(event="beat")

@@ -46,9 +46,18 @@ class TrialSetup:
     facts: Mapping[str, Any]
 
 
-def prepare(trial_spec: TrialSpec, memory_share: float = 1.0) -> TrialSetup:
-    """The setup of a trial, and of all that differ from it in seed and hyperparameters."""
+def prepare(
+    trial_spec: TrialSpec,
+    memory_share: float = 1.0,
+    heartbeat: Callable[[], None] = lambda: None,
+) -> TrialSetup:
+    """The setup of a trial, and of all that differ from it in seed and hyperparameters.
+
+    `heartbeat` is called between its parts: what a killed attempt did after its last sign of life
+    is in nobody's ledger.
+    """
     tuning.preload()
+    heartbeat()
 
     workload = workloads.load(trial_spec.workload, trial_spec.config.scale)
     workload = dataclasses.replace(
@@ -58,10 +67,13 @@ def prepare(trial_spec: TrialSpec, memory_share: float = 1.0) -> TrialSetup:
     )
     # On the device once: steps gather their batches there.
     data = jax.device_put(workload.dataset("train"))
+    heartbeat()
     initial = train_step.model_initializer(workload)
     params, model_state = initial(trial_spec.seed)
+    heartbeat()
     evaluate = Evaluator(workload)
     evaluate.compile(params, model_state)
+    heartbeat()
     # A first evaluation names the metrics, and takes the cost of a first execution.
     metrics = evaluate(params, model_state, "validation")
     names = [name.removeprefix("validation/") for name in metrics if "num_examples" not in name]
