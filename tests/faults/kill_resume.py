@@ -45,8 +45,8 @@ KINDS = {
     "population": {"submission": "nadamw", "population": PopulationConfig(3, 7)},
 }
 MOMENTS = ("any time", "log append", "checkpoint write")
-# Between a killed process's last sign of life and its end: on an idle machine, and as a share of the
-# seconds of a whole trial on one that is busy.
+# From the last sign of life of a killed process to its end: on an idle machine, and as a share of a
+# whole trial on a busy one.
 _UNSEEN_SECONDS = 2.5
 _UNSEEN_SHARE = 0.4
 _CHECKPOINT_SECONDS = 0.06
