@@ -12,11 +12,11 @@ from algoperf_lite.machine import memory
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import Population, PopulationStepper
 
-_FIRST_LOOK = 2  # steps
-_HOPELESS = 3.0  # times slower than the best, so not measured further
+_WARMUP_STEPS = 2  # steps
+_SLOWDOWN_CUTOFF = 3.0  # times slower than the best, so not measured further
 _TURNS = 5
 _TURN_SECONDS = 0.2
-_WORTHWHILE = 4.0  # times the seconds of compiling another program that it might save
+_MIN_GAIN = 4.0  # times the seconds of compiling another program that it might save
 _MEMORY_SHARE = 0.8  # of what is free, as memory is also wanted for evaluation
 
 
@@ -86,7 +86,7 @@ def choose(
     if num_members <= layout.num_devices:
         return Choice(smallest, seconds, "there is no larger chunk")
     at_stake = num_members * num_steps * min(seconds.values())
-    if at_stake < _WORTHWHILE * compile_seconds:
+    if at_stake < _MIN_GAIN * compile_seconds:
         reason = f"{at_stake:.1f} s of steps do not pay for compiling another program"
         return Choice(smallest, seconds, reason)
     largest = _largest_that_fits(candidates, devices, memory_share)
@@ -94,7 +94,7 @@ def choose(
         return Choice(smallest, seconds, "no larger chunk fits into memory")
     population = candidates.population(largest)
     largest.warm_up(population)
-    limit = _HOPELESS * min(seconds.values())
+    limit = _SLOWDOWN_CUTOFF * min(seconds.values())
     seconds[largest.layout.chunk_size] = member_seconds(largest, population, limit)
     fastest = min((smallest, largest), key=lambda way: seconds[way.layout.chunk_size])
     return Choice(fastest, seconds, "measured")
@@ -122,10 +122,10 @@ def member_seconds(
         step += num_steps
         return (time.perf_counter() - began) / num_steps * chunk_share
 
-    look = turn(_FIRST_LOOK)
+    look = turn(_WARMUP_STEPS)
     if look > hopeless:
         return look
-    num_steps = max(_FIRST_LOOK, round(_TURN_SECONDS / (look / chunk_share)))
+    num_steps = max(_WARMUP_STEPS, round(_TURN_SECONDS / (look / chunk_share)))
     return statistics.median(turn(num_steps) for _ in range(_TURNS))
 
 

@@ -137,8 +137,7 @@ class Recorder:
 
         `off_clock` has the log's columns that are not on the submission's clock, in seconds.
         """
-        row = {**evaluation.row, **self._times(evaluation), **off_clock}
-        self._logs.write_eval(row, evaluation.training_loss)
+        self._logs.write_eval(self.told(evaluation, off_clock), evaluation.training_loss)
         workload = self.workload
         value = evaluation.row[f"validation/{workload.target_metric_name}"]
         self._progress = self._progress.after(value, workload.lower_is_better)
