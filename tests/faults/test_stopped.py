@@ -22,6 +22,13 @@ pytestmark = [
 CLI = [sys.executable, "-m", "algoperf_lite"]
 SENTENCE = "algoperf-lite: stopped; finished trials are kept, the same command continues\n"
 PATIENCE = 300.0  # seconds for what takes a few on an idle machine
+# A shell that runs the tests in the background lets them, and what they start, ignore SIGINT.
+# `preexec_fn` would mend that too, but it forks, and JAX warns of forks of a process that computes.
+OBEYS_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 # Trains until the file is gone, and says by another one that it has been going for a while.
 ENDLESS = """
 import pathlib, time, jax, numpy as np, optax
@@ -46,12 +53,10 @@ def optimizer(workload, hyperparameters):
 def _started(command, log, **environment):
     with log.open("w") as output:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", OBEYS_SIGINT, *command],
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            # A shell that runs the tests in the background lets them, and so this, ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         yield process
