@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+_VERSION = re.compile(r"_v\d+")
 FOLDER = Path(__file__).parent / "benchmarks"
 # AlgoPerf writes this rule inside each workload class; scoring may not import those, so it is
 # stated once more here. Every other metric (accuracy, ssim, bleu, ...) is better when higher.
@@ -126,8 +128,18 @@ def nearest(name: str, valid: Iterable[str], what: str) -> str:
 
 def names() -> tuple[str, ...]:
     """Names of the benchmarks that come with the package."""
-    # `lite.provenance.json` is of `lite` and no benchmark.
+    # `lite_v1.provenance.json` is of `lite_v1` and no benchmark.
     return tuple(sorted(path.stem for path in FOLDER.glob("*.json") if "." not in path.stem))
+
+
+def resolved(name: str) -> str:
+    """The newest version where a benchmark has versions, such as `lite_v2` for `lite`; else the
+    name itself.
+
+    A version never changes, so that whatever was run against it stays scorable.
+    """
+    versions = [stem for stem in names() if _VERSION.fullmatch(stem.removeprefix(name))]
+    return max(versions, key=lambda stem: int(stem.rpartition("_v")[2]), default=name)
 
 
 def provenance_path(path: Path) -> Path:
@@ -140,19 +152,20 @@ def provenance(name: str) -> dict[str, dict]:
 
     Raises ValueError for an unknown name, and OSError where only the targets are known.
     """
-    known = nearest(name, names(), "benchmark under scoring/benchmarks/")
+    known = nearest(resolved(name), names(), "benchmark under scoring/benchmarks/")
     return json.loads(provenance_path(FOLDER / f"{known}.json").read_text(encoding="utf-8"))
 
 
 def load(name_or_path: str | Path) -> Benchmark:
-    """The benchmark of that name under scoring/benchmarks/, or of that JSON file."""
+    """The benchmark of that name, see `resolved`, under scoring/benchmarks/, or of a JSON file."""
     text = str(name_or_path)
     if text.endswith(".json") or "/" in text:
         path = Path(text)
         if not path.is_file():
             raise ValueError(f"benchmark file {text!r} does not exist; give a name or a JSON file")
     else:
-        path = FOLDER / f"{nearest(text, names(), 'benchmark under scoring/benchmarks/')}.json"
+        known = nearest(resolved(text), names(), "benchmark under scoring/benchmarks/")
+        path = FOLDER / f"{known}.json"
     try:
         benchmark = _parse(json.loads(path.read_text(encoding="utf-8")), path.stem)
     except (KeyError, TypeError, AttributeError, ValueError) as error:

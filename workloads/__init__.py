@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,30 @@ def load(name: str, scale: str = "lite") -> Any:
     module = _module(family)
     naming.require(scale, module.SCALES, f"scale of workload {family!r}")
     workload = module.SCALES[scale]
+    found = multiplier(family, scale)
+    if found is not None:
+        workload = dataclasses.replace(workload, parameter_multiplier=found["value"])
     if name == family:
         return workload
     changes = module.VARIANTS[name.removeprefix(f"{family}_")]
     return dataclasses.replace(
         workload, name=name, config=dataclasses.replace(workload.config, **changes)
     )
+
+
+def multiplier(family: str, scale: str) -> dict[str, Any] | None:
+    """The parameter multiplier that was found for a family at a scale, and how: its part of
+    `multipliers.json` in the family's folder, {"value": m, ...}; None where there is none.
+
+    `algoperf-lite set_multiplier` writes it. What it is: see `linen.LinenWorkload`.
+    """
+    path = multiplier_path(family)
+    return json.loads(path.read_text()).get(scale) if path.is_file() else None
+
+
+def multiplier_path(family: str) -> Path:
+    """The file of a family's parameter multipliers, by scale."""
+    return _FOLDER / family / "multipliers.json"
 
 
 def base_of(name: str) -> str | None:

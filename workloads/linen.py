@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
@@ -19,10 +20,20 @@ class LinenWorkload(Workload):
     the rate may be traced (`layers.Dropout` takes it). Running statistics, if any, are in the
     collection "batch_stats", which is the model state.
 
+    Parameters are stored divided by `parameter_multiplier` m and multiplied back where the model
+    reads them. The function and its initial law do not depend on m. A step of size s on what is
+    stored moves the weight by m * s, so m says what a learning rate means: with the right m, one
+    that suits the full-scale model suits a small one (the multipliers of muP, Yang et al. 2022,
+    arXiv 2203.03466, with one for all parameters). Gradients of what is stored are m times as
+    large, which Adam does not see; plain SGD moves the weight by m^2 as much.
+
     Attributes:
+      parameter_multiplier: m above; 1 at full scale, and where a family has no `multipliers.json`.
       output_layer: top-level name, in the parameter tree, of the layer that makes the logits.
     """
 
+    # Not shown by repr, which keys the calibration: no step takes longer for it.
+    parameter_multiplier: float = dataclasses.field(default=1.0, repr=False, kw_only=True)
     output_layer: ClassVar[str] = "output"
 
     @abc.abstractmethod
@@ -46,7 +57,15 @@ class LinenWorkload(Workload):
         inputs = self.model_inputs(self.example_batch())
         # In evaluation mode, which needs no second random stream and draws the same parameters.
         variables = self.model().init(rng, *inputs, train=False, dropout_rate=0.0)
-        return variables["params"], variables.get("batch_stats", {})
+        params = jax.tree.map(lambda p: p / self.parameter_multiplier, variables["params"])
+        return params, variables.get("batch_stats", {})
+
+    def weights(self, params: PyTree) -> PyTree:
+        """What the model computes with: the stored parameters times the multiplier."""
+        # A multiplier of 1 leaves no trace in the program.
+        if self.parameter_multiplier == 1:
+            return params
+        return jax.tree.map(lambda p: p * self.parameter_multiplier, params)
 
     def model_fn(
         self,
@@ -58,7 +77,7 @@ class LinenWorkload(Workload):
         update_batch_norm: bool,
         dropout_rate: Array | float | None = None,
     ) -> tuple[Any, PyTree]:
-        variables = {"params": params}
+        variables = {"params": self.weights(params)}
         if model_state:
             variables["batch_stats"] = model_state
         if dropout_rate is None:

@@ -21,12 +21,24 @@ from algoperf_lite.cli import (
     report,
     run,
     score,
+    set_targets,
     signals,
 )
 from algoperf_lite.storage import atomic
 
 # Each is a module with HELP, add_flags(parser) and run(args); `--help` has them in this order.
-_MODULES = (quickstart, list, run, score, report, check, calibrate, plot_schedules, replay)
+_MODULES = (
+    quickstart,
+    list,
+    run,
+    score,
+    report,
+    check,
+    calibrate,
+    plot_schedules,
+    replay,
+    set_targets,
+)
 COMMANDS: Mapping[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module for module in _MODULES
 }

@@ -145,6 +145,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         # A file from before a setting was added is of an experiment on its default; a setting that
         # is gone matters where it meant something else than what happens now.
         defaults = _plain(ExperimentConfig())
+        content["settings"]["benchmark"] = _versioned(content["settings"]["benchmark"])
         kept = {n: v for n, v in content["settings"].items() if n not in GONE or v != GONE[n]}
         content["settings"] = {**defaults, **kept}
         return content
@@ -157,11 +158,16 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         ) from None
 
 
+def _versioned(benchmark: str) -> str:
+    """The name of a directory's benchmark; before there were versions, `lite` was the first."""
+    return "lite_v1" if benchmark == "lite" else benchmark
+
+
 def benchmark_and_ruleset(path: Path) -> tuple[str, str]:
     """Names of an experiment's own benchmark and ruleset; those of `run` by default where the
     directory is no experiment's, as AlgoPerf's logs are not."""
     try:
         settings = json.loads((path / FILE).read_text())["settings"]
-        return settings["benchmark"], settings["ruleset"]["name"]
+        return _versioned(settings["benchmark"]), settings["ruleset"]["name"]
     except (OSError, ValueError, LookupError, TypeError):
         return ExperimentConfig.benchmark, ExperimentConfig.ruleset.name

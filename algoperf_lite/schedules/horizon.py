@@ -92,9 +92,9 @@ def over(
     return schedule
 
 
-def warmup_cosine(num_steps: Scalar, peak: Scalar) -> Schedule:
-    """5% linear warmup, then a cosine to a tenth of the peak: a submission's default."""
-    return over(cosine(), num_steps, peak, warmup=0.05, end=0.1 * peak)
+def warmup_cosine(num_steps: Scalar, peak: Scalar, warmup: Scalar = 0.05) -> Schedule:
+    """A linear warmup, then a cosine to 0: a submission's default, and AlgoPerf's baselines'."""
+    return over(cosine(), num_steps, peak, warmup)
 
 
 def cool_down(

@@ -112,14 +112,16 @@ class Submission:
 
 
 def default_schedule(workload: Workload, hyperparameters: Any) -> Any:
-    """A linear warmup, then a cosine to a tenth of the peak `learning_rate`.
+    """A linear warmup to the peak `learning_rate`, then a cosine to 0: AlgoPerf's baselines'.
 
-    The horizon is the workload's step hint times the hyperparameter `horizon`, if there is one.
+    The horizon is the workload's step hint times the hyperparameter `horizon`, if there is one;
+    the warmup is `warmup_factor` of it, 5% where there is no such hyperparameter.
     """
     from algoperf_lite.schedules import warmup_cosine  # here, as it loads JAX
 
     num_steps = getattr(hyperparameters, "horizon", 1.0) * workload.step_hint
-    return warmup_cosine(num_steps, hyperparameters.learning_rate)
+    warmup = getattr(hyperparameters, "warmup_factor", 0.05)
+    return warmup_cosine(num_steps, hyperparameters.learning_rate, warmup)
 
 
 def load(name_or_path: str) -> Submission:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from algoperf_lite import did_you_mean, tuning
+from scoring import benchmark
 
 BUDGETS_BY = ("time", "steps")
 SCALES = ("lite", "full")
@@ -16,7 +17,7 @@ class ExperimentConfig:
     """The configuration of an experiment; a directory holds trials of one configuration only.
 
     Attributes:
-      benchmark: name or file the targets come from.
+      benchmark: name, with its version, or file the targets come from.
       scale: "lite" or "full".
       ruleset: studies, trials and slack; made by `RulesetChoice`.
       rng_seed: of the experiment.
@@ -47,6 +48,8 @@ class ExperimentConfig:
         return cls(**{**content, "ruleset": tuning.Ruleset(**content["ruleset"])})
 
     def __post_init__(self) -> None:
+        # Versioned here and now: what is run against `lite` today is of today's version for ever.
+        object.__setattr__(self, "benchmark", benchmark.resolved(self.benchmark))
         did_you_mean.require(self.scale, SCALES, "scale")
         did_you_mean.require(self.budget_by, BUDGETS_BY, "budget")
         did_you_mean.require(self.vectorize, VECTORIZE, "way to vectorize")

@@ -84,6 +84,7 @@ class TrialRecord:
     metric: str | None = None
     step_hint: int | None = None
     num_params: int | None = None
+    parameter_multiplier: float = 1.0
     peak_memory_bytes: int | None = None
     data_sha256: str | None = None
     submission_sha256: str | None = None

@@ -65,6 +65,10 @@ def prepare(
         validation_target_value=trial_spec.target,
         step_hint=max(1, round(trial_spec.budget * workload.step_hint)),
     )
+    if trial_spec.parameter_multiplier is not None:
+        workload = dataclasses.replace(
+            workload, parameter_multiplier=trial_spec.parameter_multiplier
+        )
     # On the device once: steps gather their batches there.
     data = jax.device_put(workload.dataset("train"))
     heartbeat()
@@ -81,6 +85,8 @@ def prepare(
         "metric": workload.target_metric_name,
         "step_hint": workload.step_hint,
         "num_params": workload.num_params,
+        # A workload of the user's own may know no multiplier.
+        "parameter_multiplier": getattr(workload, "parameter_multiplier", 1.0),
         "data_sha256": data_sha256(workload),
         "fingerprint": fingerprint.fingerprint(),
         "versions": fingerprint.versions(),

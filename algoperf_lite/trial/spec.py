@@ -28,6 +28,7 @@ class TrialSpec:
       hyperparameters: overrides the point that the ruleset would give.
       population: of how many members the trial consists and how they evolve; None for a trial of
         one point.
+      parameter_multiplier: in place of the workload's own, see `workloads.multiplier`.
       target: validation target; None trains for the whole budget.
       budget: the part of the workload's step hint that is the horizon, in (0, 1].
       num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
@@ -47,6 +48,7 @@ class TrialSpec:
     whole_horizon: bool = False
     hyperparameters: Mapping[str, Any] | None = None
     population: PopulationConfig | None = None
+    parameter_multiplier: float | None = None
     target: float | None = None
     budget: float = 1.0
     num_evals: int = 40

@@ -83,7 +83,7 @@ class WMT(LinenWorkload):
 
     def translate(self, params: PyTree, batch: Batch) -> jax.Array:
         """Tokens (B, sentence_len) that beam search finds for `batch['inputs']`."""
-        model, cfg = self.model(), self.config
+        model, cfg, params = self.model(), self.config, self.weights(params)
         row = _row(batch, "inputs")
         encoded: Encoded = model.apply({"params": params}, row, method="encode")
 
@@ -142,7 +142,7 @@ SCALES: dict[str, Any] = {
         ),
         batch_size=8,
         eval_batch_size=16,
-        step_hint=1500,
+        step_hint=3000,
         num_eval=64,
     ),
     "full": WMT(

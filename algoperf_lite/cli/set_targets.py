@@ -1,0 +1,78 @@
+"""`algoperf-lite set_targets`: the multipliers and targets of workloads, found by training."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from algoperf_lite.cli.flag_types import at_least, listed, one_of
+
+HELP = "find parameter multipliers and validation targets by training"
+STAGES = ("multipliers", "targets")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what gets a multiplier or a target, how it is looked for, and where it is written."""
+    add = parser.add_argument
+    some = "names, 'bases' or 'variants' (a variant needs the points of its base)"
+    add("--workloads", type=listed, default=["bases"], metavar="A,B", help=some)
+    add("--scale", type=one_of("scale", ("lite", "full")), default="lite", metavar="S")
+    stage = "'multipliers', 'targets', or both in this order (default)"
+    add("--stages", type=listed, default=[*STAGES], metavar="A,B", help=stage)
+    four = ["adamw", "nadamw", "nesterov", "heavy_ball"]
+    add("--algorithms", type=listed, default=four, metavar="A,B", help="target-setting ones")
+    add("--num_points", type=at_least(1), default=8, metavar="N", help="per algorithm")
+    add("--num_seeds", type=at_least(1), default=5, metavar="N", help="reruns of the best point")
+    reruns = "reruns of each of a variant's points, and of each multiplier"
+    add("--num_variant_seeds", type=at_least(1), default=3, metavar="N", help=reruns)
+    add("--rng_seed", type=at_least(0), default=7, metavar="N", help="reruns use the next one")
+    folder = Path("runs") / "targets"
+    add("--output_dir", type=Path, default=folder, metavar="DIR", help="where runs are kept")
+    # Never one of the package's by default: a version of a benchmark is not to change.
+    written = "file to write targets to (default: benchmark.json in the output directory)"
+    add("--benchmark", type=Path, metavar="FILE", help=written)
+    add("--num_workers", type=at_least(1), metavar="N", help="trials side by side")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains what is not trained yet, writes what was found and prints it."""
+    from rich.console import Console
+
+    from algoperf_lite import did_you_mean
+    from algoperf_lite.executors import local
+    from algoperf_lite.experiment import set_targets
+    from algoperf_lite.experiment.multiplier_search import MultiplierSearch
+    from algoperf_lite.experiment.progress import ExperimentProgress
+    from algoperf_lite.experiment.target_search import TargetSearch
+
+    for stage in args.stages:
+        did_you_mean.require(stage, STAGES, "stage")
+    names = set_targets.resolved(args.workloads)
+    executor = local.local(1, args.num_workers)
+    command = "algoperf-lite " + " ".join(sys.argv[1:])
+    found = []
+    with ExperimentProgress(Console()) as progress:
+        if "multipliers" in args.stages:
+            search = MultiplierSearch(
+                args.scale, args.num_variant_seeds, args.rng_seed, args.output_dir / "multipliers"
+            )
+            families = set_targets.families(names)
+            entries = set_targets.multipliers(search, families, executor, progress, command)
+            found += [f"{name}: multiplier {entry['value']:g}" for name, entry in entries.items()]
+        if "targets" in args.stages:
+            search = TargetSearch(
+                args.scale,
+                args.algorithms,
+                args.num_points,
+                args.num_seeds,
+                args.num_variant_seeds,
+                args.rng_seed,
+                args.output_dir,
+            )
+            path = args.benchmark or args.output_dir / "benchmark.json"
+            entries = set_targets.targets(search, names, executor, progress, path, command)
+            found += [
+                f"{name}: {entry['target_metric_name']} {entry['validation_target_value']:.6g}"
+                for name, entry in entries.items()
+            ]
+    print("\n".join(found))
+    return 0

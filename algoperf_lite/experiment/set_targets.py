@@ -1,0 +1,144 @@
+"""Multipliers and targets of workloads: what trains for them, and the files that keep them."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import workloads
+from algoperf_lite.executors.job import Executor
+from algoperf_lite.experiment import multiplier_search
+from algoperf_lite.experiment import run as experiment_run
+from algoperf_lite.experiment.multiplier_search import MultiplierSearch
+from algoperf_lite.experiment.run import Reporter
+from algoperf_lite.experiment.target_search import TargetSearch, config_without_target
+from algoperf_lite.storage import atomic
+from algoperf_lite.training.calibration import REFERENCE, Calibration
+from algoperf_lite.trial.spec import TrialSpec
+from scoring import benchmark
+
+Calibrations = Mapping[str, Calibration]
+# AlgoPerf's rulesets with its slack; studies and trials are fewer, as a laptop has one evening.
+RULESETS = {
+    "external": {"num_studies": 3, "num_trials": 5, "slack": 1.0},
+    "self": {"num_studies": 3, "num_trials": 1, "slack": 1.5},
+}
+
+
+def resolved(listed: Sequence[str]) -> list[str]:
+    """Names of workloads, each once, "bases" and "variants" resolved.
+
+    Raises ValueError for a name that is none.
+    """
+    several = {
+        "bases": workloads.names(),
+        "variants": [v for family in workloads.names() for v in workloads.variants(family)],
+    }
+    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
+def families(requested: Sequence[str]) -> list[str]:
+    """The families of workloads, each once."""
+    return list(dict.fromkeys(workloads.base_of(name) for name in requested))
+
+
+def multipliers(
+    search: MultiplierSearch,
+    names: Sequence[str],
+    executor: Executor,
+    reporter: Reporter,
+    command: str,
+) -> dict[str, dict[str, Any]]:
+    """Finds the families' multipliers, writes them to their files and returns them.
+
+    What is trained already is not trained again. Raises ValueError where all runs diverged.
+    """
+    coarse: dict[str, dict[float, list[TrialSpec]]] = {}
+    fine: dict[str, dict[float, list[TrialSpec]]] = {}
+    config = config_without_target(search.scale, search.rng_seed)
+
+    def plan_coarse(calibrations: Calibrations) -> list[TrialSpec]:
+        coarse.update({name: search.coarse(name, calibrations[name]) for name in names})
+        return _in_turns(coarse)
+
+    def plan_fine(calibrations: Calibrations) -> list[TrialSpec]:
+        for name in names:
+            fine[name] = search.fine(name, calibrations[name], coarse[name])
+        return _in_turns(fine)
+
+    # The second plan depends on what the first one's trials have found.
+    for plan in (plan_coarse, plan_fine):
+        experiment_run.run(search.folder, config, names, plan, executor, reporter)
+    return {
+        name: multiplier_search.write(name, search.scale, command, {**coarse[name], **fine[name]})
+        for name in names
+    }
+
+
+def targets(
+    search: TargetSearch,
+    requested: Sequence[str],
+    executor: Executor,
+    reporter: Reporter,
+    path: Path,
+    command: str,
+) -> dict[str, dict[str, Any]]:
+    """Finds the targets of workloads, writes them to a benchmark's file and returns them.
+
+    What is trained already is not trained again. Raises ValueError where too few points of a
+    workload ended well.
+    """
+    bases = families(requested)
+    reruns: dict[str, list[list[TrialSpec]]] = {}
+
+    def plan_points(calibrations: Calibrations) -> list[TrialSpec]:
+        return search.points(bases, calibrations)
+
+    def plan_reruns(calibrations: Calibrations) -> list[TrialSpec]:
+        for name in requested:
+            reruns[name] = search.reruns(name, points, calibrations[workloads.base_of(name)])
+        return list(itertools.chain.from_iterable(itertools.chain(*reruns.values())))
+
+    config = config_without_target(search.scale, search.rng_seed, search.num_points)
+    # Points first: the reruns are of the best of them, which no plan can know before.
+    points = experiment_run.run(search.folder, config, bases, plan_points, executor, reporter)
+    experiment_run.run(search.folder, config, bases, plan_reruns, executor, reporter)
+    entries = {name: search.entry(name, points, groups, command) for name, groups in reruns.items()}
+    write_benchmark(path, entries)
+    return entries
+
+
+def write_benchmark(path: Path, entries: Mapping[str, dict[str, Any]]) -> None:
+    """Adds or replaces workloads in a benchmark file and in the file of their provenance; the
+    others stay as they are."""
+    beside = benchmark.provenance_path(path)
+    content = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
+    origins = json.loads(beside.read_text()) if beside.exists() else {}
+    origins |= {name: entry["provenance"] for name, entry in entries.items()}
+    kept = {
+        name: {key: value for key, value in entry.items() if key != "provenance"}
+        for name, entry in entries.items()
+    }
+    found = {**content["workloads"], **kept}
+    atomic.write_json(beside, dict(sorted(origins.items())))
+    atomic.write_json(
+        path,
+        {
+            "name": path.stem,
+            "source": f"algoperf-lite set_targets; see {beside.name}",
+            "base_workloads": [name for name in workloads.names() if name in found],
+            "held_out_workloads": [],  # drawn from the variants by --held_out_seed
+            "reference": REFERENCE,
+            "rulesets": RULESETS,
+            "workloads": dict(sorted(found.items())),
+        },
+    )
+
+
+def _in_turns(runs: Mapping[str, Mapping[float, Sequence[TrialSpec]]]) -> list[TrialSpec]:
+    """All runs, families in turns, so that a drift of the machine hits their values alike."""
+    by_family = [itertools.chain(*values.values()) for values in runs.values()]
+    rows = itertools.zip_longest(*by_family)
+    return [run for row in rows for run in row if run is not None]

@@ -1,0 +1,203 @@
+"""The search for validation targets, as AlgoPerf has made it, in small.
+
+For each base workload, quasi-random points of each algorithm's search space train for three
+quarters of the step hint; the best point is rerun with several seeds; the target is the median of
+the best validation metric over the reruns. A variant reruns the two best points of its base and
+takes the better median. (AlgoPerf DOCUMENTATION.md, "Defining target performance")
+"""
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import workloads
+from algoperf_lite import tuning
+from algoperf_lite.spec import LOWER_IS_BETTER
+from algoperf_lite.submission import find
+from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.trial import logs
+from algoperf_lite.trial.config import ExperimentConfig
+from algoperf_lite.trial.spec import TrialSpec
+
+VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
+HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
+
+
+def config_without_target(scale: str, rng_seed: int, num_trials: int = 1) -> ExperimentConfig:
+    """The configuration of runs that no target ends, as it is what is looked for."""
+    ruleset = tuning.Ruleset("external", 1, num_trials, HORIZON)
+    return ExperimentConfig("none", scale, ruleset, rng_seed=rng_seed)
+
+
+def trial_without_target(
+    algorithm: str,
+    name: str,
+    calibration: Calibration,
+    cell: Path,
+    config: ExperimentConfig,
+    trial: int = 1,
+) -> TrialSpec:
+    """A run of `algorithm` on the workload `name` for `HORIZON`, which is its schedule's horizon.
+
+    Args:
+      cell: the folder of the workload's trials.
+    """
+    return TrialSpec(
+        submission=str(find.locate(algorithm)),
+        workload=name,
+        study=0,
+        trial=trial,
+        config=config,
+        directory=str(cell / f"trial_{trial}"),
+        budget=HORIZON,
+        whole_horizon=True,
+        max_global_steps=round(HORIZON * calibration.step_hint),
+        stepping_mode=calibration.mode,
+        steps_per_dispatch=calibration.steps_per_dispatch,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSearch:
+    """The search for targets.
+
+    Attributes:
+      scale: "lite" or "full".
+      algorithms: names of target-setting submissions.
+      num_points: points per algorithm.
+      num_seeds: reruns of the best point of a base workload.
+      num_variant_seeds: reruns of each of a variant's points.
+      rng_seed: of the points; reruns use the next one.
+      folder: where all runs are kept.
+    """
+
+    scale: str
+    algorithms: Sequence[str]
+    num_points: int
+    num_seeds: int
+    num_variant_seeds: int
+    rng_seed: int
+    folder: Path
+
+    def points(
+        self, bases: Sequence[str], calibrations: Mapping[str, Calibration]
+    ) -> list[TrialSpec]:
+        """A trial of every point of every algorithm on every base workload."""
+        # Algorithms alternate, so that a drift of the machine hits all alike.
+        return [
+            self._trial("points", algorithm, name, calibrations[name], trial=number)
+            for number in range(1, self.num_points + 1)
+            for name in bases
+            for algorithm in self.algorithms
+        ]
+
+    def reruns(
+        self, name: str, points: Sequence[TrialSpec], calibration: Calibration
+    ) -> list[list[TrialSpec]]:
+        """For each point that `name` reruns, its trials: one point of a base, two of a variant.
+
+        Raises ValueError where too few of the points ended well.
+        """
+        base = workloads.base_of(name)
+        is_base = name == base
+        # A variant may like another point than its base; two of them are what time allows.
+        candidates = best_points(base, points, 1 if is_base else VARIANT_CANDIDATES)
+        places = ["reruns"] if is_base else [f"variants_{rank}" for rank in (1, 2)]
+        num_seeds = self.num_seeds if is_base else self.num_variant_seeds
+        return [
+            [
+                dataclasses.replace(
+                    self._trial(place, point.submission, name, calibration, study),
+                    # Not the points' seed, or the best of them would keep its luck.
+                    config=config_without_target(self.scale, self.rng_seed + 1, self.num_points),
+                    hyperparameters=record(point)["hyperparameters"],
+                )
+                for study in range(num_seeds)
+            ]
+            for place, point in zip(places, candidates, strict=True)
+        ]
+
+    def entry(
+        self,
+        name: str,
+        points: Sequence[TrialSpec],
+        groups: Sequence[Sequence[TrialSpec]],
+        command: str,
+    ) -> dict[str, Any]:
+        """A workload's part of the benchmark file, with where its target comes from."""
+        best = min(groups, key=lambda trials: statistics.median(map(value, trials)))
+        records = [record(trial) for trial in best]
+        first = records[0]
+        of_base = [point for point in points if point.workload == workloads.base_of(name)]
+        by_algorithm = {
+            algorithm: min((p for p in of_base if p.submission_name == algorithm), key=value)
+            for algorithm in self.algorithms
+        }
+        return {
+            "target_metric_name": first["metric"],
+            "validation_target_value": statistics.median(r["best"] for r in records),
+            "step_hint": round(first["step_hint"] / HORIZON),
+            # How it came about, so that anybody can ask why the target is what it is.
+            "provenance": {
+                "command": command,
+                "date": time.strftime("%Y-%m-%d"),
+                "algorithm": best[0].submission_name,
+                "hyperparameters": first["hyperparameters"],
+                "parameter_multiplier": first["parameter_multiplier"],
+                "horizon": HORIZON,
+                "num_points": self.num_points,
+                "points_of": workloads.base_of(name),
+                "best_of_points": {
+                    algorithm: {key: record(point)[key] for key in ("best", "hyperparameters")}
+                    for algorithm, point in by_algorithm.items()
+                },
+                "seeds": [r["seed"] for r in records],
+                "best_of_reruns": [r["best"] for r in records],
+                "data_sha256": first["data_sha256"],
+                "fingerprint": first["fingerprint"],
+            },
+        }
+
+    def _trial(
+        self,
+        place: str,
+        algorithm: str,
+        name: str,
+        calibration: Calibration,
+        study: int = 0,
+        trial: int = 1,
+    ) -> TrialSpec:
+        stem = find.locate(algorithm).stem
+        cell = self.folder / place / stem / f"study_{study}" / f"{name}_jax"
+        config = config_without_target(self.scale, self.rng_seed, self.num_points)
+        found = trial_without_target(algorithm, name, calibration, cell, config, trial)
+        return dataclasses.replace(found, study=study)
+
+
+def best_points(name: str, points: Sequence[TrialSpec], count: int) -> list[TrialSpec]:
+    """The `count` best finished points of a base workload, best first.
+
+    Raises ValueError where fewer ended well.
+    """
+    ranked = sorted((point for point in points if point.workload == name), key=value)
+    if len(ranked) < count or math.isinf(value(ranked[count - 1])):
+        where = Path(ranked[0].directory).parents[3]
+        raise ValueError(f"fewer than {count} points on {name!r} ended well; see {where}")
+    return ranked[:count]
+
+
+def value(trial: TrialSpec) -> float:
+    """Best validation metric of a trial, lower is better; infinite for one that diverged."""
+    found = record(trial)
+    if found["status"] != "not_reached" or found["best"] is None:
+        return math.inf
+    return found["best"] if found["metric"] in LOWER_IS_BETTER else -found["best"]
+
+
+def record(trial: TrialSpec) -> dict[str, Any]:
+    """What a finished trial's `trial.json` holds."""
+    return logs.read_record(Path(trial.directory))
