@@ -16,12 +16,12 @@ from typing import Any
 
 import workloads
 from algoperf_lite import tuning
-from algoperf_lite.spec import LOWER_IS_BETTER
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.benchmark import LOWER_IS_BETTER
 
 VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
 HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target

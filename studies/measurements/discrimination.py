@@ -9,11 +9,9 @@ found for it. Budget 1.5 step hints, in steps. Runs are kept; the same command c
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -28,6 +26,7 @@ from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
+from scoring.benchmark import Target
 from studies import script
 
 # AlgoPerf's budget of self-tuning submissions.
@@ -54,7 +53,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Trains what is not trained yet and prints the table."""
     names, folder = arguments.workloads, arguments.output_dir
-    targets = json.loads((benchmark.FOLDER / "lite.json").read_text())["workloads"]
+    targets = benchmark.load("lite").workloads
     # By steps: whether a target is reached is to be the same on every machine.
     settings = CONFIG
 
@@ -80,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _trials(
     folder: Path,
     name: str,
-    target: Mapping[str, Any],
+    target: Target,
     calibration: Calibration,
     study: int,
 ) -> list[TrialSpec]:
@@ -103,8 +102,8 @@ def _trials(
             trial=1,
             config=CONFIG,
             directory=str(folder / label / f"study_{study}" / f"{name}_jax" / "trial_1"),
-            target=target["validation_target_value"],
-            max_global_steps=round(RULESET.slack * target["step_hint"]),
+            target=target.value,
+            max_global_steps=round(RULESET.slack * target.step_hint),
             stepping_mode=calibration.mode,
             steps_per_dispatch=calibration.steps_per_dispatch,
             hyperparameters=point,
@@ -115,7 +114,7 @@ def _trials(
 
 def _row(
     name: str,
-    target: Mapping[str, Any],
+    target: Target,
     references: Sequence[Path],
     trials: Sequence[TrialSpec],
 ) -> str:
@@ -129,9 +128,9 @@ def _row(
     # One value has no spread.
     if len(reached) > 1:
         spread = f"{statistics.stdev(reached) / statistics.mean(reached):.0%}"
-    hint = target["step_hint"]
+    hint = target.step_hint
     cells = {label: _cell(counts, hint) for label, counts in steps.items()}
-    goal = f"{target['target_metric_name']} {target['validation_target_value']:.4g}"
+    goal = f"{target.metric} {target.value:.4g}"
     others = " | ".join(cells[label] for label in (*RATES, "nesterov_tuned"))
     return f"| {name} | {goal} | {cells['reference']} | {spread} | {others} |"
 

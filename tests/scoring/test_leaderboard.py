@@ -169,7 +169,7 @@ def test_the_workloads_that_were_run_are_the_whole_of_a_board_of_those_present(t
     board = tree.score("lite", only_present=True)
     assert [row.score for row in whole.rows] == [0.3]
     assert [row.score for row in board.rows] == [1.0]
-    assert rows.title(board) == "lite: exact score by time over 3 workloads"
+    assert rows.title(board) == f"{lite.name}: exact score by time over 3 workloads"
     assert profile_plot.corners(board.rows[0])[1].tolist() == [1.0] * 5  # up to the top
     assert board.rows[0].rho.tolist() == [1.0] * 100
     figure = profile_plot.figure(board)

@@ -68,7 +68,7 @@ SCALES = {
         config=DigitsConfig(),
         batch_size=64,
         eval_batch_size=400,
-        step_hint=600,
+        step_hint=300,
     ),
 }
 VARIANTS: dict[str, dict] = {}

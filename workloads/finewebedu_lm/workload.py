@@ -123,7 +123,7 @@ SCALES: dict[str, Any] = {
         ),
         batch_size=16,
         eval_batch_size=64,
-        step_hint=2800,
+        step_hint=1400,
         num_eval=192,
     ),
     "full": FinewebEduLM(

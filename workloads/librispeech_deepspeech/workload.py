@@ -30,7 +30,7 @@ SCALES = {
         ),
         batch_size=24,
         eval_batch_size=64,
-        step_hint=3000,
+        step_hint=1600,
     ),
     "full": LibrispeechDeepSpeech(
         name="librispeech_deepspeech",

@@ -37,7 +37,7 @@ def _call(*arguments):
         (["run", "--submissions=nadamw,nadamw"], "nadamw is listed twice"),
         (["run", "--submissions=,"], "got an empty list"),
         (["run"], "required: --submissions"),
-        (["run", "--submissions=nadamw", "--benchmark=lit"], "did you mean 'lite'?"),
+        (["run", "--submissions=nadamw", "--benchmark=lit"], "did you mean 'lite_v"),
         (["run", "--submissions=nadamw", "--cores_per_trial=4096"], "does not fit the"),
         (["score", "/nowhere"], "/nowhere"),
         (
@@ -115,7 +115,7 @@ def test_list_names_everything_with_a_line():
     assert found["workloads"]["criteo1tb"].endswith(" Variants: layernorm, embed_init, resnet.")
     assert {"nadamw", "nesterov", "adamw_wsd"} <= set(found["submissions"])
     assert {"cosine", "wsd", "over", "power"} <= set(found["schedules"])
-    assert {"lite", "algoperf_v06"} <= set(found["benchmarks"])
+    assert {"lite_v1", "algoperf_v06"} <= set(found["benchmarks"])
     assert all(line for kind in found.values() for line in kind.values())
     text = _call("list", "submissions").stdout
     assert text.startswith("submissions\n")

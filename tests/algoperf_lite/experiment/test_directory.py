@@ -43,7 +43,7 @@ FIRST_EDITION = {
 @pytest.fixture
 def config():
     rules = dataclasses.replace(ExperimentConfig.ruleset, name="self", num_trials=1, slack=1.5)
-    return ExperimentConfig(ruleset=rules, max_global_steps=60)
+    return ExperimentConfig("lite_v1", ruleset=rules, max_global_steps=60)
 
 
 def _written(path, **changes):
@@ -74,7 +74,7 @@ def test_one_that_means_something_else_is_refused(tmp_path, config, changes, sen
     with pytest.raises(ValueError, match=sentence):
         Directory(tmp_path, config)
     assert (tmp_path / directory.FILE).read_bytes() == before
-    assert directory.benchmark_and_ruleset(tmp_path) == ("lite", "self")  # it is scored as ever
+    assert directory.benchmark_and_ruleset(tmp_path) == ("lite_v1", "self")  # it is scored as ever
 
 
 def test_a_file_is_no_directory(tmp_path, config):

@@ -11,7 +11,14 @@ from algoperf_lite.submission import native
 from algoperf_lite.training import train_step
 
 POINTS = [
-    {"learning_rate": rate, "one_minus_beta1": 0.1, "weight_decay": 0.1, "horizon": 1.0}
+    {
+        "learning_rate": rate,
+        "one_minus_beta1": 0.1,
+        "one_minus_beta2": 0.01,
+        "weight_decay": 0.1,
+        "warmup_factor": 0.05,
+        "horizon": 1.0,
+    }
     for rate in (1e-3, 3e-3, 2e-3)
 ]
 BATCH = 4

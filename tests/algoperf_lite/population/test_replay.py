@@ -40,11 +40,13 @@ def optimizer(workload, hyperparameters):
 
     return _chain(optax.sgd(rate, momentum=0.9))
 '''
+WARM = {"warmup_factor": 0.02}
+ADAM = {**WARM, "horizon": 1.0, "one_minus_beta2": 0.01}
 LINES = {
     "nadamw": (
-        (0, {"horizon": 1.0, "learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}),
-        (3, {"horizon": 1.0, "learning_rate": 2e-2, "one_minus_beta1": 0.05, "weight_decay": 0.5}),
-        (5, {"horizon": 1.0, "learning_rate": 1e-2, "one_minus_beta1": 0.2, "weight_decay": 0.0}),
+        (0, {**ADAM, "learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}),
+        (3, {**ADAM, "learning_rate": 2e-2, "one_minus_beta1": 0.05, "weight_decay": 0.5}),
+        (5, {**ADAM, "learning_rate": 1e-2, "one_minus_beta1": 0.2, "weight_decay": 0.0}),
     ),
     "schedule_free_adamw": (
         (0, {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}),

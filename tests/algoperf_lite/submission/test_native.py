@@ -89,6 +89,9 @@ def test_an_optimizer_that_takes_a_learning_rate_gets_the_default_schedule(tmp_p
     expected = warmup_cosine(1.25 * workload.step_hint, 0.5)
     for step in (0, 7, workload.step_hint // 2, workload.step_hint):
         assert found(step) == expected(step)
+    slow = entry.schedule(workload, hyperparameters({**point, "warmup_factor": 0.2}))
+    expected = warmup_cosine(1.25 * workload.step_hint, 0.5, warmup=0.2)
+    assert slow(20) == expected(20) != found(20)
     whole = entry.schedule(workload, hyperparameters({"learning_rate": 0.5}))
     assert whole(workload.step_hint) == warmup_cosine(workload.step_hint, 0.5)(workload.step_hint)
     find.check_schedule_can_be_replaced(entry.path)
