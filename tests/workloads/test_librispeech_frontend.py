@@ -42,7 +42,7 @@ def test_a_frame_is_valid_if_it_holds_a_sample_of_its_utterance():
     starts = 160 * np.arange(1998)  # of 20 seconds
     expected = (starts < lengths[:, None]).sum(axis=1)
     np.testing.assert_array_equal(FULL.valid_frames(lengths, FULL_SAMPLES), expected)
-    # Counted for AlgoPerf by hand: 33,003 samples are 207 frames, of which 204 are whole.
+    # By the last sample's frame: 33,003 samples begin 207 frames, of which 204 are whole.
     assert expected.tolist() == [0, 1, 1, 2, 207, 1997, 1998, 1998]
 
 
