@@ -66,6 +66,7 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
     "tests.faults.corrupt": ("--cases=1",),
     "tests.faults.kill_resume": ("--cases=1",),
     **dict.fromkeys(("workloads.criteo1tb.data", "workloads.wmt.data"), ()),
+    "workloads.librispeech.measure_mel": (),
     **{f"workloads.{name}.sample": ("sample.png",) for name in ("fastmri", "librispeech", "ogbg")},
 }
 _SMOKE = ("--smoke",)  # of every script of studies

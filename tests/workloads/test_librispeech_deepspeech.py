@@ -3,9 +3,11 @@
 import flax.linen as nn
 import jax
 import numpy as np
+import pytest
 
 import workloads
 from algoperf_lite.spec import ParameterType
+from workloads.librispeech.layers import SpeechInput
 from workloads.librispeech_deepspeech.model import BiLSTM
 
 BASE = "librispeech_deepspeech"
@@ -57,3 +59,18 @@ def test_norm_and_spec_aug_masks_more_and_has_layer_norms():
     assert not any("BatchNorm" in name for name in variant.param_shapes)
     masks = [(w.config.freq_masks, w.config.time_masks) for w in (base, variant)]
     assert masks == [(2, 10), (4, 15)]
+
+
+@pytest.mark.parametrize("name, value", [(BASE, 0.0), (f"{BASE}_tanh", np.tanh(-0.5))])
+def test_activation_of_a_variant_follows_its_convolutions(name, value):
+    workload, found = workloads.load(name), []
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, SpeechInput) and context.method_name == "__call__":
+            found.append(context.module.activate)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        jax.eval_shape(workload.init_model_fn, jax.random.key(0))
+    (activate,) = found
+    np.testing.assert_allclose(activate(-0.5), value, rtol=1e-6)

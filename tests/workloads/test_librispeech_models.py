@@ -5,12 +5,14 @@ import dataclasses
 import functools
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 
 import workloads
 from algoperf_lite.spec import ForwardPassMode
+from workloads.layers import Dropout
 from workloads.librispeech import data
 
 SHAPES = Path(__file__).parents[3] / "shared" / "facts" / "param_shapes"
@@ -112,19 +114,27 @@ def test_full_scale_has_no_data(name):
 
 @pytest.mark.parametrize("mode", [EVAL, TRAIN])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_follows_an_utterance_changes_nothing(name, mode):
+def test_longer_silence_after_an_utterance_changes_nothing(name, mode):
     workload = small(name)
+    if name == DEEPSPEECH:  # what is dropped depends on the number of frames
+        config = dataclasses.replace(workload.config, residual_dropout_rate=0.0)
+        workload = dataclasses.replace(workload, config=config)
     params, state = params_of(workload)
-    batch = batch_of()
-    after = np.arange(batch["inputs"].shape[1]) >= batch["input_lengths"][:, None]
-    noise = np.random.default_rng(0).integers(-9999, 9999, after.shape, np.int16)
-    noisy = {**batch, "inputs": np.where(after, noise, batch["inputs"])}
-    logits, paddings, _ = apply(workload, params, state, batch, mode)
-    with_noise, same_paddings, _ = apply(workload, params, state, noisy, mode)
-    np.testing.assert_array_equal(paddings, same_paddings)
-    valid = np.asarray(paddings) == 0
-    np.testing.assert_allclose(logits[valid], with_noise[valid], rtol=1e-4, atol=1e-4)
-    assert 0 < valid.sum() < valid.size
+    utterances = data.utterances("validation")
+    # Some that end well before their row does, whose end a convolution hears as well.
+    rows = np.flatnonzero(utterances["input_lengths"] < 3400)[:4]
+    batch = {key: array[rows] for key, array in utterances.items()}
+    # Sixteen frames more, so that every stride of 2 starts as before.
+    longer = {**batch, "inputs": np.pad(batch["inputs"], ((0, 0), (0, 640)))}
+    logits, paddings, new = apply(workload, params, state, batch, mode)
+    of_longer, longer_paddings, new_of_longer = apply(workload, params, state, longer, mode)
+    valid, num_frames = np.asarray(paddings) == 0, paddings.shape[1]
+    np.testing.assert_array_equal(paddings, longer_paddings[:, :num_frames])
+    assert (longer_paddings[:, num_frames:] == 1).all() and 0 < valid.sum() < valid.size
+    of_longer = of_longer[:, :num_frames]
+    np.testing.assert_allclose(logits[valid], of_longer[valid], rtol=1e-4, atol=1e-4)
+    for one, other in zip(*map(jax.tree.leaves, (new, new_of_longer)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", SAME_SHAPES)
@@ -156,3 +166,36 @@ def test_dropout_rate_is_traced_and_drawn_in_training_alone(name):
     assert not np.allclose(*logits, rtol=1e-2)
     assert not np.array_equal(logits[0], run(mode=TRAIN, seed=1)[0])  # SpecAugment draws too
     np.testing.assert_array_equal(run(rate=0.0)[0], run(rate=0.3, seed=1)[0])
+
+
+def dropouts(name, rate):
+    """Width and rate of every dropout of a training step at full scale, in the order of calls."""
+    workload, found = workloads.load(name, "full"), []
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, Dropout) and context.method_name == "__call__":
+            x, at, deterministic = args
+            assert not deterministic
+            found.append((x.shape[-1], at))
+        return call(*args, **kwargs)
+
+    params, state = jax.eval_shape(workload.init_model_fn, jax.random.key(0))
+    batch = {"inputs": np.zeros((1, 16_000), np.int16), "input_lengths": np.array([16_000])}
+    with nn.intercept_methods(record):
+        jax.eval_shape(
+            lambda p, s: workload.model_fn(p, batch, s, TRAIN, jax.random.key(0), True, rate),
+            params,
+            state,
+        )
+    return collections.Counter(found)
+
+
+def test_conformer_drops_at_algoperfs_25_sites():
+    # The input; in each of 4 blocks 4 within and after two feed-forward layers, attention,
+    # convolution. Within a feed-forward layer it is 2048 wide.
+    assert dropouts(CONFORMER, 0.3) == {(512, 0.3): 1 + 4 * 4, (2048, 0.3): 4 * 2}
+
+
+def test_deepspeech_drops_a_tenth_in_layers_with_a_residual_whatever_is_asked():
+    assert dropouts(DEEPSPEECH, 0.3) == {(512, 0.3): 1, (512, 0.1): 3}
+    assert dropouts(f"{DEEPSPEECH}_no_resnet", 0.3) == {(512, 0.3): 4}

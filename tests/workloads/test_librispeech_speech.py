@@ -1,6 +1,5 @@
-"""What both speech workloads rest on: front end, masked layers, CTC and word errors."""
+"""What both speech workloads rest on: masked layers, CTC and word errors."""
 
-import dataclasses
 import functools
 import itertools
 
@@ -16,86 +15,9 @@ from hypothesis import strategies as st
 import workloads
 from workloads.librispeech import data, language
 from workloads.librispeech.ctc import ctc_losses, greedy_decode, word_error_rate
-from workloads.librispeech.frontend import (
-    FrontendConfig,
-    frames,
-    log_mel,
-    mel_filters,
-    spec_augment,
-)
+from workloads.librispeech.frontend import log_mel
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, xavier_uniform
 from workloads.librispeech.speech import LITE_FRONTEND
-
-# --- front end --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("width, step, size", [(25, 10, 103), (20, 10, 90), (7, 9, 50), (5, 5, 5)])
-def test_frames_are_slices(width, step, size):
-    config = dataclasses.replace(LITE_FRONTEND, frame_samples=width, step_samples=step)
-    audio = np.random.default_rng(0).normal(size=(2, size)).astype(np.float32)
-    starts = range(0, size - width + 1, step)
-    expected = np.stack([audio[:, start : start + width] for start in starts], axis=1)
-    np.testing.assert_array_equal(frames(jnp.asarray(audio), config), expected)
-    assert config.num_frames(size) == len(starts)
-
-
-@pytest.mark.parametrize("config", [LITE_FRONTEND, FrontendConfig()], ids=["lite", "full"])
-def test_a_tone_sounds_in_its_mel_bin(config):
-    filters = mel_filters(config)
-    assert filters.shape[1] == config.num_bins and (filters.max(axis=0) > 0.3).all()
-    centres = filters.argmax(axis=0) * config.sample_rate / (2 * (len(filters) - 1))
-    samples = np.arange(config.sample_rate // 4)
-    for number in (config.num_bins // 4, config.num_bins // 2, config.num_bins - 3):
-        tone = 8000 * np.sin(2 * np.pi * centres[number] / config.sample_rate * samples)
-        features = np.asarray(log_mel(tone[None].astype(np.int16), config))[0]
-        assert len(features) == config.num_frames(len(samples))
-        assert np.isfinite(features).all()
-        assert (features[1:].argmax(axis=1) == number).all()
-
-
-def test_log_mel_equals_numpy():
-    audio = data.utterances("test")["inputs"][:2]
-    signal = audio / 2**15
-    signal = signal - 0.97 * np.pad(signal[:, :-1], ((0, 0), (1, 0)))
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(100) / 100)
-    pieces = np.stack([signal[:, 40 * i : 40 * i + 100] for i in range(96)], axis=1)
-    mel = np.abs(np.fft.rfft(pieces * window, 256)) @ mel_filters(LITE_FRONTEND)
-    expected = (np.log(np.maximum(mel, 1e-5)) - LITE_FRONTEND.mean) / LITE_FRONTEND.std
-    np.testing.assert_allclose(log_mel(audio, LITE_FRONTEND), expected, atol=2e-3)
-
-
-def test_features_are_standardised():
-    utterances = {name: array[:256] for name, array in data.utterances("train").items()}
-    features = np.asarray(log_mel(utterances["inputs"], LITE_FRONTEND))
-    lengths = LITE_FRONTEND.num_frames(utterances["input_lengths"])
-    valid = features[np.arange(features.shape[1]) < lengths[:, None]]
-    assert abs(valid.mean()) < 0.1 and abs(valid.std() - 1) < 0.1
-
-
-def test_spec_augment_masks_what_it_may():
-    size, num_frames = 64, 100
-    config = dataclasses.replace(
-        LITE_FRONTEND, freq_mask_bins=4, time_mask_frames=40, time_mask_ratio=0.05
-    )
-    lengths = np.tile([100, 60], size // 2)
-    ones = jnp.ones((size, num_frames, config.num_bins))
-    augment = jax.jit(
-        lambda key, masks: spec_augment(ones, lengths, key, config, masks), static_argnums=1
-    )
-    masked = np.asarray(augment(jax.random.key(0), (2, 3))) == 0
-    bands, stretches = masked.all(axis=1), masked.all(axis=2)
-    np.testing.assert_array_equal(masked, bands[:, None] | stretches[:, :, None])
-    assert bands.sum(axis=1).max() in (7, 8) and bands.any(axis=0).all()
-    assert 3 < bands.sum(axis=1).mean() < 4.5  # two masks of 2 bins on average, or of 0 to 4
-    # At most 5% of an utterance per mask, and nothing after its end.
-    for length in (100, 60):
-        found = stretches[lengths == length]
-        assert 0 < found.sum(axis=1).max() <= 3 * 0.05 * length
-        assert not found[:, length:].any() and found[:, : length // 2].any()
-    assert len(np.unique(masked.reshape(size, -1), axis=0)) > size // 2
-    assert not np.array_equal(masked, augment(jax.random.key(1), (2, 3)) == 0)
-    np.testing.assert_array_equal(augment(jax.random.key(0), (0, 0)), ones)
-
 
 # --- layers -----------------------------------------------------------------------------------
 
@@ -141,10 +63,43 @@ def test_flat_initialisation_has_the_limits_of_linens(shape):
 def test_one_output_frame_from_four():
     layer = SpeechInput(LITE_FRONTEND, 6, 2, positions=True, freq_masks=2, time_masks=2)
     audio = data.utterances("test")["inputs"][:3]
-    lengths = jnp.array([3900, 100 + 40 * 8, 100 + 40 * 7])  # 96, 9 and 8 frames
+    lengths = jnp.array([3900, 40 * 9, 40 * 8])  # 96, 9 and 8 frames
     run = functools.partial(layer.init_with_output, train=False, dropout_rate=0.0)
     (x, valid), _ = jax.jit(run)(jax.random.key(0), audio, lengths)
     assert x.shape == (3, 24, 6) and valid.sum(axis=1).tolist() == [24, 3, 2]
+
+
+def strided(x_TxFxC, kernel, bias):
+    """A 3x3 convolution of stride 2 as a sum over its taps; even sizes are padded at their end."""
+    padded = np.pad(x_TxFxC, ((0, 1), (0, 1), (0, 0)))
+    rows, columns = (2 * np.arange(size // 2) for size in x_TxFxC.shape[:2])
+    taps = itertools.product(range(3), range(3))
+    return bias + sum(padded[rows + i][:, columns + j] @ kernel[i, j] for i, j in taps)
+
+
+@pytest.mark.parametrize(
+    "activate, by_numpy", [(nn.relu, lambda x: x.clip(0)), (jnp.tanh, np.tanh)]
+)
+def test_convolutions_hear_the_silence_after_the_end(activate, by_numpy):
+    layer = SpeechInput(LITE_FRONTEND, 6, 2, False, freq_masks=2, time_masks=2, activate=activate)
+    audio = data.utterances("test")["inputs"][:1].copy()
+    audio[:, 360:] = 0
+    inputs = audio, jnp.array([360])  # 9 frames of 96
+    init = functools.partial(layer.init, train=False, dropout_rate=0.0)
+    shapes = jax.eval_shape(init, jax.random.key(0), *inputs)["params"]
+    rng = np.random.default_rng(0)
+    p = jax.tree.map(lambda leaf: rng.normal(0.0, 0.5, leaf.shape), shapes)
+    x, valid = layer.apply({"params": p}, *inputs, False, 0.0)
+    # Nine frames, then five and three. Frame 9 is padding, and not zero: its logarithm is not.
+    first = by_numpy(
+        strided(np.asarray(log_mel(audio, LITE_FRONTEND))[0, ..., None], **p["Conv_0"])
+    )
+    first[5:] = 0
+    second = by_numpy(strided(first, **p["Conv_1"]))
+    dense = p["Dense_0"]
+    expected = second[:3].reshape(3, -1) @ dense["kernel"] + dense["bias"]
+    np.testing.assert_allclose(x[0, :3], expected, rtol=1e-3, atol=1e-3)
+    assert valid.sum() == 3
 
 
 # --- CTC and words ----------------------------------------------------------------------------
@@ -184,6 +139,8 @@ def test_loss_dictionary():
     masked = workload.loss_fn(targets, logits, np.array([1.0, 0.0, 1.0], np.float32))
     np.testing.assert_allclose(masked["summed"], losses[0] + losses[2], rtol=1e-6)
     assert masked["n_valid_examples"] == 3 + 4 and masked["per_example"][1] == 0
+    nothing = workload.loss_fn(targets, logits, np.zeros(3, np.float32))
+    assert nothing["n_valid_examples"] == 1 and nothing["summed"] == 0  # a mean is still a number
     smoothed = workload.loss_fn(targets, logits, label_smoothing=0.3)  # ignored, as in AlgoPerf
     assert smoothed["summed"] == whole["summed"]
 

@@ -10,6 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from algoperf_lite.spec import Array
+from workloads.librispeech.mel_statistics import LIBRISPEECH_MEAN, LIBRISPEECH_STD
+
 _LOG_FLOOR = 1e-5  # of a mel bin: silence has no logarithm
 _PREEMPHASIS = 0.97  # speech falls by 6 dB per octave; this raises its high frequencies again
 
@@ -21,8 +24,9 @@ class FrontendConfig:
     Attributes:
       frame_samples, step_samples: 25 ms every 10 ms.
       low_hz, high_hz: range of the mel filters.
-      mean, std: of the log-mel values; what comes out is standardised with them.
-      time_mask_ratio: no mask is longer than this share of the utterance.
+      mean, std: of each bin's log-mel value; features are standardised with them.
+      freq_mask_bins: a mask of frequency hides fewer bins than this.
+      time_mask_ratio: a mask of time hides no more than this share of the utterance.
     """
 
     sample_rate: int = 16_000
@@ -31,15 +35,19 @@ class FrontendConfig:
     num_bins: int = 80
     low_hz: float = 125.0
     high_hz: float = 7600.0
-    mean: float = 0.0
-    std: float = 1.0
+    mean: tuple[float, ...] = LIBRISPEECH_MEAN
+    std: tuple[float, ...] = LIBRISPEECH_STD
     freq_mask_bins: int = 27
-    time_mask_frames: int = 40
     time_mask_ratio: float = 0.05
 
-    def num_frames(self, num_samples: jax.Array | int) -> jax.Array | int:
-        """Frames that lie wholly within `num_samples`."""
-        return (num_samples - self.frame_samples) // self.step_samples + 1
+    def num_frames(self, row_samples: int) -> int:
+        """Frames of a row: all that lie wholly within its `row_samples`, padding included."""
+        return (row_samples - self.frame_samples) // self.step_samples + 1
+
+    def valid_frames(self, num_samples_B: Array, row_samples: int) -> Array:
+        """Frames of each utterance in a row: all that have at least one of its samples, (B,)."""
+        begun_B = -(-num_samples_B // self.step_samples)
+        return begun_B.clip(max=self.num_frames(row_samples))
 
 
 def log_mel(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
@@ -49,10 +57,11 @@ def log_mel(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
     frames_BxTxW = frames(audio_BxS - _PREEMPHASIS * before_BxS, config)
     # The periodic Hann window; numpy's is the symmetric one.
     window_W = np.hanning(config.frame_samples + 1)[:-1].astype(np.float32)
-    size = fft_size(config)
-    spectrum = jnp.abs(jnp.fft.rfft(frames_BxTxW * window_W, size))
-    mel_BxTxF = spectrum @ mel_filters(config).astype(np.float32)
-    return (jnp.log(jnp.maximum(mel_BxTxF, _LOG_FLOOR)) - config.mean) / config.std
+    spectrum = jnp.fft.rfft(frames_BxTxW * window_W, fft_size(config))
+    power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
+    mel_BxTxF = power @ mel_filters(config).astype(np.float32)
+    mean_F, std_F = np.array(config.mean, np.float32), np.array(config.std, np.float32)
+    return (jnp.log(jnp.maximum(mel_BxTxF, _LOG_FLOOR)) - mean_F) / std_F
 
 
 def frames(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
@@ -70,8 +79,8 @@ def frames(audio_BxS: jax.Array, config: FrontendConfig) -> jax.Array:
 
 
 def fft_size(config: FrontendConfig) -> int:
-    """Twice the power of two that holds a frame, AlgoPerf's "overdrive"."""
-    return 2 * 2 ** int(np.ceil(np.log2(config.frame_samples)))
+    """The power of two that holds a frame and the sample before it, which pre-emphasis needs."""
+    return 2 ** math.ceil(math.log2(config.frame_samples + 1))
 
 
 def mel_filters(config: FrontendConfig) -> np.ndarray:
@@ -98,12 +107,13 @@ def spec_augment(
     """Features with `num_masks` random bands of bins and stretches of frames set to zero."""
     freq_key, time_key = jax.random.split(rng)
     size, num_frames, num_bins = x_BxTxF.shape
-    # Masks of time depend on an utterance's length; a short one would lose its words.
     width_B = jnp.full(size, config.freq_mask_bins, jnp.float32)
     bins_B = jnp.full(size, num_bins, jnp.float32)
     bands_BxF = _masks(freq_key, num_masks[0], width_B, bins_B, num_bins)
+    # Masks of time depend on an utterance's length; a short one would lose its words. Nothing else
+    # limits them: AlgoPerf declares a limit of 40 frames that its models do not use.
     lengths_B = lengths_B.astype(jnp.float32)
-    width_B = jnp.minimum(config.time_mask_frames, config.time_mask_ratio * lengths_B)
+    width_B = config.time_mask_ratio * lengths_B
     stretches_BxT = _masks(time_key, num_masks[1], width_B, lengths_B, num_frames)
     keep_BxTxF = ~(bands_BxF[:, None, :] | stretches_BxT[:, :, None])
     return x_BxTxF * keep_BxTxF
@@ -112,11 +122,11 @@ def spec_augment(
 def _masks(
     key: jax.Array, num_masks: int, max_width_B: jax.Array, length_B: jax.Array, size: int
 ) -> jax.Array:
-    """Union (B, size) of masks of uniform width up to `max_width`, at uniform places."""
+    """Union (B, size) of masks of uniform width below `max_width`, at uniform places."""
     shape_2xBxM = (2, len(length_B), num_masks)
     # Drawn flat: XLA's CPU backend compiles small random arrays of rank 3 for seconds.
     uniform_2xBxM = jax.random.uniform(key, (math.prod(shape_2xBxM),)).reshape(shape_2xBxM)
-    width_BxM = jnp.floor(uniform_2xBxM[0] * (max_width_B[:, None] + 1))
+    width_BxM = jnp.floor(uniform_2xBxM[0] * max_width_B[:, None])
     start_BxM = jnp.floor(uniform_2xBxM[1] * (length_B[:, None] - width_BxM + 1))
     at = np.arange(size)
     inside = (at >= start_BxM[..., None]) & (at < (start_BxM + width_BxM)[..., None])

@@ -1,10 +1,11 @@
-"""Layers that both speech models use; padded frames touch neither statistics nor outputs.
+"""Layers that both speech models use; batch norm sees valid frames alone.
 
 Shape suffixes: B batch, S samples, T frames, N = B * T, F mel bins, D features. Lengths count
 valid frames.
 """
 
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -83,6 +84,7 @@ class SpeechInput(nn.Module):
 
     Attributes:
       features, channels: widths of the dense layer and of the convolutions.
+      activate: follows each convolution.
       positions: adds sinusoids that tell the position.
       freq_masks, time_masks: how many, in training.
     """
@@ -93,6 +95,7 @@ class SpeechInput(nn.Module):
     positions: bool
     freq_masks: int
     time_masks: int
+    activate: Callable[[jax.Array], jax.Array] = nn.relu
 
     @nn.compact
     def __call__(
@@ -103,15 +106,16 @@ class SpeechInput(nn.Module):
         dropout_rate: jax.Array | float,
     ) -> tuple[jax.Array, jax.Array]:
         x_BxTxF = log_mel(audio_BxS, self.frontend)
-        lengths_B = self.frontend.num_frames(num_samples_B)
+        lengths_B = self.frontend.valid_frames(num_samples_B, audio_BxS.shape[1])
         if train:
             masks = self.freq_masks, self.time_masks
             rng = self.make_rng("dropout")
             x_BxTxF = spec_augment(x_BxTxF, lengths_B, rng, self.frontend, masks)
-        x = (x_BxTxF * valid_frames(lengths_B, x_BxTxF.shape[1])[..., None])[..., None]
+        # As in AlgoPerf, the first convolution hears the silence after an utterance's end.
+        x = x_BxTxF[..., None]
         for _ in range(2):
             conv = nn.Conv(self.channels, (3, 3), strides=(2, 2), kernel_init=xavier_uniform)
-            x = nn.relu(conv(x))
+            x = self.activate(conv(x))
             # A frame of stride 2 is valid if the first of its two is. Biases make padding nonzero
             # again, so it is cleared after each layer.
             lengths_B = -(-lengths_B // 2)

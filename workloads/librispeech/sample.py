@@ -23,7 +23,8 @@ def draw(path: Path) -> None:
 
     utterances = {name: array[list(_ROWS)] for name, array in data.utterances("validation").items()}
     features = np.asarray(log_mel(utterances["inputs"], LITE_FRONTEND))
-    lengths = LITE_FRONTEND.num_frames(utterances["input_lengths"])
+    row_samples = utterances["inputs"].shape[1]
+    lengths = LITE_FRONTEND.valid_frames(utterances["input_lengths"], row_samples)
     figure, axes = plt.subplots(len(_ROWS), figsize=(7, 6.5), layout="constrained", sharex=True)
     for axis, frames, length, targets in zip(
         axes, features, lengths, utterances["targets"], strict=True

@@ -10,6 +10,7 @@ from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.librispeech import data, language, synthesis
 from workloads.librispeech.ctc import ctc_losses, greedy_decode, word_error_rate
 from workloads.librispeech.frontend import FrontendConfig
+from workloads.librispeech.mel_statistics import LITE_MEAN, LITE_STD
 from workloads.linen import LinenWorkload
 
 # A quarter of AlgoPerf's sampling rate, since all sounds of the generated language lie below 2 kHz;
@@ -21,10 +22,9 @@ LITE_FRONTEND = FrontendConfig(
     num_bins=24,
     low_hz=80.0,
     high_hz=1950.0,
-    mean=-0.32,
-    std=1.2,
-    freq_mask_bins=4,
-    time_mask_frames=2,
+    mean=LITE_MEAN,
+    std=LITE_STD,
+    freq_mask_bins=5,
 )
 FULL_SAMPLES = 320_000  # of a padded utterance, 20 s
 FULL_VOCAB = 1024
@@ -60,6 +60,8 @@ class SpeechWorkload(LinenWorkload):
     ) -> dict[str, Array]:
         """AlgoPerf's loss dictionary, per utterance; `n_valid_examples` counts target tokens.
 
+        It is at least 1, so that a batch without a token has a mean loss.
+
         Args:
           mask_batch: one weight per utterance, (batch,).
         """
@@ -70,7 +72,7 @@ class SpeechWorkload(LinenWorkload):
         num_tokens = (label_batch != language.BLANK).sum(axis=1)
         return {
             "summed": (losses * weights).sum(),
-            "n_valid_examples": (num_tokens * weights).sum(),
+            "n_valid_examples": jnp.maximum((num_tokens * weights).sum(), 1),
             "per_example": losses * weights,
         }
 

@@ -24,11 +24,12 @@ class ConformerConfig:
     Attributes:
       freq_masks, time_masks: of SpecAugment.
       subsample_channels: of the two convolutions at the bottom.
-      attention_temperature: divides the attention scores.
+      attention_temperature: multiplies what attention returns, as in AlgoPerf, where the
+        scores stay as they are.
       block_norm: a layer norm at the end of each block.
       gelu: GELU in place of swish.
-      dropout_rate: at the input and on the residuals of attention and feed-forward layers, where
-        `model_fn` is given no rate.
+      dropout_rate: at the input, in feed-forward layers and on all residuals, where `model_fn`
+        is given no rate.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -92,13 +93,13 @@ class ConformerBlock(nn.Module):
         drop = dropout_rate, not train
         x += 0.5 * FeedForward(cfg)(x, *drop)
         x += SelfAttention(cfg, name="attention")(x, valid_BxT, *drop)
-        x += Convolution(cfg)(x, valid_BxT, train)
+        x += Convolution(cfg)(x, valid_BxT, train, dropout_rate)
         x += 0.5 * FeedForward(cfg)(x, *drop)
         return LayerNorm()(x) if cfg.block_norm else x
 
 
 class FeedForward(nn.Module):
-    """Two dense layers on each frame, then dropout."""
+    """Two dense layers on each frame, with dropout after each."""
 
     config: ConformerConfig
 
@@ -107,7 +108,7 @@ class FeedForward(nn.Module):
         cfg = self.config
         x = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
         x = cfg.activate(dense(cfg.mlp_factor * cfg.d_model)(x))
-        x = dense(cfg.d_model)(x)
+        x = dense(cfg.d_model)(Dropout()(x, dropout_rate, deterministic))
         return Dropout()(x, dropout_rate, deterministic).reshape(x_BxTxD.shape)
 
 
@@ -130,9 +131,10 @@ class SelfAttention(nn.Module):
         scale_K = self.param("query_scale", nn.initializers.zeros, heads[-1:])
         # softplus(0) = log 2: queries start divided by the root of the head width.
         q *= nn.softplus(scale_K) / (math.log(2.0) * math.sqrt(heads[-1]))
-        scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q, k) / cfg.attention_temperature
+        scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q, k)
         scores_BxHxTxT = jnp.where(valid_BxT[:, None, None, :], scores_BxHxTxT, -1e9)
         y = jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(scores_BxHxTxT), v)
+        y *= cfg.attention_temperature
         y_NxD = dense(cfg.d_model, "out")(y.swapaxes(1, 2).reshape(x_NxD.shape))
         return Dropout()(y_NxD, dropout_rate, deterministic).reshape(x_BxTxD.shape)
 
@@ -143,7 +145,9 @@ class Convolution(nn.Module):
     config: ConformerConfig
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array, valid_BxT: jax.Array, train: bool) -> jax.Array:
+    def __call__(
+        self, x_BxTxD: jax.Array, valid_BxT: jax.Array, train: bool, dropout_rate: Rate
+    ) -> jax.Array:
         cfg = self.config
         x_NxD = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
         # Two dense layers are one of twice the width, cut in two: the paper's gated linear unit.
@@ -152,7 +156,8 @@ class Convolution(nn.Module):
         x = jnp.where(valid_BxT[..., None], x_NxD.reshape(x_BxTxD.shape), 0.0)
         x = DepthwiseConv(cfg.kernel_size)(x)
         x = cfg.activate(BatchNorm(cfg.batch_norm_momentum)(x, valid_BxT, train))
-        return dense(cfg.d_model)(x.reshape(-1, cfg.d_model)).reshape(x_BxTxD.shape)
+        x_NxD = dense(cfg.d_model)(x.reshape(-1, cfg.d_model))
+        return Dropout()(x_NxD, dropout_rate, not train).reshape(x_BxTxD.shape)
 
 
 class DepthwiseConv(nn.Module):

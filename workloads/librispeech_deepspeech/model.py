@@ -28,8 +28,10 @@ class DeepSpeechConfig:
       batch_norm: before every LSTM and feed-forward layer; False is layer norm there.
       output_norm: a layer norm before the output layer.
       residual: every LSTM and feed-forward layer adds to its input.
-      tanh: in the feed-forward layers, in place of ReLU.
-      dropout_rate: at the input and in feed-forward layers, where `model_fn` is given no rate.
+      tanh: in the convolutions and the feed-forward layers, in place of ReLU.
+      dropout_rate: at the input and, without residuals, in the feed-forward layers, where
+        `model_fn` is given no rate.
+      residual_dropout_rate: in feed-forward layers with a residual, whatever `model_fn` is given.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -46,6 +48,10 @@ class DeepSpeechConfig:
     residual: bool = True
     tanh: bool = False
     dropout_rate: float = 0.1
+    residual_dropout_rate: float = 0.1
+
+    def activate(self, x: jax.Array) -> jax.Array:
+        return jnp.tanh(x) if self.tanh else nn.relu(x)
 
 
 class DeepSpeech(nn.Module):
@@ -65,6 +71,7 @@ class DeepSpeech(nn.Module):
             positions=False,
             freq_masks=cfg.freq_masks,
             time_masks=cfg.time_masks,
+            activate=cfg.activate,
         )
         x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
         for _ in range(cfg.num_lstm_layers):
@@ -86,8 +93,10 @@ class DeepSpeech(nn.Module):
 
     def _feed_forward(self, x_BxTxD: jax.Array, dropout_rate: Rate, train: bool) -> jax.Array:
         cfg = self.config
-        x_NxD = dense(cfg.d_model)(x_BxTxD.reshape(-1, cfg.d_model))
-        x_NxD = jnp.tanh(x_NxD) if cfg.tanh else nn.relu(x_NxD)
+        x_NxD = cfg.activate(dense(cfg.d_model)(x_BxTxD.reshape(-1, cfg.d_model)))
+        # AlgoPerf forgets to hand the rate on to layers with a residual; its targets rest on that.
+        if cfg.residual:
+            dropout_rate = cfg.residual_dropout_rate
         return Dropout()(x_NxD, dropout_rate, not train).reshape(x_BxTxD.shape)
 
     def _join(self, x: jax.Array, y: jax.Array) -> jax.Array:
