@@ -278,10 +278,7 @@ _ATTENTION_TYPES = {
 
 
 def _param_type(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> ParameterType:
-    """The type of one parameter from the names on its path, by the rules of AlgoPerf.
-
-    Source: `algoperf/param_utils.py`, its function for JAX.
-    """
+    """The type of one parameter by its path's names, as AlgoPerf's `algoperf/param_utils.py`."""
     del leaf
     *modules, name = [str(entry.key).lower() for entry in path]
     module = modules[-1] if modules else ""

@@ -24,6 +24,7 @@ from workloads.wmt.blocks import (
     layer_norm,
 )
 
+
 class Row(NamedTuple):
     """Tokens (B, T), the position of each in its sentence, and its sentence: 0 for padding."""
 
