@@ -278,11 +278,12 @@ _ATTENTION_TYPES = {
 
 
 def _param_type(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> ParameterType:
-    """The type of one parameter from the names of flax modules on its path, nearest first."""
+    """The type of one parameter by its path's names, as AlgoPerf's `algoperf/param_utils.py`."""
+    del leaf
     *modules, name = [str(entry.key).lower() for entry in path]
     module = modules[-1] if modules else ""
     is_bias = name == "bias"
-    if "embed" in name or "embed" in module:
+    if "embed" in name or ("embed" in module and not is_bias):
         return ParameterType.EMBEDDING
     if "batchnorm" in module or "batch_norm" in module:
         return ParameterType.BATCH_NORM_BIAS if is_bias else ParameterType.BATCH_NORM_SCALE
@@ -292,7 +293,7 @@ def _param_type(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> ParameterT
         return ParameterType.ATTENTION_BIAS if is_bias else _ATTENTION_TYPES[module]
     if is_bias:
         return ParameterType.BIAS
-    # Convolution modules of speech models also hold dense layers, whose kernels are matrices.
-    if "conv" in module and len(leaf.shape) > 2:
+    # Of all that a convolution block holds, so also of the dense layers in the Conformer's.
+    if any("conv" in part for part in modules):
         return ParameterType.CONV_WEIGHT
     return ParameterType.WEIGHT

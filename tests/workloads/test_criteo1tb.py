@@ -14,6 +14,7 @@ import pytest
 
 import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
+from tests.workloads.dropout_sites import dropout_sites
 from workloads.criteo1tb import data
 from workloads.criteo1tb.model import dot_interactions, log_counts
 from workloads.losses import sigmoid_cross_entropy
@@ -181,6 +182,31 @@ def test_embeddings_start_uniform(name, scale):
     assert table.min() >= 0
     assert 0.99 < table.max() <= 1
     assert table.mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "name, widths", [("criteo1tb", (512, 256, 128)), ("criteo1tb_resnet", (256, 256, 256))]
+)
+def test_biases_of_the_bottom_start_normal_with_variance_one_over_width(name, widths):
+    full = workloads.load(name, "full")
+    small = dataclasses.replace(full, config=dataclasses.replace(full.config, table_rows=4))
+    params = jax.jit(small.init_model_fn)(jax.random.key(0))[0]
+    for layer, width in enumerate(widths):
+        bias = np.asarray(params[f"Dense_{layer}"]["bias"])
+        assert bias.std() == pytest.approx(width**-0.5, rel=0.2)
+        assert abs(bias.mean()) < 4 / width  # four of its own deviations
+        assert 2 < np.abs(bias).max() * width**0.5 < 5
+
+
+def test_the_resnet_drops_a_branch_and_not_the_stream():
+    """At a rate of 1 the last hidden layer gives nothing, as if its weights were zero."""
+    assert dropout_sites(workloads.load("criteo1tb_resnet", "full")) == [256]
+    workload, batch = workloads.load("criteo1tb_resnet"), head("train", 32)
+    params = jax.jit(workload.init_model_fn)(jax.random.key(0))[0]
+    silenced = {**params, "Dense_6": jax.tree.map(jnp.zeros_like, params["Dense_6"])}
+    loss = functools.partial(mean_loss, workload, batch=batch)
+    np.testing.assert_allclose(loss(params, dropout_rate=1.0), loss(silenced), rtol=1e-6)
+    assert abs(loss(silenced) - loss(params)) > 1e-4
 
 
 def test_padded_rows_weigh_nothing(workload, params):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -14,6 +13,7 @@ from skimage.metrics import structural_similarity
 
 import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
+from tests.workloads.dropout_sites import dropout_sites
 from workloads.fastmri import data
 from workloads.fastmri.model import ConvBlock, TransposeConvBlock, UNet, UNetConfig, instance_norm
 from workloads.layers import lecun_normal
@@ -40,10 +40,9 @@ def images(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "train"))
-def apply(config, params, x, rate=0.0, train=True):
-    rngs = {"dropout": jax.random.key(0)}
-    return UNet(config).apply({"params": params}, x, train, rate, rngs=rngs)
+@functools.partial(jax.jit, static_argnames="config")
+def apply(config, params, x):
+    return UNet(config).apply({"params": params}, x, train=True, dropout_rate=0.0)
 
 
 # --- sizes ------------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def test_metrics_are_of_magnitudes_and_the_loss_is_of_normalised_pixels():
     batch = {name: array[:8] for name, array in data.examples("validation").items()}
     params = params_of(workload.model(), batch["inputs"])
     outputs = jax.jit(workload.eval_step)(params, batch, {}, jax.random.key(0))
-    logits = np.asarray(apply(TINY, params, batch["inputs"], train=False))
+    logits = np.asarray(apply(TINY, params, batch["inputs"]))
     mean, std = (batch[name][:, None, None] for name in ("mean", "std"))
     magnitudes = (image * std + mean for image in (logits, batch["targets"].astype(np.float32)))
     expected = [
@@ -139,12 +138,12 @@ def test_only_layer_norm_sees_the_other_channels():
     other[0] = x[0]
     for layer_norm in (False, True):
         block = ConvBlock(4, UNetConfig(layer_norm=layer_norm))
-        params = block.init(jax.random.key(0), x, False, 0.0)["params"]
+        params = block.init(jax.random.key(0), x)["params"]
         louder = jax.tree.map(lambda leaf: leaf, params)
         kernel = params["Conv_1"]["kernel"]
         louder["Conv_1"] = {"kernel": kernel * np.array([1, 1, 1, 5], np.float32)}
         one, two, three = (
-            block.apply({"params": p}, inputs, False, 0.0)
+            block.apply({"params": p}, inputs)
             for p, inputs in ((params, x), (louder, x), (params, other))
         )
         np.testing.assert_allclose(one[0], three[0], rtol=1e-5)  # examples stay apart
@@ -175,7 +174,7 @@ def test_upsampling_makes_four_pixels_of_each():
 def test_every_image_depends_on_all_of_its_own_pixels_alone():
     config, x = UNetConfig(channels=2), images(0, 2, 32, 32)
     params = params_of(UNet(config), x)
-    jacobian = jax.jit(jax.grad(lambda x: apply(config, params, x, train=False)[0, 0, 0]))(x)
+    jacobian = jax.jit(jax.grad(lambda x: apply(config, params, x)[0, 0, 0]))(x)
     assert (np.abs(jacobian[0]) > 0).mean() > 0.99 and not np.any(jacobian[1])
 
 
@@ -197,44 +196,9 @@ def test_model_size_has_more_channels_and_a_pool_less():
     assert widths["fastmri_model_size"] == (64, 128, 256, 512)
 
 
-def test_dropout_drops_whole_channels():
-    x = images(0, 6, 8, 8, 3)
-    block = ConvBlock(16, UNetConfig())
-    params = block.init(jax.random.key(0), x, False, 0.0)
-    kept = block.apply(params, x, True, 0.25, rngs={"dropout": jax.random.key(1)})
-    zero_pixels = (np.asarray(kept) == 0).mean(axis=(1, 2))
-    assert set(np.unique(zero_pixels)) == {0.0, 1.0}
-    assert 0.1 < zero_pixels.mean() < 0.45
-    assert len(np.unique(zero_pixels, axis=0)) > 1  # other channels in other examples
-
-
-def test_dropout_rate_may_be_traced_and_evaluation_drops_nothing():
-    x = images(0, 4, 16, 16)
-    params = params_of(UNet(TINY), x)
-    rates = jnp.array([0.0, 0.1, 0.5])
-    together = jax.jit(jax.vmap(lambda rate: apply(TINY, params, x, rate)))(rates)
-    for found, rate in zip(together, rates, strict=True):
-        np.testing.assert_allclose(found, apply(TINY, params, x, rate), atol=1e-4)
-    evaluated = apply(TINY, params, x, rates[2], train=False)
-    np.testing.assert_allclose(together[0], evaluated, atol=1e-4)
-    assert not np.allclose(together[1], together[2], atol=1e-2)
-
-
-def test_a_config_may_have_its_own_dropout_rate():
-    config = dataclasses.replace(TINY, dropout_rate=0.5)
-    workload = dataclasses.replace(workloads.load("fastmri"), config=config)
-    x = images(0, 4, 16, 16)
-    params = params_of(UNet(TINY), x)
-    mode, key = ForwardPassMode.TRAIN, jax.random.key(0)
-
-    @jax.jit
-    def train_logits():
-        rates = (None, 0.5, 0.0)
-        return [workload.model_fn(params, {"inputs": x}, {}, mode, key, True, r)[0] for r in rates]
-
-    by_default, given, none = train_logits()
-    np.testing.assert_array_equal(by_default, given)
-    assert not np.allclose(by_default, none, atol=1e-2)
+@pytest.mark.parametrize("name", NUM_PARAMS)
+def test_nothing_is_dropped_whatever_the_rate(name):
+    assert dropout_sites(workloads.load(name, "full")) == []
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 4, 8), (5, 7)])

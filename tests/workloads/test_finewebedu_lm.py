@@ -1,5 +1,6 @@
 """The language-model workload: sizes, data, causality, positions, masks, metric."""
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -15,7 +16,7 @@ import pytest
 import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
 from workloads.finewebedu_lm import data
-from workloads.finewebedu_lm.model import LMConfig, causal_attention, rotate
+from workloads.finewebedu_lm.model import MLP, LMConfig, QueryKeyNorm, causal_attention, rotate
 from workloads.finewebedu_lm.workload import VARIANTS
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,37 @@ def test_full_scale_is_algoperfs_model():
     assert (full.config.vocab_size, full.config.seq_len) == (50_257, 1024)
     with pytest.raises(ValueError, match="--scale=lite"):
         full.dataset("train")
+
+
+def test_full_scale_has_algoperfs_leaves_and_types():
+    """110 leaves: values and gates of an MLP are one. Only two types are more than WEIGHT."""
+    full = workloads.load("finewebedu_lm", scale="full")
+    assert full.param_shapes["mlp_11"]["up"]["kernel"].shape_tuple == (1024, 8192)
+    types = full.model_params_types
+    assert collections.Counter(jax.tree.leaves(types)) == {
+        # Of each of 12 layers: 4 of attention and its scale, 2 of the MLP, 2 norms.
+        ParameterType.WEIGHT: 12 * (4 + 1 + 2 + 2),
+        ParameterType.EMBEDDING: 1,
+        ParameterType.LAYER_NORM_SCALE: 1,
+    }
+    assert types["final_norm"]["scale"] == ParameterType.LAYER_NORM_SCALE
+    assert types["token_embed"]["embedding"] == ParameterType.EMBEDDING
+
+
+def test_the_scale_of_attention_is_a_parameter_of_the_models_precision():
+    q = np.ones((1, 1, 1, 4), np.float32)
+    for dtype, start in (("float32", 19.99859), ("bfloat16", 20.0)):  # log2(1024^2 - 1024)
+        scale = QueryKeyNorm(1024, dtype).init(jax.random.key(0), q, q)["params"]["scale"]
+        assert scale.dtype == jnp.dtype(dtype) and float(scale) == pytest.approx(start, abs=1e-5)
+
+
+def test_the_second_half_gates_the_first():
+    config = LMConfig(d_model=2, mlp_hidden=1, num_layers=1, dtype="float32")
+    up = np.array([[1, 3], [0, 2]], np.float32)  # a column of values and one of gates
+    params = {"up": {"kernel": up}, "down": {"kernel": np.array([[1, -1]], np.float32)}}
+    found = MLP(config).apply({"params": params}, np.array([[2, -1]], np.float32))
+    value, gate = 2, 1 / (1 + np.exp(-4))
+    np.testing.assert_allclose(found, [[value * gate, -value * gate]], rtol=1e-6)
 
 
 def test_splits_share_no_file():
@@ -178,10 +210,13 @@ def test_vmap_over_members_equals_one_by_one():
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
-def test_bfloat16_computes_near_float32_and_keeps_float32_parameters():
+def test_bfloat16_computes_near_float32_and_keeps_float32_parameters_but_for_the_scale():
     workload = tiny(dtype="bfloat16")
     params, batch = params_of(workload), batch_of(workload)
+    scale = params["attention_0"]["qk_norm"].pop("scale")
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    assert scale.dtype == jnp.bfloat16
+    params["attention_0"]["qk_norm"]["scale"] = scale
     logits = logits_of(workload, params, batch)
     assert logits.dtype == jnp.float32
     in_float32 = logits_of(tiny(), params, batch)
@@ -190,17 +225,9 @@ def test_bfloat16_computes_near_float32_and_keeps_float32_parameters():
     assert not np.array_equal(logits, in_float32)
 
 
-def test_parameter_types_and_initial_values():
+def test_initial_values_and_output_layer():
     workload = workloads.load("finewebedu_lm")
-    types = workload.model_params_types
     params = jax.jit(workload.init_model_fn)(jax.random.key(0))[0]
-    assert types["token_embed"]["embedding"] == ParameterType.EMBEDDING
-    assert types["final_norm"]["scale"] == ParameterType.LAYER_NORM_SCALE
-    assert types["mlp_1"]["gate"]["kernel"] == ParameterType.WEIGHT
-    attention = types["attention_1"]
-    assert attention["qk_norm"]["scale"] == ParameterType.LAYER_NORM_SCALE
-    for module, expected in {"query": "Q", "key": "K", "value": "V", "out": "OUT"}.items():
-        assert attention[module]["kernel"] == ParameterType[f"ATTENTION_{expected}"]
     np.testing.assert_allclose(params["attention_0"]["qk_norm"]["scale"], np.log2(64**2 - 64))
     np.testing.assert_allclose(params["attention_0"]["query"]["kernel"].std(), 0.02, rtol=0.05)
     np.testing.assert_allclose(params["mlp_0"]["down"]["kernel"].std(), 0.01, rtol=0.05)

@@ -40,8 +40,9 @@ def hidden_names(workload):
     return {jax.tree_util.keystr(path) for path, _ in types if path[-1].key == "kernel"}
 
 
-# Recorded before the model had multipliers; on that machine equal to the last bit.
-@pytest.mark.parametrize("name, loss", [("", 1374.84375), ("_no_qk_norm", 1372.0374)])
+# Of the code before the model had multipliers, its gate made a sigmoid and the same parameters
+# given to it; on that machine equal to the last bit.
+@pytest.mark.parametrize("name, loss", [("", 1378.6533), ("_no_qk_norm", 1378.9757)])
 def test_the_base_model_is_what_it_was(name, loss):
     workload = workloads.load(f"finewebedu_lm{name}")
     batch = {key: values[:4] for key, values in workload.dataset("validation").items()}
@@ -103,7 +104,8 @@ def test_logits_and_scores_are_divided_by_the_multipliers():
 def test_only_the_ratio_of_embedding_and_residual_multipliers_counts():
     """The stream is normalised wherever it is read."""
     base = workloads.load("finewebedu_lm")
-    params = jax.tree.map(lambda leaf: 5 * leaf, init_of(base))  # far from the norm's epsilon
+    # Far from the norm's epsilon; louder scores would make roundings of the stream large.
+    params = jax.tree.map(lambda leaf: 5 * leaf if leaf.ndim == 2 else leaf, init_of(base))
     tokens = tokens_of(base)
     expected = logits_of(base, params, tokens)
     logits = {

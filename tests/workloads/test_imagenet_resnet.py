@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, log_loss
 import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
 from workloads.imagenet_pictures import data
+from workloads.imagenet_resnet.model import ResNet, ResNetConfig
 
 SHAPES = Path(__file__).parents[2].parent / "shared" / "facts" / "param_shapes"
 NAMES = ["imagenet_resnet", *workloads.variants("imagenet_resnet")]
@@ -155,6 +156,25 @@ def test_augmentation_keeps_labels_and_bytes(workload, batch):
     assert augmented["inputs"].dtype == np.uint8 and augmented["targets"] is batch["targets"]
     changed = (augmented["inputs"] != batch["inputs"]).any(axis=(1, 2, 3))
     assert changed.mean() > 0.8
+
+
+def test_the_stems_pool_starts_one_pixel_outside_the_picture():
+    """Of a map of 4 x 4 the windows are rows and columns (-1, 0, 1) and (1, 2, 3)."""
+    config = ResNetConfig(image_size=8, num_classes=1, stage_sizes=(), num_filters=1, stem_size=1)
+    # The stem's convolution picks the first channel of every second pixel.
+    x_1xHxWxC = np.full((1, 8, 8, 3), 99.0, np.float32)
+    x_1xHxWxC[0, ::2, ::2, 0] = np.arange(16).reshape(4, 4)
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    params = {
+        "Conv_init": {"kernel": np.array([1, 0, 0], np.float32).reshape(1, 1, 3, 1)},
+        "BatchNorm_init": {"scale": one, "bias": zero},
+        "head": {"kernel": one[None], "bias": zero},
+    }
+    statistics = {"BatchNorm_init": {"mean": zero, "var": one}}
+    variables = {"params": params, "batch_stats": statistics}
+    logit = ResNet(config).apply(variables, x_1xHxWxC, False, 0.0)
+    # The variance has an epsilon of 1e-5 added to it.
+    np.testing.assert_allclose(logit, [[(5 + 7 + 13 + 15) / 4]], rtol=1e-5)
 
 
 # --- loss and metrics ---------------------------------------------------------------------------

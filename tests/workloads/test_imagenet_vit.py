@@ -13,6 +13,7 @@ import pytest
 
 import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
+from tests.workloads.dropout_sites import dropout_sites
 from workloads.imagenet_pictures import data
 from workloads.imagenet_vit.model import Attention, ConvPatches, ViTConfig, sincos_positions
 
@@ -20,7 +21,7 @@ SHAPES = Path(__file__).parents[2].parent / "shared" / "facts" / "param_shapes"
 NUM_PARAMS = {
     "imagenet_vit": 22_122_472,
     "imagenet_vit_glu": 50_452_456,
-    "imagenet_vit_post_ln": 22_122_472,
+    "imagenet_vit_post_ln": 22_121_704,
     "imagenet_vit_map": 23_896_552,
 }
 KEY = jax.random.key(0)
@@ -164,6 +165,28 @@ def test_post_ln_normalises_after_the_sum(batch):
     after, before = logits(post, params, batch), logits(base, params, batch)
     np.testing.assert_allclose(after, jnp.broadcast_to(after[0], after.shape), atol=1e-5)
     assert np.abs(before - before[0]).max() > 1e-2
+
+
+def test_post_ln_has_no_norm_but_those_of_the_blocks(batch):
+    full = workloads.load("imagenet_vit_post_ln", "full").param_shapes
+    assert "final_norm" not in full and len(jax.tree.leaves(full)) == 198
+    workload = workloads.load("imagenet_vit_post_ln")
+    params = random_params(workload)
+    # Where the last scale is zero, every patch is the last bias, and so is their mean.
+    norm = params[f"block_{workload.config.num_layers - 1}"]["mlp_norm"]
+    norm["scale"] = np.zeros_like(norm["scale"])
+    hidden = norm["bias"] @ params["pre_logits"]["kernel"] + params["pre_logits"]["bias"]
+    expected = np.tanh(hidden) @ params["head"]["kernel"] + params["head"]["bias"]
+    np.testing.assert_allclose(logits(workload, params, batch)[3], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_is_where_algoperf_has_it():
+    """After the positions; the attention, the hidden units and the output of the MLP of 12 blocks.
+    The MLP of the attention pooling drops nothing."""
+    stream, hidden = 14 * 14 * 384, 14 * 14 * 1536
+    expected = [stream] + [stream, hidden, stream] * 12
+    for name in ("imagenet_vit", "imagenet_vit_map"):
+        assert dropout_sites(workloads.load(name, "full")) == expected
 
 
 def test_the_gate_multiplies(batch):

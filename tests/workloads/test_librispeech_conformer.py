@@ -26,7 +26,9 @@ def test_param_types_and_output_layer():
     conv = {"kernel": ParameterType.CONV_WEIGHT, "bias": ParameterType.BIAS}
     assert types["SpeechInput_0"] == {"Conv_0": conv, "Conv_1": conv, "Dense_0": plain}
     assert types["output"] == plain
-    assert block["FeedForward_0"]["Dense_0"] == block["Convolution_0"]["Dense_2"] == plain
+    assert block["FeedForward_0"]["Dense_0"] == plain
+    # As in AlgoPerf, whose rule sees the block's name: all three dense layers of it.
+    assert [block["Convolution_0"][f"Dense_{i}"] for i in range(3)] == [conv] * 3
     assert block["Convolution_0"]["DepthwiseConv_0"] == {"kernel": ParameterType.CONV_WEIGHT}
     assert block["Convolution_0"]["BatchNorm_0"] == {
         "scale": ParameterType.BATCH_NORM_SCALE,

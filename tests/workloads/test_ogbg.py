@@ -84,14 +84,15 @@ def test_full_scale_has_no_data():
 
 def test_param_types_and_output_layer(workload):
     types = workload.model_params_types
-    assert set(types["node_embedding"].values()) == {ParameterType.EMBEDDING}
+    embedding = {"kernel": ParameterType.EMBEDDING, "bias": ParameterType.BIAS}
+    assert types["node_embedding"] == types["edge_embedding"] == embedding
     assert types["dense_edge_0_0"] == {"kernel": ParameterType.WEIGHT, "bias": ParameterType.BIAS}
     kinds = collections.Counter(jax.tree.leaves(types))
     num_mlps = 3 * workload.config.num_steps
     assert kinds == {
-        ParameterType.EMBEDDING: 4,
+        ParameterType.EMBEDDING: 2,
         ParameterType.WEIGHT: num_mlps + 1,
-        ParameterType.BIAS: num_mlps + 1,
+        ParameterType.BIAS: num_mlps + 3,
         ParameterType.LAYER_NORM_SCALE: num_mlps,
         ParameterType.LAYER_NORM_BIAS: num_mlps,
     }

@@ -15,11 +15,12 @@ import sacrebleu
 
 import workloads
 from algoperf_lite.spec import SPLITS, ForwardPassMode, ParameterType
+from tests.workloads.dropout_sites import dropout_sites
 from workloads.wmt import clauses, data, lexicon, numerals
 from workloads.wmt.beam import beam_search, length_penalty
-from workloads.wmt.blocks import Attention
+from workloads.wmt.blocks import MLP, Attention
 from workloads.wmt.grammar import Draw, counted
-from workloads.wmt.model import Row, shift_right, sinusoids
+from workloads.wmt.model import shift_right, sinusoids
 
 SHAPES = Path(__file__).parents[3] / "shared" / "facts" / "param_shapes"
 NUM_PARAMS = {
@@ -324,13 +325,37 @@ def test_packed_sentences_do_not_see_each_other(name):
     together = logits_of(workload, params, packed)[0]
     first, second = lengths["targets"]
     np.testing.assert_allclose(together[:first], alone[0, :first], rtol=1e-4, atol=1e-5)
-    got = together[first : first + second]
-    np.testing.assert_allclose(got, alone[1, :second], rtol=1e-4, atol=1e-5)
+    # The second sentence starts from the end of the first: as one that is alone would, if the
+    # start token looked like that end. The embeddings are the output's weights too, so the logits
+    # of the start token, number 0, are left out.
+    table = params["shared_embedding"]["embedding"]
+    params["shared_embedding"]["embedding"] = table.at[0].set(table[data.EOS])
+    expected = logits_of(workload, params, batch)[1, :second, 1:]
+    got = together[first : first + second, 1:]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(got, alone[1, :second, 1:], rtol=1e-2)
 
 
-def test_targets_are_shifted_within_their_sentence():
-    row = Row(np.array([[5, 6, 1, 7, 1, 0]]), np.array([[0, 1, 2, 0, 1, 0]]), None)
-    np.testing.assert_array_equal(shift_right(row), [[0, 5, 6, 0, 7, 0]])
+def test_a_packed_row_is_shifted_as_a_whole():
+    np.testing.assert_array_equal(shift_right(np.array([[5, 6, 1, 7, 1, 0]])), [[0, 5, 6, 1, 7, 1]])
+
+
+def test_dropout_is_where_algoperf_has_it():
+    """Two embeddings; attention, hidden units and the output of the MLP in each of 6 + 6 layers;
+    attention to the inputs in 6."""
+    tokens = 256 * 1024
+    assert dropout_sites(workloads.load("wmt", "full")) == [tokens] * (2 + 12 * 3 + 6)
+
+
+def test_hidden_units_are_dropped_after_their_activation():
+    config, x_BxTxD = tiny(glu=True, activation="tanh").config, np.ones((1, 1, 8), np.float32)
+    params = {
+        name: {"kernel": np.full((8, 8), weight, np.float32), "bias": np.full(8, 0.1, np.float32)}
+        for name, weight in (("hidden", 0.1), ("gate", 0.2), ("output", 1.0))
+    }
+    # Each of 8 hidden units is tanh(0.9) times its gate of 1.7; four are dropped.
+    half = MLP(config).apply({"params": params}, x_BxTxD, lambda h: h * (np.arange(8) < 4))
+    np.testing.assert_allclose(half, np.full((1, 1, 8), 4 * np.tanh(0.9) * 1.7 + 0.1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", NUM_PARAMS)

@@ -23,7 +23,7 @@ class DLRMConfig:
       layer_norm: normalise after every hidden layer and the embeddings.
       resnet: residual MLPs of `resnet_width` (3 layers below; 4 above, then 1) in place of
         `bottom` and `top`, and concatenated embeddings in place of dot interactions.
-      dropout_rate: of the units before the last layer, where `model_fn` is given no rate.
+      dropout_rate: of the units of the last hidden layer, where `model_fn` is given no rate.
     """
 
     table_rows: int = 16_384
@@ -71,23 +71,26 @@ class DLRM(nn.Module):
 
     def _bottom(self, x: jax.Array) -> jax.Array:
         for i, width in enumerate(self.config.widths[0]):
-            bias_init = nn.initializers.normal(1.0 / width)
+            bias_init = nn.initializers.normal(math.sqrt(1.0 / width))
             dense = nn.Dense(
                 width, kernel_init=nn.initializers.glorot_uniform(), bias_init=bias_init
             )
-            x = self._hidden(x, dense, residual=self.config.resnet and i > 0)
+            y = self._hidden(x, dense)
+            x = x + y if self.config.resnet and i > 0 else y
         return x
 
     def _top(self, x: jax.Array, dropout_rate: jax.Array | float, deterministic: bool) -> jax.Array:
         *hidden, last = self.config.widths[1]
         for i, width in enumerate(hidden):
-            x = self._hidden(x, _top_dense(x, width), residual=self.config.resnet and i > 0)
-        x = Dropout()(x, dropout_rate, deterministic)
+            y = self._hidden(x, _top_dense(x, width))
+            # The last hidden layer drops its own units, not the stream that they are added to.
+            if i == len(hidden) - 1:
+                y = Dropout()(y, dropout_rate, deterministic)
+            x = x + y if self.config.resnet and i > 0 else y
         return _top_dense(x, last, name="output")(x)
 
-    def _hidden(self, x: jax.Array, dense: nn.Dense, residual: bool) -> jax.Array:
-        y = self._norm(nn.relu(dense(x)))
-        return x + y if residual else y
+    def _hidden(self, x: jax.Array, dense: nn.Dense) -> jax.Array:
+        return self._norm(nn.relu(dense(x)))
 
     def _norm(self, x: jax.Array) -> jax.Array:
         return nn.LayerNorm()(x) if self.config.layer_norm else x

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout, lecun_normal
+from workloads.layers import lecun_normal
 
 _INSTANCE_NORM_EPS = 1e-5
 _LEAKY_SLOPE = 0.2
@@ -24,7 +24,6 @@ class UNetConfig:
       tanh: in place of LeakyReLU.
       layer_norm: normalise over all of an example, with scale and bias per channel, where
         convolution blocks otherwise have instance norm.
-      dropout_rate: of whole channels, where `model_fn` is given no rate.
     """
 
     channels: int = 8
@@ -33,7 +32,6 @@ class UNetConfig:
     wide_channels: int = 12
     tanh: bool = False
     layer_norm: bool = False
-    dropout_rate: float = 0.0
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -51,31 +49,31 @@ class UNet(nn.Module):
     def __call__(
         self, x_BxHxW: jax.Array, train: bool, dropout_rate: jax.Array | float
     ) -> jax.Array:
+        # AlgoPerf's model has dropout but never gives it the rate: its targets rest on none.
+        del train, dropout_rate
         block = functools.partial(ConvBlock, config=self.config)
         *widths, bottom = self.config.widths
         x, skipped = x_BxHxW[..., None].astype(jnp.float32), []
         for width in widths:
-            x = block(width)(x, train, dropout_rate)
+            x = block(width)(x)
             skipped.append(x)
             x = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        x = block(bottom)(x, train, dropout_rate)
+        x = block(bottom)(x)
         for width in reversed(widths):
             x = TransposeConvBlock(width, self.config)(x)
             x = jnp.concatenate([x, skipped.pop()], axis=-1)
-            x = block(width)(x, train, dropout_rate)
+            x = block(width)(x)
         return nn.Conv(1, (1, 1), kernel_init=lecun_normal)(x)[..., 0]
 
 
 class ConvBlock(nn.Module):
-    """Twice: 3x3 convolution, norm, activation, dropout of whole channels."""
+    """Twice: 3x3 convolution, norm, activation."""
 
     width: int
     config: UNetConfig
 
     @nn.compact
-    def __call__(
-        self, x_BxHxWxC: jax.Array, train: bool, dropout_rate: jax.Array | float
-    ) -> jax.Array:
+    def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
         x = x_BxHxWxC
         for _ in range(2):
             x = nn.Conv(self.width, (3, 3), use_bias=False, kernel_init=lecun_normal)(x)
@@ -84,9 +82,6 @@ class ConvBlock(nn.Module):
             else:
                 x = instance_norm(x)
             x = _activation(self.config, x)
-            # Neighbouring pixels are alike: dropping single ones would take no information away.
-            kept_BxC = Dropout()(jnp.ones_like(x[:, 0, 0]), dropout_rate, not train)
-            x = x * kept_BxC[:, None, None]
         return x
 
 

@@ -20,11 +20,13 @@ class LMConfig:
     """Sizes and switches of the model; the defaults are AlgoPerf's, i.e. the full scale.
 
     Attributes:
-      dtype: of activations and matrix products; parameters and logits are always float32.
+      dtype: of activations, matrix products and the scales of attention; other parameters and
+        logits are always float32.
       qk_norm: unit-length queries and keys with one learned scale per layer (Henry et al. 2020);
         False divides by sqrt(head width) instead.
       rotary: rotary positions (Su et al. 2021); False adds a learned embedding of each position.
-      gated_mlp: SiLU-gated (Shazeer 2020); False is a plain ReLU layer of the same hidden width.
+      gated_mlp: a gated linear unit (Dauphin et al. 2017); False is a plain ReLU layer of the same
+        hidden width.
       width_multiplier: d_model over that of the base model whose hyperparameters are to be kept
         (muP: Yang et al. 2022, arXiv 2203.03466, table 8). Matrices start smaller by its square
         root, logits are divided by it, `learning_rate_multipliers` follow it.
@@ -101,7 +103,8 @@ class CausalAttention(nn.Module):
         # With qk_norm muP has nothing left to do: the cosine of two vectors is their product over
         # their lengths, which grow with the head width, and no width changes the learned scale.
         if cfg.qk_norm:
-            q_BxHxTxK, k_BxHxTxK = QueryKeyNorm(cfg.seq_len, name="qk_norm")(q_BxHxTxK, k_BxHxTxK)
+            qk_norm = QueryKeyNorm(cfg.seq_len, cfg.dtype, name="qk_norm")
+            q_BxHxTxK, k_BxHxTxK = qk_norm(q_BxHxTxK, k_BxHxTxK)
         else:
             q_BxHxTxK *= (heads[-1] * cfg.head_multiplier) ** -0.5
         y_BxHxTxK = causal_attention(q_BxHxTxK, k_BxHxTxK, v_BxHxTxK)
@@ -112,27 +115,29 @@ class QueryKeyNorm(nn.Module):
     """Unit-length queries and keys, queries times a learned scale that starts at log2(T^2 - T)."""
 
     seq_len: int
+    dtype: str
 
     @nn.compact
     def __call__(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
         start = float(np.log2(self.seq_len**2 - self.seq_len))
-        scale = self.param("scale", nn.initializers.constant(start), ())
+        # In bfloat16 the parameter itself is rounded: at T = 1024 it starts at 20, as AlgoPerf's.
+        scale = self.param("scale", nn.initializers.constant(start), (), jnp.dtype(self.dtype))
         return (_unit(q) * scale).astype(q.dtype), _unit(k).astype(k.dtype)
 
 
 class MLP(nn.Module):
-    """Position-wise layer: SiLU-gated, or plain ReLU."""
+    """Position-wise layer: a gated linear unit, or plain ReLU."""
 
     config: LMConfig
 
     @nn.compact
     def __call__(self, x_NxD: jax.Array) -> jax.Array:
         cfg = self.config
-        h_NxF = _dense(cfg, cfg.mlp_hidden, "up")(x_NxD)
         if cfg.gated_mlp:
-            h_NxF *= nn.silu(_dense(cfg, cfg.mlp_hidden, "gate")(x_NxD))
+            # Values and gates are one matrix, since optimizers of matrices treat each as a whole.
+            h_NxF = nn.glu(_dense(cfg, 2 * cfg.mlp_hidden, "up")(x_NxD))
         else:
-            h_NxF = nn.relu(h_NxF)
+            h_NxF = nn.relu(_dense(cfg, cfg.mlp_hidden, "up")(x_NxD))
         return _residual_dense(cfg, "down")(h_NxF)
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, ParameterType, PyTree
+from algoperf_lite.spec import Array, Batch, LossType, ParameterType, PyTree, ShapeTuple
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import DecoderLM, LMConfig
 from workloads.linen import LinenWorkload
@@ -62,13 +62,20 @@ class FinewebEduLM(LinenWorkload):
         return {"loss": float(loss / tokens), "ppl": float(np.exp(loss / tokens))}
 
     @property
+    def model_params_types(self) -> PyTree:
+        """AlgoPerf's: EMBEDDING, LAYER_NORM_SCALE for the last norm, and WEIGHT for all else."""
+        # AlgoPerf reads types from names, and this model's attention and norms have none of those
+        # that it knows. Submissions branch on types, so they must find the same ones here.
+        return jax.tree.map_with_path(_param_type, self.param_shapes)
+
+    @property
     def learning_rate_multipliers(self) -> PyTree:
         """muP for Adam: 1 / width_multiplier for hidden matrices, 1 for embeddings and vectors."""
-        # Table 8 of Yang et al. 2022, for Adam: only matrices between two hidden widths scale.
-        unscaled = (ParameterType.EMBEDDING, ParameterType.LAYER_NORM_SCALE)
+        # Table 8 of Yang et al. 2022, for Adam: only matrices between two hidden widths scale, and
+        # those are the kernels of dense layers.
         hidden = 1 / self.config.width_multiplier
-        return jax.tree.map(
-            lambda kind: 1.0 if kind in unscaled else hidden, self.model_params_types
+        return jax.tree.map_with_path(
+            lambda path, shape: hidden if path[-1].key == "kernel" else 1.0, self.param_shapes
         )
 
 
@@ -99,6 +106,14 @@ def at_width(workload: FinewebEduLM, d_model: int, num_heads: int | None = None)
         head_multiplier=old.head_multiplier * (d_model // num_heads) / head_width,
     )
     return dataclasses.replace(workload, config=config)
+
+
+def _param_type(path: tuple[Any, ...], shape: ShapeTuple) -> ParameterType:
+    del shape
+    if path[-1].key == "embedding":
+        return ParameterType.EMBEDDING
+    is_last_norm = path[0].key == "final_norm"
+    return ParameterType.LAYER_NORM_SCALE if is_last_norm else ParameterType.WEIGHT
 
 
 def _token_weights(mask: Array | None, shape: tuple[int, int]) -> Array:

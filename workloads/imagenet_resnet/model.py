@@ -66,7 +66,8 @@ class ResNet(nn.Module):
         kernel, padding = (cfg.stem_size,) * 2, [(cfg.stem_size // 2,) * 2] * 2
         x = _Conv(cfg.num_filters, kernel, (2, 2), padding, name="Conv_init")(x)
         x = getattr(nn, cfg.activation)(_batch_norm(train, name="BatchNorm_init")(x))
-        return nn.max_pool(x, (3, 3), (2, 2), "SAME") if cfg.stem_pool else x
+        # Not "SAME": on an even picture its windows would start one pixel later than AlgoPerf's.
+        return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))) if cfg.stem_pool else x
 
 
 class Bottleneck(nn.Module):

@@ -58,9 +58,11 @@ class ViT(nn.Module):
         x_NxD = Dropout()(x_NxD, dropout_rate, not train)
         for layer in range(cfg.num_layers):
             x_NxD = Block(cfg, name=f"block_{layer}")(x_NxD, batch, train, dropout_rate)
-        x_NxD = nn.LayerNorm(name="final_norm")(x_NxD)
+        # Under `post_ln` the last block has normalised already, and AlgoPerf adds nothing to it.
+        if not cfg.post_ln:
+            x_NxD = nn.LayerNorm(name="final_norm")(x_NxD)
         if cfg.attention_pooling:
-            x_BxD = AttentionPooling(cfg, name="pooling")(x_NxD, batch, train, dropout_rate)
+            x_BxD = AttentionPooling(cfg, name="pooling")(x_NxD, batch)
         else:
             x_BxD = x_NxD.reshape(batch, -1, cfg.d_model).mean(axis=1)
         x_BxD = jnp.tanh(nn.Dense(cfg.d_model, name="pre_logits")(x_BxD))
@@ -151,18 +153,15 @@ class AttentionPooling(nn.Module):
     config: ViTConfig
 
     @nn.compact
-    def __call__(
-        self, x_NxD: jax.Array, batch: int, train: bool, dropout_rate: jax.Array | float
-    ) -> jax.Array:
+    def __call__(self, x_NxD: jax.Array, batch: int) -> jax.Array:
         cfg = self.config
         probe = self.param("probe", _xavier, (1, 1, cfg.d_model))
         probe_BxD = jnp.tile(probe[0], (batch, 1))
         x_BxD = Attention(cfg, name="attention")(probe_BxD, x_NxD, batch)
         y_BxD = nn.LayerNorm(name="mlp_norm")(x_BxD)
-        # Gates are for the blocks alone.
-        return x_BxD + MLP(dataclasses.replace(cfg, gated_mlp=False), name="mlp")(
-            y_BxD, train, dropout_rate
-        )
+        # Gates are for the blocks alone. So is dropout, in AlgoPerf: its targets rest on that.
+        mlp = MLP(dataclasses.replace(cfg, gated_mlp=False), name="mlp")
+        return x_BxD + mlp(y_BxD, train=False, dropout_rate=0.0)
 
 
 def sincos_positions(size: int, d_model: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 KeysValues = tuple[jax.Array, jax.Array]
+Drop = Callable[[jax.Array], jax.Array]  # dropout at the rate of the call, or the identity
 
 _ACTIVATIONS = {"relu": nn.relu, "tanh": nn.tanh}
 
@@ -23,7 +24,8 @@ class TransformerConfig:
     Attributes:
       row_len: tokens in a packed row of training.
       sentence_len: tokens of the longest sentence that is decoded, its end included.
-      dropout_rate: of embeddings and of residual branches, where training gives no other.
+      dropout_rate: of embeddings, of the hidden units of MLPs and of residual branches, where
+        training gives no other.
       post_ln: layer norm after each residual sum (Vaswani et al. 2017); False puts it on the branch
         and one at the end of each stack (Xiong et al. 2020).
       attention_temp: attention scores are multiplied by it.
@@ -98,12 +100,12 @@ class MLP(nn.Module):
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
+    def __call__(self, x_BxTxD: jax.Array, drop: Drop) -> jax.Array:
         cfg = self.config
         h_BxTxF = _ACTIVATIONS[cfg.activation](flat(_dense(cfg.mlp_hidden, "hidden"), x_BxTxD))
         if cfg.glu:
             h_BxTxF *= flat(_dense(cfg.mlp_hidden, "gate"), x_BxTxD)
-        return flat(_dense(cfg.d_model, "output"), h_BxTxF)
+        return flat(_dense(cfg.d_model, "output"), drop(h_BxTxF))
 
 
 def flat(layer: Callable[[jax.Array], jax.Array], x_BxTxD: jax.Array) -> jax.Array:

@@ -5,7 +5,6 @@ H heads, K width of a head, V vocabulary; in decoding N sentences and W beams.
 """
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -17,14 +16,13 @@ from workloads.layers import Dropout
 from workloads.wmt.blocks import (
     MLP,
     Attention,
+    Drop,
     KeysValues,
     Residual,
     TransformerConfig,
     flat,
     layer_norm,
 )
-
-Drop = Callable[[jax.Array], jax.Array]
 
 
 class Row(NamedTuple):
@@ -62,7 +60,7 @@ class Transformer(nn.Module):
         # A token sees its own sentence alone: other sentences of a packed row are not there.
         before_TxT = np.tri(targets.tokens.shape[1], dtype=bool)
         visible_BxTxT = _sees(targets.segment, targets.segment) & before_TxT
-        x_BxTxD = self._embed(shift_right(targets), targets.position, drop)
+        x_BxTxD = self._embed(shift_right(targets.tokens), targets.position, drop)
         y_BxTxD, _ = self.decoder(
             x_BxTxD, visible_BxTxT, encoded, _sees(targets.segment, encoded.segment_BxS), drop
         )
@@ -130,7 +128,7 @@ class Encoder(nn.Module):
             y_BxTxD = attention(h_BxTxD, attention.keys_values(h_BxTxD), mask_BxTxT)
             x_BxTxD = residual.leave(x_BxTxD, drop(y_BxTxD))
             residual = Residual(cfg, name=f"mlp_residual_{layer}")
-            y_BxTxD = MLP(cfg, name=f"mlp_{layer}")(residual.enter(x_BxTxD))
+            y_BxTxD = MLP(cfg, name=f"mlp_{layer}")(residual.enter(x_BxTxD), drop)
             x_BxTxD = residual.leave(x_BxTxD, drop(y_BxTxD))
         return x_BxTxD if cfg.post_ln else layer_norm("encoder_layernorm")(x_BxTxD)
 
@@ -181,15 +179,17 @@ class Decoder(nn.Module):
             h_BxTxD = to_inputs.enter(x_BxTxD)
             y_BxTxD = self.cross_attention[layer](h_BxTxD, keys_values, seen_BxTxS)
             x_BxTxD = to_inputs.leave(x_BxTxD, drop(y_BxTxD))
-            y_BxTxD = self.mlp[layer](to_mlp.enter(x_BxTxD))
+            y_BxTxD = self.mlp[layer](to_mlp.enter(x_BxTxD), drop)
             x_BxTxD = to_mlp.leave(x_BxTxD, drop(y_BxTxD))
         return x_BxTxD if self.config.post_ln else self.decoder_layernorm(x_BxTxD), found
 
 
-def shift_right(row: Row) -> jax.Array:
-    """Each token's predecessor in its sentence (B, T), 0 for the first."""
-    before = jnp.pad(row.tokens, ((0, 0), (1, 0)))[:, :-1]
-    return jnp.where(row.position > 0, before, 0)
+def shift_right(tokens_BxT: jax.Array) -> jax.Array:
+    """Each token's predecessor in its row (B, T), 0 for the first.
+
+    In a packed row a later sentence starts from the end of the one before, as AlgoPerf's does.
+    """
+    return jnp.pad(tokens_BxT, ((0, 0), (1, 0)))[:, :-1]
 
 
 def sinusoids(length: int, width: int) -> np.ndarray:
