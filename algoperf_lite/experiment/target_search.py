@@ -30,7 +30,8 @@ HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set 
 def config_without_target(scale: str, rng_seed: int, num_trials: int = 1) -> ExperimentConfig:
     """The configuration of runs that no target ends, as it is what is looked for."""
     ruleset = tuning.Ruleset("external", 1, num_trials, HORIZON)
-    return ExperimentConfig("none", scale, ruleset, rng_seed=rng_seed)
+    # Points and seeds share processes and programs: of these runs, only the metrics matter.
+    return ExperimentConfig("none", scale, ruleset, rng_seed=rng_seed, vectorize="trials")
 
 
 def trial_without_target(
