@@ -161,11 +161,12 @@ def _schedule(
     if not find.wants_default_schedule(tree):
         return "", []
     # `native.default_schedule`, written out as the other parts are.
-    warmup = ", hyperparameters.warmup_factor" if "warmup_factor" in line[0][1] else ""
+    warmup = ", hp.warmup_factor" if "warmup_factor" in line[0][1] else ""
     default = (
         "def schedule_at(workload, hyperparameters):\n"
-        f"    num_steps = {horizon}\n"
-        f"    return schedules.warmup_cosine(num_steps, hyperparameters.learning_rate{warmup})\n"
+        "    hp = hyperparameters\n"
+        f"    num_steps = {horizon.replace('hyperparameters', 'hp')}\n"
+        f"    return schedules.warmup_cosine(num_steps, hp.learning_rate{warmup})\n"
     )
     return default, imports
 

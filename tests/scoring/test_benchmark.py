@@ -67,9 +67,9 @@ def test_provenance_lies_beside_its_benchmark_and_is_none():
 def test_a_target_is_the_median_of_the_reruns_in_its_provenance(name):
     lite, origins = benchmark.load(name), benchmark.provenance(name)
     assert origins.keys() == lite.workloads.keys()
-    for name, origin in origins.items():
+    for workload, origin in origins.items():
         best = sorted(origin["best_of_reruns"])
-        assert lite.workloads[name].value == best[len(best) // 2]  # the median of an odd number
+        assert lite.workloads[workload].value == best[len(best) // 2]  # the median of an odd number
     with pytest.raises(ValueError, match="cannot be used"):
         benchmark.load(benchmark.provenance_path(benchmark.FOLDER / f"{name}.json"))
 
