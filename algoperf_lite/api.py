@@ -39,7 +39,7 @@ from algoperf_lite.population import replay as replay_file
 from algoperf_lite.rules import dynamic
 from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
-from algoperf_lite.submission import find
+from algoperf_lite.submission import environments, find
 from scoring import benchmark as benchmarks
 from scoring import leaderboard
 from scoring.protocol import Protocol
@@ -69,8 +69,8 @@ def run(
         example `population="16:ready_interval=20"`.
       tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
       benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
-        cores_per_trial, vectorize: see `config.ExperimentConfig`. `stop_at_target` is
-        False by default where there are `budgets`, since runs are then compared at their ends.
+        cores_per_trial, vectorize, requirements: see `config.ExperimentConfig`. `stop_at_target`
+        is False by default where there are `budgets`, since runs are then compared at their ends.
       executor, num_workers, ray_address, accelerators_per_trial, coordinator_address,
         num_processes, process_id, distributed: see `experiment.placement.Placement`.
       heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
@@ -86,10 +86,10 @@ def run(
     request = Request.of({"submissions": submissions, "workloads": workloads, **options})
     reporter = reporter or Quiet()
     config, limits, names = request.config, request.limits, request.workload_names
+    paths = [one.submission for one in request.contenders]
+    environments.prepare(map(Path, paths), config.requirements, reporter.say)
     # Before the directory is touched: an executor that cannot be had must leave no trace.
-    executor = request.placement.make_executor(
-        config.cores_per_trial, Path(output_dir), [one.submission for one in request.contenders]
-    )
+    executor = request.placement.make_executor(config.cores_per_trial, Path(output_dir), paths)
     goals = request.targets
     # A workload of one's own has no target yet: it can be trained on, and says so.
     for name in names:

@@ -14,6 +14,7 @@ RULESETS = ("external", "self")
 BUDGETS_BY = ("time", "steps")
 VECTORIZE = ("none", "trials")
 EXECUTORS = ("local", "ray")
+REQUIREMENTS = ("installed", "strict", "isolated")
 _IN_POPULATION = "it is a key of --population now, as in --population=16:{}"
 # Flags of the first edition, each with what to do instead: old scripts must not run half of what
 # they ask for.
@@ -82,6 +83,13 @@ def _add_what(add: Callable[..., Any]) -> None:
     )
     # Scales and the like are checked here too, so that the message comes before anything loads.
     add("--scale", type=one_of("scale", SCALES), metavar="S", help="lite (default) or full")
+    add(
+        "--requirements",
+        type=one_of("way with requirements", REQUIREMENTS),
+        metavar="R",
+        help="of a submission's requirements.txt: installed (default) goes on with other versions "
+        "and says so; strict refuses them; isolated gives its trials an environment of their own",
+    )
     add(
         "--benchmark",
         metavar="B",

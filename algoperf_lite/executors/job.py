@@ -23,6 +23,7 @@ class Job:
       time_limit: seconds after which it is killed in any case; None for no limit.
       cache: directory for compiled programs; None compiles afresh.
       memory_limit: bytes of address space it may have; None for no limit.
+      python: interpreter that runs it; None for the one of the command.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Job:
     time_limit: float | None = None
     cache: Path | None = None
     memory_limit: int | None = None
+    python: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,9 +52,10 @@ class Process:
             "started": self._stamps.began,
             "memory_limit": job.memory_limit,
         }
+        python = str(job.python or sys.executable)
         with output:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "algoperf_lite.executors.child", job.module, str(writer)],
+                [python, "-m", "algoperf_lite.executors.child", job.module, str(writer)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

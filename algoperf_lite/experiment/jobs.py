@@ -7,6 +7,7 @@ from typing import Any
 
 from algoperf_lite.executors.job import Event, Executor, Job, Outcome
 from algoperf_lite.storage import atomic, cache
+from algoperf_lite.submission import environments, find
 from algoperf_lite.training import clock
 from algoperf_lite.trial import attempts, checkpoints, logs
 from algoperf_lite.trial.record import TrialRecord
@@ -131,6 +132,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
     """One process's work: a trial, or all trials of a group."""
     # Trials end themselves at their budget; this limit is for those that do not.
     first, time_limit = group[0], None
+    is_isolated = first.config.requirements == "isolated"
     if first.max_seconds is not None:
         time_limit = _PARTS_OF_SECONDS * first.max_seconds * len(group) + _SPARE_SECONDS
     return Job(
@@ -148,6 +150,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
         # Where compilation counts, a program kept from an earlier trial would be a gift.
         cache=None if first.config.count_compile else cache.subfolder("compiled"),
         memory_limit=limits.memory_limit,
+        python=environments.python(find.locate(first.submission)) if is_isolated else None,
     )
 
 

@@ -21,6 +21,7 @@ _HOSTS_OUT = "leave it or the flags for several hosts out"
 _FOR_RAY = "is for Ray; add --executor=ray or leave it out"
 _FOUND_OUT = "is what --distributed lets JAX find out; leave one of the two out"
 _ONE_TRIAL = "has one trial per study, so there is nothing for --vectorize=trials to train together"
+_ON_THIS_MACHINE = "builds environments on this machine, which other machines do not see"
 # (an option, what excludes it, why and what to do): which flags do not go together. A name alone
 # stands for any value but the default; "several hosts" for the flags that make a group of hosts.
 _EXCLUDED = (
@@ -33,6 +34,8 @@ _EXCLUDED = (
     ("population", "several hosts", f"spreads members over the devices of one host; {_HOSTS_OUT}"),
     ("executor=ray", "several hosts", f"has trials on one host each; {_HOSTS_OUT}"),
     ("vectorize=trials", "several hosts", f"trains on one host; {_HOSTS_OUT}"),
+    ("requirements=isolated", "executor=ray", f"{_ON_THIS_MACHINE}; leave it or --executor out"),
+    ("requirements=isolated", "several hosts", f"{_ON_THIS_MACHINE}; {_HOSTS_OUT}"),
 )
 
 

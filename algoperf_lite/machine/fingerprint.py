@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from algoperf_lite.machine import isolation
 from algoperf_lite.machine.environment import available_cores
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
@@ -22,7 +23,8 @@ def fingerprint() -> dict[str, Any]:
     """The facts that could change a time: devices, processor, versions, precision, environment.
 
     "key" is a hash of all that; results with different keys are not comparable in seconds.
-    "git_commit" is recorded beside it and not part of the key.
+    "git_commit" is recorded beside it and not part of the key; so is "own_packages", of a process
+    in the environment of a submission.
     """
     import jax  # the fingerprint is of the process that trains
 
@@ -46,9 +48,18 @@ def fingerprint() -> dict[str, Any]:
         "enable_x64": bool(jax.config.jax_enable_x64),
         "environment": {name: os.environ.get(name, "") for name in _RECORDED},
     }
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    # A submission with an environment of its own is timed against the others on the same JAX, so
+    # an optax that it brings along is part of it, and not of the machine.
+    of_machine = {**facts, "versions": isolation.comparable(facts["versions"])}
+    key = hashlib.sha256(json.dumps(of_machine, sort_keys=True).encode()).hexdigest()[:16]
+    own = isolation.own_packages()
     # The commit is no part of the key: a change of a document would make results incomparable.
-    return {**facts, "key": key, "git_commit": _git_commit()}
+    return {
+        **facts,
+        **({"own_packages": own} if own else {}),
+        "key": key,
+        "git_commit": _git_commit(),
+    }
 
 
 def versions() -> dict[str, str]:

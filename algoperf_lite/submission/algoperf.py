@@ -16,7 +16,7 @@ from typing import Any
 import workloads
 from algoperf_lite import tuning
 from algoperf_lite.spec import Workload
-from algoperf_lite.submission import algoperf_files, find
+from algoperf_lite.submission import algoperf_files, find, requirements
 
 REQUIRED = ("get_batch_size", "init_optimizer_state", "update_params", "data_selection")
 _NAMES_THERE = {"digits": "mnist"}  # AlgoPerf's development workload, which files know
@@ -78,7 +78,7 @@ def load(path: Path) -> AlgoPerfSubmission:
     raises comes through unchanged.
     """
     name = find.name_of(path)
-    algoperf_files.check_requirements(path.parent / "requirements.txt", name)
+    requirements.require_installed(path)
     search_space = algoperf_files.search_space(path.parent / "tuning_search_space.json")
     # Helpers are told from libraries by being loaded now and lying beside the file. A copy of the
     # list below, since a lazy module may load another while it is looked at.

@@ -1,15 +1,12 @@
-"""The files of a submission in AlgoPerf's form: its module, helpers, requirements, search space."""
+"""The files of a submission in AlgoPerf's form: its module, helpers, search space."""
 
 import ast
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import sys
 from pathlib import Path
 from types import ModuleType
-
-from packaging.requirements import InvalidRequirement, Requirement
 
 from algoperf_lite import tuning
 
@@ -24,29 +21,6 @@ def search_space(path: Path) -> tuning.SearchSpace:
         raise ValueError(f"{path} is no valid JSON: {error}") from None
     tuning.check_search_space(space)
     return space
-
-
-def check_requirements(path: Path, name: str) -> None:
-    """Raises ValueError where a package that the file asks for is not installed."""
-    if not path.is_file():
-        return
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    for line in filter(None, lines):
-        try:
-            wanted = Requirement(line)
-            found = importlib.metadata.version(wanted.name)
-        except InvalidRequirement:
-            raise ValueError(f"{path} has the line {line!r}, which is no requirement") from None
-        except importlib.metadata.PackageNotFoundError:
-            found = None
-        # A marker such as `python_version < "3.10"` exempts other machines from the line.
-        if wanted.marker is not None and not wanted.marker.evaluate():
-            continue
-        if found is None or not wanted.specifier.contains(found, prereleases=True):
-            raise ValueError(
-                f"submission {name!r} requires {line!r} but {found or 'no such package'} is "
-                "installed; install it first: nothing is installed for a submission"
-            )
 
 
 def run(path: Path, name: str) -> ModuleType:

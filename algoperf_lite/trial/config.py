@@ -10,6 +10,7 @@ from scoring import benchmark
 BUDGETS_BY = ("time", "steps")
 SCALES = ("lite", "full")
 VECTORIZE = ("none", "trials")
+REQUIREMENTS = ("installed", "strict", "isolated")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ExperimentConfig:
       cores_per_trial: cores each trial is pinned to on a machine without accelerator.
       vectorize: "trials" if trials of one contender and workload train together and their times are
         replayed, see `trial.vectorized`; "none" if each is a process and its times are measured.
+      requirements: what is done about a requirements.txt, see `environments.prepare`.
     """
 
     benchmark: str = "lite"
@@ -41,6 +43,7 @@ class ExperimentConfig:
     count_compile: bool = False
     cores_per_trial: int = 1
     vectorize: str = "none"
+    requirements: str = "installed"
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ExperimentConfig":
@@ -53,6 +56,7 @@ class ExperimentConfig:
         did_you_mean.require(self.scale, SCALES, "scale")
         did_you_mean.require(self.budget_by, BUDGETS_BY, "budget")
         did_you_mean.require(self.vectorize, VECTORIZE, "way to vectorize")
+        did_you_mean.require(self.requirements, REQUIREMENTS, "way with requirements")
         at_least("rng_seed", self.rng_seed, 0)
         at_least("max_global_steps", self.max_global_steps, 1)
         at_least("cores_per_trial", self.cores_per_trial, 1)

@@ -30,6 +30,7 @@ class TrialRecord:
       stepping: how steps were dispatched, and over how many devices.
       form: of the submission's file, where it is AlgoPerf's.
       batch_size_asked: what AlgoPerf's `get_batch_size` answered, and what became of it.
+      requirements: lines of its requirements.txt, each with the version that the trial ran on.
       pbt: rules of a population; `winner` the member that won, with its fitness.
       compile_seconds: off the clock unless `count_compile`.
       steps: done; `steps_to_target` and `time_to_target` when the target was first met.
@@ -66,6 +67,7 @@ class TrialRecord:
     form: str | None = None
     batch_size: int | None = None
     batch_size_asked: Mapping[str, Any] | None = None
+    requirements: list[dict[str, Any]] | None = None
     pbt: Mapping[str, Any] | None = None
     winner: Mapping[str, Any] | None = None
     compile_seconds: float | None = None

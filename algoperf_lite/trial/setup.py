@@ -15,7 +15,7 @@ from algoperf_lite.population import config
 from algoperf_lite.population.evolution import Point
 from algoperf_lite.schedules import text
 from algoperf_lite.spec import Array, PyTree, Workload
-from algoperf_lite.submission import native
+from algoperf_lite.submission import native, requirements
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.native import Submission
 from algoperf_lite.training import train_step
@@ -144,6 +144,7 @@ def submission_facts(
         "submission_source": submission.source,
         "hyperparameters": point,
         "batch_size": batch_size,
+        "requirements": requirements.facts(submission.path),
     }
 
 
