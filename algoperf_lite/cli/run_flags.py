@@ -193,7 +193,7 @@ def _add_trouble(add: Callable[..., Any]) -> None:
         "--max_retries",
         type=at_least(0),
         metavar="N",
-        help="of a trial that crashed; default: 1",
+        help="of a trial that crashed after its first step, or was killed; default: 1",
     )
     add(
         "--checkpoint_share",

@@ -57,7 +57,8 @@ def run(
     """Runs each trial in a process of its own, or `populations` of them in one process each, and
     yields every trial's record, which is then on disk.
 
-    Trials that crash are tried again when all others have ended, and go on from their checkpoints.
+    Trials that crash are tried again when all others have ended, and go on from their checkpoints;
+    not those that would crash again, see `TrialRecord.would_crash_again`.
     An event of a population comes with its first trial, and the number of its "members".
     Raises DiskFull where a trial cannot write its logs; it has no record then.
     """
@@ -76,7 +77,7 @@ def is_to_be_retried(directory: Path, record: Mapping[str, Any], max_retries: in
     """Whether a trial crashed, and not too often yet."""
     if record["status"] != "crashed":
         return False
-    return sum(end["ended"] == "crashed" for end in attempts.ended(directory)) <= max_retries
+    return attempts.num_crashes(directory) <= max_retries
 
 
 def _run_once(
@@ -102,7 +103,8 @@ def _run_once(
             result = outcome.result
             if result is not None and "records" in result:
                 result = result["records"][i]
-            yield trial, finalize(trial, dataclasses.replace(outcome, result=result))
+            ended = dataclasses.replace(outcome, result=result)
+            yield trial, finalize(trial, ended, limits.max_retries)
 
 
 def populations(trials: list[TrialSpec], num_slots: int) -> list[list[TrialSpec]]:
@@ -159,10 +161,11 @@ def _module(vectorize: bool) -> str:
     return f"algoperf_lite.trial.{'vectorized' if vectorize else 'run'}"
 
 
-def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
+def finalize(trial: TrialSpec, outcome: Outcome, max_retries: int = 0) -> dict[str, Any]:
     """The record of a trial's attempt, written here with what its process could not know.
 
-    Raises DiskFull where the process had no room to write.
+    A crash that would only be repeated stands for all `max_retries`, so that it is tried again once
+    more are allowed. Raises DiskFull where the process had no room to write.
     """
     directory = Path(trial.directory)
     if "disk_full" in (outcome.result or {}):
@@ -170,7 +173,8 @@ def finalize(trial: TrialSpec, outcome: Outcome) -> dict[str, Any]:
         raise DiskFull(f"{trial.name} has no room for its logs ({why}); {_FREE_SOME}")
     record = _record(trial, outcome)
     try:
-        attempts.end(directory, record.status, record.error, outcome.wall)
+        spent = max_retries + 1 - attempts.num_crashes(directory) if record.would_crash_again else 1
+        attempts.end(directory, record.status, record.error, outcome.wall, max(1, spent))
         found = dataclasses.replace(record, attempts=attempts.ended(directory)).to_json()
         atomic.write_json(directory / "trial.json", found)
     except OSError:

@@ -2,7 +2,8 @@
 
 A trial's process writes {"started", "seen"} when it starts, both in seconds since the epoch: this
 attempt's start, and when the previous one was last seen alive. The process that watches it writes
-{"ended", "error", "wall"} where it sees an attempt end.
+{"ended", "error", "wall"} where it sees an attempt end, and "crashes", the number of crashes that
+it stands for, where that is not one.
 """
 
 import json
@@ -24,15 +25,27 @@ def start(directory: Path, started: float, seen: float | None) -> None:
     _append(directory, {"started": started, "seen": seen})
 
 
-def end(directory: Path, status: str, error: str | None, wall: float) -> None:
-    """Writes down how an attempt ended, after so many seconds."""
+def end(directory: Path, status: str, error: str | None, wall: float, num_crashes: int = 1) -> None:
+    """Writes down how an attempt ended, after so many seconds.
+
+    `num_crashes`: one that would only be repeated stands for all that would follow it.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    _append(directory, {"ended": status, "error": error, "wall": wall})
+    further = {} if num_crashes == 1 else {"crashes": num_crashes}
+    _append(directory, {"ended": status, "error": error, "wall": wall, **further})
 
 
 def ended(directory: Path) -> list[dict[str, Any]]:
     """The ends that were seen, in order."""
     return [line for line in _lines(directory) if isinstance(line.get("ended"), str)]
+
+
+def num_crashes(directory: Path) -> int:
+    """How often the trial crashed, or would have."""
+    crashed = [end for end in ended(directory) if end["ended"] == "crashed"]
+    counts = [end.get("crashes", 1) for end in crashed]
+    # A damaged file may hold anything; each line is one crash at least.
+    return sum(count if type(count) is int and count > 1 else 1 for count in counts)
 
 
 def intervals(directory: Path) -> list[tuple[float, float]]:

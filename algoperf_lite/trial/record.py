@@ -8,6 +8,12 @@ from typing import Any
 from algoperf_lite.machine import out_of_memory
 from algoperf_lite.trial.spec import TrialSpec
 
+# Of the workload; of the submission, which is its import, its first state, its compilation and its
+# first step; and all steps after that.
+STAGES = ("setup", "start", "training")
+# What devices and other hosts raise, by its name here and in older JAX.
+_OF_MACHINES = ("JaxRuntimeError", "XlaRuntimeError")
+
 
 class RulesBroken(Exception):
     """A submission did what no submission may do; its trial is `invalid`."""
@@ -23,6 +29,7 @@ class TrialRecord:
     Attributes:
       status: one of `logs.STATUSES`.
       error, traceback: why a trial failed.
+      stage: how far it had come by then, one of `STAGES`; None where its process could not say.
       seed: of this trial; `experiment_seed` is the one it is derived from.
       target: validation target, of the metric `metric`.
       budget: part of the step hint that is the schedule's horizon.
@@ -48,6 +55,7 @@ class TrialRecord:
     status: str | None = None
     error: str | None = None
     traceback: str | None = None
+    stage: str | None = None
     submission: str = ""
     workload: str = ""
     scale: str = ""
@@ -131,13 +139,27 @@ class TrialRecord:
         return dataclasses.asdict(self)
 
     @property
+    def would_crash_again(self) -> bool:
+        """Whether a trial crashed by what its submission did before its first step was done: the
+        same file would do the same again, whereas a device or another host may come back."""
+        is_of_machine = (self.error or "").partition(":")[0] in _OF_MACHINES
+        return self.status == "crashed" and self.stage == "start" and not is_of_machine
+
+    @property
     def watched_ledger(self) -> Mapping[str, float]:
         """The ledger of the trial's whole process, which its parent checks: trials that shared a
         process each have only a part of it as their own."""
         return self.ledger if self.population is None else self.population["ledger"]
 
 
-def failure(error: Exception) -> dict[str, Any]:
+def stage(has_begun: bool, steps: int) -> str:
+    """The stage of a trial whose submission has begun, or not, and has done so many steps."""
+    if not has_begun:
+        return "setup"
+    return "training" if steps else "start"
+
+
+def failure(error: BaseException) -> dict[str, Any]:
     """The fields of a record that an exception decides."""
     text = str(error)
     if not isinstance(error, MemoryError):

@@ -113,13 +113,16 @@ def run(
             for _ in train(form, recorder, clock, report, checkpointer, step):
                 pass
         end = recorder.close(form.facts())
-    except Exception as error:  # the trial ends with a status; the experiment goes on
+    # The trial ends with a status; the experiment goes on. A file that calls `sys.exit` is no
+    # process that was ended.
+    except (Exception, SystemExit) as error:
         if atomic.is_full(error):
             raise
         end = record.failure(error)
     # After a failure the record says as much as was known by then.
     found = {} if recorder is None else recorder.facts
     found |= {} if form is None else form.facts()
+    found["stage"] = record.stage(form is not None, found.get("steps", 0))
     return TrialRecord.of(spec, **{**found, **end}, **closed(clock, report))
 
 

@@ -112,11 +112,13 @@ def run(
     """
     clock = Ledger(now, started)
     trials: list[_Trial] = []
-    error: Exception | None = None
+    failed: dict[str, Any] = {}
+    stage = "setup"
     try:
         setup = trial_setup.prepare(specs[0], memory_share)
         recorders = [Recorder(spec, setup) for spec in specs]
         trial_run.throttled(report)()
+        stage = "start"
         # Imported once for all: each trial is charged the whole of it, as it would be alone.
         clock.switch("init", setup.data)
         submission = trial_setup.load_submission(specs[0])
@@ -128,12 +130,13 @@ def run(
         trials = [_Trial(*each) for each in zip(specs, recorders, points, facts, strict=True)]
         for group in _groups(setup, submission, trials):
             _train(group, clock, report, import_seconds, len(trials))
-    except Exception as caught:  # the trials end with a status; the experiment goes on
-        if atomic.is_full(caught):
+    # The trials end with a status; the experiment goes on.
+    except (Exception, SystemExit) as error:
+        if atomic.is_full(error):
             raise
-        error = caught
+        failed = {**record.failure(error), "stage": stage}
     closed = trial_run.closed(clock, report)
-    return _records(specs, trials, error, closed)
+    return _records(specs, trials, failed, closed)
 
 
 def _groups(
@@ -279,11 +282,10 @@ def _take_turns(
 def _records(
     specs: Sequence[TrialSpec],
     trials: Sequence[_Trial],
-    error: Exception | None,
+    failed: Mapping[str, Any],
     closed: Mapping[str, Any],
 ) -> list[TrialRecord]:
     """The trials' records: each has an equal share of the process's ledger."""
-    failed = {} if error is None else record.failure(error)
     num_trials = len(specs)
     share = {account: value / num_trials for account, value in closed["ledger"].items()}
     common = {**closed, "ledger": share, "timing": "replayed"}
@@ -293,6 +295,7 @@ def _records(
     found = []
     for trial in trials:
         fields = {**trial.recorder.facts, **trial.facts, **(trial.end or failed), **common}
+        fields["stage"] = record.stage(True, fields["steps"])
         fields["population"] = {**ledger, **trial.population}
         found.append(TrialRecord.of(trial.spec, **fields))
     return found

@@ -1,10 +1,10 @@
-"""Verdicts on what a trial's process says of its own time."""
+"""Verdicts on what a trial's process says of its own time, and on how it crashed."""
 
 import pytest
 
 from algoperf_lite.executors.job import Outcome
 from algoperf_lite.experiment import jobs
-from algoperf_lite.trial import logs
+from algoperf_lite.trial import attempts, logs
 from algoperf_lite.trial.spec import TrialSpec
 
 LEDGER = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
@@ -48,3 +48,35 @@ def test_stamps_that_cannot_be_true_make_a_trial_invalid_with_the_evidence(statu
 def test_a_result_that_is_no_record_of_ours_is_no_result(result, tmp_path):
     spec = TrialSpec("nadamw", "digits", 0, 1, str(tmp_path))
     assert jobs.finalize(spec, Outcome(result=result, wall=1.0))["status"] == "invalid"
+
+
+CRASH = {"status": "crashed", "stage": "start", "error": "KeyError: 1"}
+
+
+@pytest.mark.parametrize(
+    ("result", "is_tried_again"),
+    [
+        (CRASH, False),
+        (CRASH | {"stage": "setup"}, True),  # of the workload, in which a submission has no part
+        (CRASH | {"stage": "training"}, True),
+        (CRASH | {"error": "JaxRuntimeError: INTERNAL: a peer is gone"}, True),
+        (CRASH | {"status": "out_of_memory"}, False),  # as ever
+        (None, True),  # killed, or lost with its machine: nobody knows how far it came
+    ],
+)
+def test_what_would_only_crash_again_is_not_tried_again(tmp_path, result, is_tried_again):
+    spec = TrialSpec("nadamw", "digits", 0, 1, str(tmp_path))
+    outcome = Outcome(result=result, wall=0.0, status="crashed")
+    for max_retries in (2, 3):  # the second command allows one more
+        record = jobs.finalize(spec, outcome, max_retries)
+        found = jobs.is_to_be_retried(tmp_path, record, max_retries)
+        assert found == is_tried_again
+        assert jobs.is_to_be_retried(tmp_path, record, 9) == (record["status"] == "crashed")
+    counted = attempts.num_crashes(tmp_path)
+    assert counted == (0 if record["status"] != "crashed" else 2 if is_tried_again else 4)
+
+
+def test_damaged_numbers_of_crashes_count_as_one_each(tmp_path):
+    for count in ("7", None, -3, 1.5, True, [2]):
+        attempts.end(tmp_path, "crashed", None, 0.0, count)
+    assert attempts.num_crashes(tmp_path) == 6

@@ -191,19 +191,32 @@ def test_another_seed_or_text_of_the_submission_starts_again(tmp_path, monkeypat
 
 
 ONCE = """
-import pathlib
+import os, pathlib, signal
 import optax
 def optimizer(workload, hyperparameters):
     flag = pathlib.Path({flag!r})
     if not flag.exists():
         flag.touch()
-        raise RuntimeError("a device was lost")
+        os.kill(os.getpid(), signal.SIGKILL)
     return optax.sgd(0.1)
 """
+# What would happen again, each before the first step is done.
+AGAIN = {
+    "at import": "raise KeyError('no such thing')\n",
+    "exit": "import sys\nsys.exit('without a word')\n",
+    "no optimizer": "x = 1\n",
+    "in the first step": """
+import optax
+def optimizer(workload, hyperparameters):
+    def update(updates, state, params=None):
+        return updates[0], state
+    return optax.GradientTransformation(lambda params: (), update)
+""",
+}
 
 
 @pytest.mark.parametrize(("max_retries", "ends"), [(0, ["crashed"]), (1, ["crashed", "reached"])])
-def test_a_crash_is_tried_again_and_both_attempts_are_told(tmp_path, max_retries, ends):
+def test_a_killed_trial_is_tried_again_and_both_attempts_are_told(tmp_path, max_retries, ends):
     path = tmp_path / "mine.py"
     path.write_text(ONCE.format(flag=str(tmp_path / "flag")))
     spec = _spec(tmp_path, submission=str(path), target=0.2)
@@ -218,3 +231,15 @@ def test_a_crash_is_tried_again_and_both_attempts_are_told(tmp_path, max_retries
     # One that crashed is left to try as soon as more attempts are allowed.
     assert plan.unfinished([spec], max_retries) == []
     assert bool(plan.unfinished([spec], 1)) == (ends == ["crashed"])
+
+
+@pytest.mark.parametrize("text", AGAIN.values(), ids=AGAIN)
+def test_a_crash_before_the_first_step_is_done_is_not_tried_again(tmp_path, text):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    spec, told = _spec(tmp_path, submission=str(path)), []
+    [(_, record)] = jobs.run([spec], local.local(1, 1), lambda t, e: told.append(e["event"]))
+    assert (record["status"], record["stage"], "retry" in told) == ("crashed", "start", False)
+    assert [end["ended"] for end in record["attempts"]] == ["crashed"]
+    # The same command leaves it, and one that allows more attempts than before tries it.
+    assert [bool(plan.unfinished([spec], n)) for n in (0, 1, 2)] == [False, False, True]
