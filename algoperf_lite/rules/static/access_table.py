@@ -20,13 +20,27 @@ OFFERED = words("""
     algoperf_lite.schedules algoperf_lite.optimizers
 """)
 
+# Harmless names in modules that FORBIDDEN has for what else is in them.
+HARMLESS = words("""
+    gc.collect gc.enable gc.disable gc.isenabled gc.freeze gc.unfreeze
+    inspect.signature inspect.Signature inspect.Parameter inspect.getfullargspec inspect.cleandoc
+    inspect.isfunction inspect.isclass inspect.ismethod
+    os.sep os.PathLike os.path.join os.path.basename os.path.dirname os.path.splitext os.path.sep
+    sys.version_info sys.maxsize sys.float_info
+    traceback.format_exc traceback.format_exception traceback.print_exc
+    datetime.timedelta pathlib.PurePath pathlib.PurePosixPath
+    importlib.util.find_spec importlib.metadata.version importlib.metadata.PackageNotFoundError
+""")
+
 # Modules that compute, name, or write to the log. Everything else must be declared, since a
 # library that is not installed elsewhere makes the submission another one there.
 USUAL = frozenset(
     words("""
-    __future__ abc bisect cmath collections contextlib copy dataclasses decimal enum fractions
-    functools heapq itertools json logging math numbers operator pprint random re statistics string
-    textwrap types typing typing_extensions warnings
+    __future__ abc array ast bisect builtins calendar cmath collections colorsys contextlib
+    contextvars copy dataclasses decimal difflib enum errno fnmatch fractions functools graphlib
+    hashlib heapq itertools json keyword logging math numbers operator pprint random re reprlib
+    shlex statistics string struct textwrap token types typing typing_extensions unicodedata
+    warnings weakref
     absl chex flax jax jaxlib jraph numpy optax
     """)
 )
@@ -63,10 +77,11 @@ _NAMES = {
     "dynamic-code": """
         importlib imp builtins.exec builtins.eval builtins.compile builtins.__import__ runpy pkgutil
         zipimport code codeop types.FunctionType types.CodeType types.ModuleType
+        typing.get_type_hints typing.ForwardRef typing_extensions.get_type_hints
         builtins.__loader__ builtins.__spec__
     """,
     "introspection": """
-        gc inspect ast dis symtable unittest mock pdb bdb traceback builtins.globals
+        gc inspect dis symtable unittest mock pdb bdb traceback builtins.globals
         builtins.__builtins__ types.FrameType types.TracebackType jax.tree_util.gc
     """,
     "embedded-data": """
@@ -142,6 +157,11 @@ ATTRIBUTES = {
 REVIEWED_ATTRIBUTES = {"__class__": "introspection", "__doc__": "embedded-data"}
 
 
+def is_below(path: str, name: str) -> bool:
+    """Whether a dotted name is another one, or something in it."""
+    return path == name or path.startswith(f"{name}.")
+
+
 def rule_of(path: str, rules: dict[str, str]) -> tuple[str, str] | None:
     """(shortest prefix of a dotted name that is in `rules`, its rule), None where there is none."""
     parts = path.split(".")
@@ -151,7 +171,7 @@ def rule_of(path: str, rules: dict[str, str]) -> tuple[str, str] | None:
             found = rule_of(".".join([WITHIN[part], *parts[start + 1 :]]), rules)
             if found:
                 return found
-    if any(path == offered or path.startswith(f"{offered}.") for offered in OFFERED):
+    if any(is_below(path, allowed) for allowed in (*OFFERED, *HARMLESS)):
         return None
     for end in range(1, len(parts) + 1):
         prefix = ".".join(parts[:end])

@@ -1,6 +1,6 @@
 """Checks a submission by reading its files; runs none of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from algoperf_lite.rules.findings import Finding, finding, in_order
@@ -29,9 +29,10 @@ def check(path: Path) -> list[Finding]:
     """
     read = files.read(path)
     found = list(read.findings)
+    names = {source: access.names_used(source) for source in read.sources}
     for source in read.sources:
         try:
-            found += access.find(source, read.requirements)
+            found += access.find(source, read.requirements, _names_elsewhere(source, names))
             for concern in _CONCERNS:
                 found += concern.find(source)
             if source.is_entry:
@@ -40,6 +41,14 @@ def check(path: Path) -> list[Finding]:
             what = f"it cannot be analysed ({error})"
             found.append(finding("syntax", f"{source.name}:1", what))
     return in_order(found)
+
+
+def _names_elsewhere(source: Source, names: Mapping[Source, frozenset[str]]) -> frozenset[str]:
+    """Names by which other files may mean what this one imports; its own, if it imports itself."""
+    stem = source.name.removesuffix(".py").rpartition("/")[2]
+    imports_itself = any(stem in path.split(".") for _, path in source.imports)
+    others = (used for other, used in names.items() if other is not source or imports_itself)
+    return frozenset().union(*others)
 
 
 # A helper beside the file need not have the functions of a form, nor a search space.

@@ -119,19 +119,35 @@ CAUGHT = [
     ("parameter-fingerprint", V, "T = {(3, 3): 0.1, (5, 7): 0.2}"),
     ("dynamic-attribute", R, "def f(hp, key):\n    return getattr(hp, key)"),
     ("dynamic-attribute", R, "import operator\ndef f(k):\n    return operator.attrgetter(k)"),
-    ("clock-access", V, "import time"),
+    ("clock-access", R, "import time"),
+    ("clock-access", V, "import time\ndef f():\n    return time.monotonic()"),
+    ("clock-access", V, "import time\ndef f(g):\n    return g(time)"),
+    ("clock-access", V, "class A:\n    import time\ndef f():\n    return A.time.time()"),
     ("clock-access", V, "def f():\n    from time import perf_counter as p\n    return p()"),
-    ("clock-access", V, "from datetime import datetime"),
-    ("system-access", V, "import os.path"),
+    ("clock-access", R, "from datetime import datetime"),
+    ("clock-access", V, "from datetime import datetime as d\ndef f():\n    return d.now()"),
+    ("system-access", R, "import os"),
+    ("system-access", R, "import os.path"),
+    ("system-access", V, "import os.path\ndef f():\n    return os.getcwd()"),
+    ("system-access", V, "import os\ndef f():\n    return os.path.exists('x')"),
+    ("system-access", V, "import os\ndef f(k):\n    return getattr(os, 'environ')[k]"),
+    ("system-access", R, "import sys"),
+    ("system-access", V, "import sys\ndef f(x):\n    sys.path.append(x)"),
+    ("system-access", R, "import email"),
+    ("system-access", V, "import _posixsubprocess as p\ndef f():\n    p.fork_exec()"),
     ("system-access", V, "import contextlib\ndef f():\n    return contextlib.os.environ"),
-    ("system-access", V, "from absl import flags"),
+    ("system-access", R, "from absl import flags"),
+    ("system-access", V, "from absl import flags\nFLAGS = flags.FLAGS"),
     ("system-access", V, "def f():\n    jax.profiler.start_trace('x')"),
     ("system-access", V, "def f():\n    j = jax\n    j.distributed.initialize()"),
-    ("background-work", V, "from concurrent import futures"),
-    ("background-work", V, "import threading"),
-    ("network-access", V, "import urllib.request"),
+    ("background-work", R, "from concurrent import futures"),
+    ("background-work", R, "import threading"),
+    ("background-work", V, "import threading\ndef f(g):\n    threading.Thread(target=g)"),
+    ("network-access", R, "import urllib.request"),
+    ("network-access", V, "import urllib.request as u\ndef f(x):\n    u.urlopen(x)"),
     ("file-access", V, "def f():\n    return open('x')"),
-    ("file-access", V, "from pathlib import Path"),
+    ("file-access", R, "from pathlib import Path"),
+    ("file-access", V, "from pathlib import Path\ndef f():\n    return Path('x').open()"),
     ("file-access", V, "def f():\n    return np.load('x.npz')"),
     ("file-access", V, "def f():\n    return jax.numpy.load('x.npz')"),
     ("file-access", V, "from numpy import *\ndef f():\n    return fromfile('x')"),
@@ -140,11 +156,22 @@ CAUGHT = [
     ("dynamic-code", V, "def f(s):\n    exec(s)"),
     ("dynamic-code", V, "def f(s):\n    run = eval\n    return s"),
     ("dynamic-code", V, "def f():\n    return __import__('math')"),
-    ("dynamic-code", V, "import importlib"),
+    ("dynamic-code", R, "import importlib"),
+    ("dynamic-code", V, "import importlib\ndef f(x):\n    importlib.reload(x)"),
+    ("dynamic-code", V, "import typing\ndef f(g):\n    return typing.get_type_hints(g)"),
     ("introspection", V, "def f(x):\n    return x.__subclasses__()"),
     ("introspection", V, "def f(x):\n    return getattr(x, '__globals__')"),
     ("introspection", V, "def f():\n    globals()['x'] = 1"),
-    ("introspection", V, "import gc"),
+    ("introspection", R, "import gc"),
+    ("introspection", R, "import inspect"),
+    ("introspection", V, "import gc\ndef f():\n    return gc.get_objects()"),
+    (
+        "introspection",
+        V,
+        "import gc as g\ndef f():\n    g.collect()\n    return g.get_referrers(f)",
+    ),
+    ("introspection", V, "import inspect\ndef f():\n    return inspect.stack()"),
+    ("introspection", V, "from inspect import currentframe\nframe = currentframe"),
     ("introspection", R, "def f(x):\n    return x.__class__"),
     ("monkeypatch", V, "def f(g):\n    jax.jit = g"),
     ("monkeypatch", V, "optax.adam = optax.sgd"),
@@ -158,16 +185,18 @@ CAUGHT = [
     ("host-callback", R, "def f(x):\n    jax.debug.callback(print, x)"),
     ("host-callback", R, "from jax.experimental import io_callback"),
     ("harness-access", V, "from algoperf_lite import trial"),
-    ("harness-access", V, "import workloads"),
+    ("harness-access", V, "import workloads"),  # used or not: loading it is no submission's part
     ("harness-access", V, "from algoperf.workloads.wmt import workload as w"),
     ("undeclared-import", V, "import scipy"),
     ("undeclared-import", V, "from . import missing"),
+    ("undeclared-import", R, "try:\n    import scipy\nexcept ImportError:\n    scipy = None"),
     ("embedded-data", V, f"X = {'a' * 2001!r}"),
     ("embedded-data", V, f"X = {'a' * 1500!r} + {'b' * 1500!r}"),
     ("embedded-data", V, f"X = {NUMBERS}"),
     ("embedded-data", V, f"def f():\n    return {{'a': {[[1, 2, 3]] * 22}}}"),
     ("embedded-data", V, f"X = 0x{'f' * 80}"),
-    ("embedded-data", V, "import base64"),
+    ("embedded-data", R, "import base64"),
+    ("embedded-data", V, "import base64\ndef f(x):\n    return base64.b64decode(x)"),
     ("embedded-data", R, "def f():\n    return f.__doc__"),
     ("embedded-data", V, "def f(x):\n    return np.frombuffer(x)"),
     ("embedded-data", R, "\n".join(f"x{i} = {[1] * 60}" for i in range(9))),
@@ -224,6 +253,14 @@ PASSED = [
     "def f(x):\n    jax.debug.print('{}', x)\n    return jax.tree_map(jnp.sin, x)",
     "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass A:\n    x: int\n"
     "    def __post_init__(self):\n        object.__setattr__(self, 'x', 1)",
+    "import ast\ndef f(x):\n    return ast.literal_eval(x)",
+    "import ast, builtins, functools, hashlib, logging, weakref",
+    "import gc\ndef f():\n    gc.collect()",
+    "import inspect\ndef f(g):\n    return inspect.signature(g).parameters",
+    "import os\ndef f(x):\n    return os.path.join('a', x)",
+    "import sys, traceback\ndef f():\n    return sys.version_info, traceback.format_exc()",
+    "from importlib.metadata import version\ndef f():\n    return version('jax')",
+    "from datetime import timedelta\ndef f(x):\n    return timedelta(x)",
     # assignments
     "def f(workload):\n    return f'{workload.step_hint} {workload.target_metric_name}'",
     "def f(state, x=None):\n    state.x = x\n    state['x'] = x\n    return state",
@@ -389,7 +426,7 @@ def test_helpers_are_read_wherever_they_are_imported_from(tmp_path):
 def test_requirements_declare_imports(tmp_path):
     (tmp_path / "requirements.txt").write_text("# none\nSome-Package==1.0 # pinned\ntime\n")
     text = NATIVE + "import some_package.part\nimport other\nimport time\n"
-    assert _kinds(_check(tmp_path, text)) == [("clock-access", V), ("undeclared-import", V)]
+    assert _kinds(_check(tmp_path, text)) == [("clock-access", R), ("undeclared-import", V)]
 
 
 def test_a_folder_must_hold_the_file_and_no_weights(tmp_path):
@@ -405,6 +442,21 @@ def test_a_helper_that_keeps_state_for_others(tmp_path):
     (tmp_path / "helper.py").write_text("best = None\n")
     text = NATIVE + "import helper\ndef f(x):\n    helper.best = x\n"
     assert _kinds(_check(tmp_path, text)) == [("trial-memory", R)]
+
+
+def test_an_import_that_another_file_uses_is_no_guess(tmp_path):
+    (tmp_path / "helper.py").write_text("import requests as r\nimport queue\n")
+    kinds = [("background-work", R), ("network-access", R)]
+    assert _kinds(_check(tmp_path, NATIVE + "import helper\n")) == kinds
+    for use in (
+        "import helper as h\nX = h.r\n",
+        "from helper import r\n",
+        "from helper import *\nr\n",
+    ):
+        kinds = [("background-work", R), ("network-access", V)]
+        assert _kinds(_check(tmp_path, NATIVE + use)) == kinds
+    own = "import requests\nimport mine\ndef f():\n    return mine.requests.get('x')\n"
+    assert _kinds(_check(tmp_path, NATIVE + own)) == [("network-access", V)]
 
 
 # --- robustness ---------------------------------------------------------------------------
