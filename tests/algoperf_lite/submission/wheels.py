@@ -29,3 +29,9 @@ def use_alone(monkeypatch, folder: Path) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")  # of this machine's user
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+
+
+def unpacked(folder: Path, name: str, version: str, where: Path) -> None:
+    """A package of `write` in a folder that can be put on the path, metadata and all."""
+    with zipfile.ZipFile(write(folder, name, version)) as wheel:
+        wheel.extractall(where)
