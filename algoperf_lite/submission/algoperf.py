@@ -16,7 +16,7 @@ from typing import Any
 import workloads
 from algoperf_lite import tuning
 from algoperf_lite.spec import Workload
-from algoperf_lite.submission import algoperf_files, find, requirements
+from algoperf_lite.submission import algoperf_files, find
 
 REQUIRED = ("get_batch_size", "init_optimizer_state", "update_params", "data_selection")
 _NAMES_THERE = {"digits": "mnist"}  # AlgoPerf's development workload, which files know
@@ -74,11 +74,11 @@ class AlgoPerfSubmission:
 def load(path: Path) -> AlgoPerfSubmission:
     """Runs the file; `algoperf_shim.installed` must be open, now and while it is called.
 
-    Raises ValueError where functions or installed packages are missing; whatever the file itself
+    What it requires is the command's business, see `environments.prepare`. Raises ValueError where
+    functions are missing; whatever the file itself
     raises comes through unchanged.
     """
     name = find.name_of(path)
-    requirements.require_installed(path)
     search_space = algoperf_files.search_space(path.parent / "tuning_search_space.json")
     # Helpers are told from libraries by being loaded now and lying beside the file. A copy of the
     # list below, since a lazy module may load another while it is looked at.

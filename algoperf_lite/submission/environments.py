@@ -25,7 +25,7 @@ from typing import IO
 
 from packaging.utils import canonicalize_name
 
-from algoperf_lite.machine import isolation
+from algoperf_lite.machine import environment, isolation
 from algoperf_lite.storage import atomic, cache
 from algoperf_lite.submission import find, requirements
 
@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 # What a trial loads of the harness, and one operation: a jaxlib that does not fit shows there.
 _TRY = (
     "import algoperf_lite.trial.run, algoperf_lite.trial.vectorized, workloads; "
-    "import jax.numpy as jnp; jnp.ones(2).sum().block_until_ready()"
+    "import jax; jax.numpy.ones(2).sum().block_until_ready(); print(jax.default_backend())"
 )
 _LINK = "packages_of_the_harness.pth"
 
@@ -63,7 +63,13 @@ def python(submission: Path) -> Path | None:
     Raises ValueError where the cache folder cannot be written.
     """
     folder = _folder(submission)
-    return None if folder is None else folder / "bin" / "python"
+    return None if folder is None else _python(folder)
+
+
+def packages(submission: Path) -> tuple[Path, ...]:
+    """Folders with the modules that a submission's environment has for itself; none without one."""
+    folder = _folder(submission)
+    return () if folder is None else (_packages(folder),)
 
 
 def _folder(submission: Path) -> Path | None:
@@ -205,13 +211,17 @@ def _try(folder: Path) -> str | None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        # An accelerator may be another run's, which needs nearly all of its memory.
+        env={**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
         check=False,
     )
-    if done.returncode == 0:
-        return None
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return f"algoperf-lite does not run with these packages ({lines[-1]})"
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return f"algoperf-lite does not run with these packages ({lines[-1]})"
+    # A plugin for the accelerator fits one version of JAX; with another one JAX only warns.
+    if done.stdout.split()[-1:] == ["cpu"] and environment.has_accelerator():
+        return "JAX finds no accelerator with these packages"
+    return None
 
 
 def _python(folder: Path) -> Path:

@@ -83,7 +83,7 @@ def text(file: Path) -> str:
     return "\n".join(line for _, line in _lines(file, all_of_them=True))
 
 
-def require_installed(submission: Path) -> None:
+def _require_installed(submission: Path) -> None:
     """Raises ValueError, with pip's command, where a package is not installed at all."""
     missing = [one.line for one in wanted(submission) if one.is_missing]
     if missing:
@@ -100,7 +100,7 @@ def check(submission: Path, strict: bool) -> str | None:
 
     Raises ValueError where a package is not installed, and under `strict` for every mismatch.
     """
-    require_installed(submission)
+    _require_installed(submission)
     unmet = [one for one in wanted(submission) if not one.is_met]
     if not unmet:
         return None

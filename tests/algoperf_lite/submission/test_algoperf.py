@@ -85,16 +85,6 @@ def test_helper_modules_are_found_by_absolute_and_by_relative_names(tmp_path):
     }
 
 
-def test_what_a_file_requires_is_checked_and_never_installed(tmp_path):
-    _load(_folder(tmp_path, **{"requirements.txt": "optax>=0.1  # usual\n\nnumpy\n"}))
-    (tmp_path / "mine" / "requirements.txt").write_text("optax>=99\n")
-    with pytest.raises(ValueError, match=r"requires 'optax>=99' but [\d.]+ is installed"):
-        _load(tmp_path / "mine")
-    (tmp_path / "mine" / "requirements.txt").write_text("no-such-package-anywhere\n")
-    with pytest.raises(ValueError, match="no such package"):
-        _load(tmp_path / "mine")
-
-
 def test_a_missing_function_is_named(tmp_path):
     with pytest.raises(ValueError, match="defines no data_selection"):
         _load(_folder(tmp_path, BODY.partition("def data_selection")[0]))
