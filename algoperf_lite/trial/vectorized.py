@@ -130,8 +130,7 @@ def run(
         trials = [_Trial(*each) for each in zip(specs, recorders, points, facts, strict=True)]
         for group in _groups(setup, submission, trials):
             _train(group, clock, report, import_seconds, len(trials))
-    # The trials end with a status; the experiment goes on.
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # the experiment goes on
         if atomic.is_full(error):
             raise
         failed = {**record.failure(error), "stage": stage}
