@@ -85,7 +85,7 @@ def _add_what(add: Callable[..., Any]) -> None:
     add("--scale", type=one_of("scale", SCALES), metavar="S", help="lite (default) or full")
     add(
         "--requirements",
-        type=one_of("way with requirements", REQUIREMENTS),
+        type=one_of("way to meet requirements", REQUIREMENTS),
         metavar="R",
         help="of a submission's requirements.txt: installed (default) goes on with other versions "
         "and says so; strict refuses them; isolated gives its trials an environment of their own",

@@ -56,7 +56,7 @@ class ExperimentConfig:
         did_you_mean.require(self.scale, SCALES, "scale")
         did_you_mean.require(self.budget_by, BUDGETS_BY, "budget")
         did_you_mean.require(self.vectorize, VECTORIZE, "way to vectorize")
-        did_you_mean.require(self.requirements, REQUIREMENTS, "way with requirements")
+        did_you_mean.require(self.requirements, REQUIREMENTS, "way to meet requirements")
         at_least("rng_seed", self.rng_seed, 0)
         at_least("max_global_steps", self.max_global_steps, 1)
         at_least("cores_per_trial", self.cores_per_trial, 1)

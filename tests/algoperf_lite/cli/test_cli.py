@@ -165,6 +165,7 @@ def _every_flag_of_run():
         "tuning_ruleset": "self",
         "budget_by": "steps",
         "vectorize": "none",
+        "requirements": "strict",
         "executor": "local",
         "population": "4",
         "checkpoint_share": "0.5",
