@@ -39,6 +39,7 @@ from algoperf_lite.population import replay as replay_file
 from algoperf_lite.rules import dynamic
 from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
+from algoperf_lite.rules.static.check import CANNOT_RUN
 from algoperf_lite.submission import environments, find
 from scoring import benchmark as benchmarks
 from scoring import leaderboard
@@ -86,8 +87,10 @@ def run(
     request = Request.of({"submissions": submissions, "workloads": workloads, **options})
     reporter = reporter or Quiet()
     config, limits, names = request.config, request.limits, request.workload_names
+    preflight.check(request.contenders, config)
     paths = [one.submission for one in request.contenders]
     environments.prepare(map(Path, paths), config.requirements, reporter.say)
+    preflight.check_imports(request.contenders, config)
     # Before the directory is touched: an executor that cannot be had must leave no trace.
     executor = request.placement.make_executor(config.cores_per_trial, Path(output_dir), paths)
     goals = request.targets
@@ -207,8 +210,8 @@ def check(submission: str, *, static: bool = False) -> CheckResult:
     """
     path = find.locate(submission)
     found = static_check.check(path)
-    # A file that Python cannot read cannot run either.
-    if not static and not any(finding.rule == "syntax" for finding in found):
+    # What Python cannot read or import here cannot run either, and has been said.
+    if not static and not any(finding.rule in CANNOT_RUN for finding in found):
         found += dynamic.check(path)
     rows = tuple(in_order(found))
     violations, to_review = (

@@ -1,31 +1,74 @@
-"""Questions to submissions before anything is compiled, as a job: it runs their files, with JAX."""
+"""Questions to submissions before anything is calibrated.
+
+`check` and `check_imports` read their files, in the command. `jobs` runs them, in a process with
+JAX, where reading is not enough.
+"""
 
 import dataclasses
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from algoperf_lite import tuning
 from algoperf_lite.executors.job import Job
 from algoperf_lite.experiment.contenders import Contender
+from algoperf_lite.submission import algoperf_files, environments, find, missing
 from algoperf_lite.trial.config import ExperimentConfig
+
+_LOADING_SECONDS = 120.0  # for all files, of which each takes a second or two
+# What a file raises here and would raise anywhere; others may be about a device that only its
+# trials have.
+_OF_THE_FILE = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
+
+
+def check(contenders: Sequence[Contender], config: ExperimentConfig) -> None:
+    """Raises ValueError, one sentence, for a submission for another framework, or one whose search
+    space no points can be drawn from."""
+    for path in _paths(contenders):
+        missing.check_framework(path)
+        _check_search_space(path, config.ruleset)
+
+
+def check_imports(contenders: Sequence[Contender], config: ExperimentConfig) -> None:
+    """Raises ValueError, one sentence, for a submission with an import that will fail.
+
+    Environments of their own must have been built: what is in them counts.
+    """
+    for path in _paths(contenders):
+        is_isolated = config.requirements == "isolated"
+        missing.check(path, environments.packages(path) if is_isolated else ())
 
 
 def jobs(
     contenders: Sequence[Contender], workload_names: Sequence[str], config: ExperimentConfig
 ) -> list[Job]:
-    """Jobs that find a "problem", a sentence, with a contender that cannot be a population; see
-    `experiment.run.run`."""
+    """Jobs that find a "problem", a sentence, with a contender that cannot be loaded, or that
+    cannot be a population; see `experiment.run.run`."""
     populations = [dataclasses.asdict(one) for one in contenders if one.population is not None]
-    # A process with JAX takes seconds, which other experiments need not wait for.
-    if not populations:
-        return []
-    payload = {
-        "contenders": populations,
+    # A process with JAX takes seconds, which other experiments need not wait for. Native files are
+    # read to the end by the command, as they import little.
+    files: dict[Path | None, list[str]] = {None: []} if populations else {}
+    for path in filter(find.steps_in_python, _paths(contenders)):
+        python = environments.python(path) if config.requirements == "isolated" else None
+        files.setdefault(python, []).append(str(path))
+    shared = {
         "workloads": list(workload_names),
         "scale": config.scale,
         "slack": config.ruleset.slack,
         "max_global_steps": config.max_global_steps,
     }
-    return [Job("check of populations", "algoperf_lite.experiment.preflight", payload)]
+    return [
+        Job(
+            f"check of submissions {number}",
+            "algoperf_lite.experiment.preflight",
+            {**shared, "foreign": paths, "contenders": [] if python else populations},
+            # A file that hangs must not hold up calibrations for long; its trial will be ended.
+            time_limit=_LOADING_SECONDS if paths else None,
+            python=python,
+        )
+        for number, (python, paths) in enumerate(files.items())
+    ]
 
 
 def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:
@@ -33,22 +76,78 @@ def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # shapes are traced, nothing is computed
+    for path in map(Path, payload["foreign"]):
+        report(event="beat")
+        problem = _problem_of_loading(path)
+        if problem:
+            return {"problem": problem}
+    try:
+        _check_populations(payload, report)
+    except ValueError as error:
+        return {"problem": str(error)}
+    return {"problem": None}
+
+
+def _paths(contenders: Sequence[Contender]) -> list[Path]:
+    return list(dict.fromkeys(Path(one.submission) for one in contenders))
+
+
+def _check_search_space(path: Path, ruleset: tuning.Ruleset) -> None:
+    is_external, name = ruleset.name == "external", find.name_of(path)
+    if find.steps_in_python(path):
+        space = algoperf_files.search_space(find.companion(path, find.SEARCH_SPACE))
+        if space is None and is_external:
+            raise ValueError(algoperf_files.without_search_space(name))
+    else:
+        space = find.literal(path, "search_space")
+    try:
+        if space is not None:
+            tuning.check_search_space(space)
+        # A list of points may be too short; a space has any number of them.
+        if is_external and isinstance(space, Sequence):
+            tuning.point(space, ruleset.num_trials, 0, 0, ruleset.num_trials)
+    except ValueError as error:
+        raise ValueError(f"submission {name!r}: {error}") from None
+
+
+def _problem_of_loading(path: Path) -> str | None:
+    """What is wrong with a file in AlgoPerf's form once it is imported; None for nothing."""
+    from algoperf_lite.submission import algoperf, algoperf_shim
+
+    submission = f"submission {find.name_of(path)!r}"
+    try:
+        with algoperf_shim.installed(path):
+            algoperf.load(path)
+    except _OF_THE_FILE as error:
+        what = f"{type(error).__name__}: {error}{_place(error, path)}"
+        return f"{submission} cannot be imported ({what}); mend the file"
+    except Exception as error:
+        # Sentences of our own come through; of anything else its trial will make a record.
+        return str(error) if str(error).startswith(submission) else None
+    return None
+
+
+def _place(error: Exception, path: Path) -> str:
+    """ ", file.py line 3" of the submission's last line that an error came through; "" for none."""
+    lines = traceback.extract_tb(error.__traceback__)
+    own = [line for line in lines if Path(line.filename).is_relative_to(find.folder_of(path))]
+    return f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""
+
+
+def _check_populations(payload: Mapping[str, Any], report: Any) -> None:
+    """Raises ValueError for a contender that cannot be a population."""
     import workloads
     from algoperf_lite.population import preflight
 
     contenders = map(Contender.from_json, payload["contenders"])
     pairs = [(one, preflight.load(one.submission, one.schedule)) for one in contenders]
-    try:
-        for name in payload["workloads"]:
-            workload = workloads.load(name, payload["scale"])
-            for contender, submission in pairs:
-                report(event="beat")
-                if submission is None:
-                    continue  # its trial will say so, with a status and a record
-                hint = workload.step_hint
-                last_step = contender.last_step(payload["slack"], hint, payload["max_global_steps"])
-                on_horizon = dataclasses.replace(workload, step_hint=contender.horizon(hint))
-                preflight.check(submission, contender.population, on_horizon, last_step)
-    except ValueError as error:
-        return {"problem": str(error)}
-    return {"problem": None}
+    for name in payload["workloads"] if pairs else ():
+        workload = workloads.load(name, payload["scale"])
+        for contender, submission in pairs:
+            report(event="beat")
+            if submission is None:
+                continue  # its trial will say so, with a status and a record
+            hint = workload.step_hint
+            last_step = contender.last_step(payload["slack"], hint, payload["max_global_steps"])
+            on_horizon = dataclasses.replace(workload, step_hint=contender.horizon(hint))
+            preflight.check(submission, contender.population, on_horizon, last_step)

@@ -59,7 +59,7 @@ def check(path: Path, beat: Callable[[], None] = lambda: None) -> list[Finding]:
     # Files of AlgoPerf's form import AlgoPerf's modules, of which there are stand-ins meanwhile.
     is_foreign = find.steps_in_python(path)
     found: list[Finding] = []
-    with algoperf_shim.installed() if is_foreign else contextlib.nullcontext():
+    with algoperf_shim.installed(path) if is_foreign else contextlib.nullcontext():
         with _Events(path.parent) as events:
             try:
                 run = _algoperf_run(path) if is_foreign else _native_run(path)

@@ -160,6 +160,18 @@ RULES = {
             "library use what computes.",
         ),
         Rule(
+            "missing-import",
+            "imports of what is not installed here, nor beside the file",
+            "on this machine the submission cannot be run, and has not been tried",
+            "Install the package: the extra algoperf has what AlgoPerf's own installation brings.",
+        ),
+        Rule(
+            "other-framework",
+            "a framework other than JAX",
+            "the harness trains with JAX and loads no other framework",
+            "Give the submission's files for JAX.",
+        ),
+        Rule(
             "embedded-data",
             "large literals and what unpacks them",
             "weights or tuned tables can be shipped inside the source",

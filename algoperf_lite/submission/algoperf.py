@@ -1,7 +1,8 @@
 """Submissions in AlgoPerf's form, unmodified: loaded, drawn a point for, asked for a batch size.
 
 A file has `get_batch_size`, `init_optimizer_state`, `update_params` and `data_selection`, perhaps
-`prepare_for_eval` and `get_eval_batch_size`, and a `tuning_search_space.json` beside it.
+`prepare_for_eval` and `get_eval_batch_size`, and a `tuning_search_space.json` beside it or one
+folder up.
 Source: AlgoPerf's `spec.py` and `submission_runner.py`, v0.5 to v0.6.
 """
 
@@ -64,10 +65,7 @@ class AlgoPerfSubmission:
         if ruleset.name == "self":
             return None  # AlgoPerf hands over no point then: the file has its own
         if self.search_space is None:
-            raise ValueError(
-                f"submission {self.name!r} has no tuning_search_space.json beside it, which the "
-                "ruleset 'external' needs; add one or use --tuning_ruleset=self"
-            )
+            raise ValueError(algoperf_files.without_search_space(self.name))
         return tuning.point(self.search_space, ruleset.num_trials, experiment_seed, study, trial)
 
 
@@ -79,7 +77,7 @@ def load(path: Path) -> AlgoPerfSubmission:
     raises comes through unchanged.
     """
     name = find.name_of(path)
-    search_space = algoperf_files.search_space(path.parent / "tuning_search_space.json")
+    search_space = algoperf_files.search_space(find.companion(path, find.SEARCH_SPACE))
     # Helpers are told from libraries by being loaded now and lying beside the file. A copy of the
     # list below, since a lazy module may load another while it is looked at.
     before = set(sys.modules)

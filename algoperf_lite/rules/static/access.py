@@ -122,7 +122,7 @@ def _attributes(source: Source) -> Iterator[Finding]:
         elif _is_harmless(node, value, name, source):
             continue
         elif name in ATTRIBUTES:
-            # A class may call something of its own by a plain name, such as `self.dataset`.
+            # A class may call something of its own by a plain name, such as self.dataset.
             is_own = isinstance(value, ast.Name) and value.id in _ONESELF
             severity = NEEDS_REVIEW if is_own and not name.startswith("_") else VIOLATION
             yield source.finding(ATTRIBUTES[name], node, f"attribute `{name}`", severity)
@@ -162,7 +162,7 @@ def _hit(path: str, source: Source) -> tuple[str, str, str] | None:
     """(prefix, rule, severity) where a dotted name is in the tables."""
     for table, severity in ((FORBIDDEN, VIOLATION), (REVIEWED, NEEDS_REVIEW)):
         found = rule_of(path, table)
-        if found:
+        if found and not _is_of_helper(path, found, source):
             return (*found, severity)
     # Modules of Python's own that no table knows: none of them is for computing.
     root = path.partition(".")[0]
@@ -170,6 +170,16 @@ def _hit(path: str, source: Source) -> tuple[str, str, str] | None:
     if root in sys.stdlib_module_names and root not in USUAL and not is_own:
         return None if rule_of(path, {root: ""}) is None else (root, "system-access", VIOLATION)
     return None
+
+
+def _is_of_helper(path: str, found: tuple[str, str], source: Source) -> bool:
+    """Whether a name that seems to be the harness's leads to a file beside the submission.
+
+    Paths of AlgoPerf's repository begin with a name that is also one of ours, submissions.
+    """
+    helpers = [helper for helper in source.helpers if "." in helper]
+    is_helper = any(f"{path}.".startswith(f"{helper}.") for helper in helpers)
+    return is_helper and found == (path.partition(".")[0], "harness-access")
 
 
 def _is_declared(path: str, source: Source, requirements: frozenset[str]) -> bool:

@@ -1,9 +1,9 @@
 """Checks a submission by reading its files; runs none of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
-from algoperf_lite.rules.findings import Finding, finding, in_order
+from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, Finding, finding, in_order
 from algoperf_lite.rules.static import (
     access,
     api,
@@ -17,9 +17,12 @@ from algoperf_lite.rules.static import (
     workload_use,
 )
 from algoperf_lite.rules.static.source import Source
+from algoperf_lite.submission import find, missing
 
 # Each has `find(source) -> findings`. A file is read by all of them, whatever the others found.
 _CONCERNS = (workload_use, tables, fingerprints, literals, at_import, state)
+# The rules whose findings say that a submission cannot even be tried on this machine.
+CANNOT_RUN = ("syntax", "missing-import", "other-framework")
 
 
 def check(path: Path) -> list[Finding]:
@@ -40,6 +43,8 @@ def check(path: Path) -> list[Finding]:
         except (RecursionError, ValueError) as error:  # deep nesting, or a number of many digits
             what = f"it cannot be analysed ({error})"
             found.append(finding("syntax", f"{source.name}:1", what))
+    if any(source.is_entry for source in read.sources):
+        found += _unresolved(path, {one.place for one in found if one.severity == VIOLATION})
     return in_order(found)
 
 
@@ -57,4 +62,20 @@ def _as_a_whole(read: files.Files, entry: Source) -> Iterator[Finding]:
     if api.is_native_form(entry):
         yield from search_space.find_in_literals(entry)
     else:
-        yield from search_space.find_in_json(read.folder)
+        yield from search_space.find_in_json(read.search_space)
+
+
+def _unresolved(path: Path, places: Set[str]) -> Iterator[Finding]:
+    """Findings about imports that will fail here; what is not installed is no breach of a rule.
+
+    None is added at `places`, where the import is a violation whether it is installed or not.
+    """
+    entry = path / find.FILE_OF_A_FOLDER if path.is_dir() else path
+    for one in missing.imports(entry):
+        place = f"{one.file.name}:{one.line}"
+        if one.framework:
+            what = f"import of `{one.module}`, which makes this a {one.framework} submission"
+            yield finding("other-framework", place, what)
+        elif place not in places:
+            what = f"import of `{one.module}`, which {one.why}"
+            yield finding("missing-import", place, what, NEEDS_REVIEW)

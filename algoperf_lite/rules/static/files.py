@@ -8,10 +8,8 @@ from pathlib import Path
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding, finding
 from algoperf_lite.rules.static import access_table
 from algoperf_lite.rules.static.source import Source, parse
-from algoperf_lite.submission import find
+from algoperf_lite.submission import find, reading
 
-SEARCH_SPACE = "tuning_search_space.json"
-REQUIREMENTS = "requirements.txt"
 # Files that a person can read; weights and pickles have other suffixes, or none.
 _TEXTS = (".py", ".json", ".txt", ".md", ".toml", ".cfg", ".yaml", ".yml")
 _TEXTS_WITHOUT_SUFFIX = ("LICENSE", "NOTICE", "README")
@@ -23,13 +21,13 @@ class Files:
     """The files of a submission as they were read.
 
     Attributes:
-      folder: where the submission is.
+      search_space: where its tuning_search_space.json is, or would be.
       sources: the parsed files, its own first; without those that are no Python.
       requirements: packages that requirements.txt names, spelled as modules.
       findings: about files that could not be read, or that are none to read.
     """
 
-    folder: Path
+    search_space: Path
     sources: tuple[Source, ...]
     requirements: frozenset[str]
     findings: tuple[Finding, ...]
@@ -39,16 +37,14 @@ def read(path: Path) -> Files:
     """Reads a submission's file, or `submission.py` of its folder, and every helper."""
     path = path.resolve()  # else a helper that is reached by two spellings would be read twice
     entry = path / find.FILE_OF_A_FOLDER if path.is_dir() else path
-    folder = entry.parent
-    sources, findings = (
-        [],
-        list(_strange_files(folder)) if entry.name == find.FILE_OF_A_FOLDER else [],
-    )
+    folder = find.folder_of(entry)
+    is_folder = entry.name == find.FILE_OF_A_FOLDER
+    sources, findings = [], list(_strange_files(entry.parent)) if is_folder else []
     # Helpers import helpers. Breadth first, so that findings begin with the submission's own file.
     queue, seen = [entry], {entry}
     while queue:
         file = queue.pop(0)
-        found = _parse(file, folder)
+        found = _parse(file, entry.parent if file.is_relative_to(entry.parent) else folder)
         if isinstance(found, Finding):
             findings.append(found)
             continue
@@ -59,7 +55,9 @@ def read(path: Path) -> Files:
         new = {helper for files in helpers.values() for helper in files} - seen
         queue += sorted(new)
         seen |= new
-    return Files(folder, tuple(sources), _requirements(folder), tuple(findings))
+    search_space = find.companion(entry, find.SEARCH_SPACE)
+    requirements = _requirements(find.companion(entry, find.REQUIREMENTS))
+    return Files(search_space, tuple(sources), requirements, tuple(findings))
 
 
 def _parse(file: Path, folder: Path) -> Source | Finding:
@@ -72,36 +70,15 @@ def _parse(file: Path, folder: Path) -> Source | Finding:
 
 def _files_of(module: str, importer: Path, folder: Path) -> list[Path]:
     """Files in `folder` that importing `module` runs; none for a library."""
-    parts = module.lstrip(".").split(".")
-    level = len(module) - len(module.lstrip("."))
-    if level:
-        # A relative import that leaves the folder finds nothing here and is reported as undeclared.
-        base = importer.parents[level - 1] if level <= len(importer.parents) else None
-        return _on_the_way(base, parts) if base and base.is_relative_to(folder) else []
-    if parts[0] in access_table.HARNESS:
+    if "." not in module and module in access_table.HARNESS:
         return []
-    # In AlgoPerf's repository, helpers are imported by the path of the folder from its root.
-    for start in range(len(parts)):
-        if parts[:start] == list(folder.parts[len(folder.parts) - start :]):
-            files = _on_the_way(folder, parts[start:])
-            if files:
-                return files
-    return []
+    own = reading.own(module, importer, folder)
+    return own.files if own else []
 
 
-def _on_the_way(base: Path, parts: list[str]) -> list[Path]:
-    """`a/__init__.py` and `a/b.py` for a.b and for a.b.something."""
-    found, here = [], base
-    for part in parts:
-        here = here / part
-        candidates = (here.with_name(f"{part}.py"), here / "__init__.py")
-        found += [file for file in candidates if part and file.is_file()]
-    return found
-
-
-def _requirements(folder: Path) -> frozenset[str]:
+def _requirements(path: Path) -> frozenset[str]:
     try:
-        lines = (folder / REQUIREMENTS).read_text(errors="replace").splitlines()
+        lines = path.read_text(errors="replace").splitlines()
     except OSError:
         return frozenset()
     # Versions do not matter here; `submission.algoperf` checks them before it runs the file.

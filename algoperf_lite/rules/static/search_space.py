@@ -9,7 +9,6 @@ from typing import Any
 
 from algoperf_lite import tuning
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding, finding
-from algoperf_lite.rules.static.files import SEARCH_SPACE
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.rules.static.tables import workload_pattern
 
@@ -18,9 +17,9 @@ _SCALARS = (int, float, str, bool, type(None))
 _PARTS = ("min", "max", "scaling", "feasible_points")
 
 
-def find_in_json(folder: Path) -> Iterator[Finding]:
-    """Findings about `tuning_search_space.json`; none where there is none."""
-    path, place = folder / SEARCH_SPACE, f"{SEARCH_SPACE}:1"
+def find_in_json(path: Path) -> Iterator[Finding]:
+    """Findings about a `tuning_search_space.json`; none where there is none."""
+    place = f"{path.name}:1"
     try:
         space = json.loads(path.read_text()) if path.is_file() else None
     except (OSError, ValueError, RecursionError) as error:

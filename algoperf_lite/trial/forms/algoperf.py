@@ -49,7 +49,7 @@ class AlgoPerf(Form):
 
     def environment(self) -> contextlib.AbstractContextManager[None]:
         """AlgoPerf's module names are ours while the submission is loaded and called."""
-        return algoperf_shim.installed()
+        return algoperf_shim.installed(find.locate(self._spec.submission))
 
     def start(self, saved: Snapshot | None) -> None:
         """Imports the submission and makes its first state on the clock, compiles off it."""

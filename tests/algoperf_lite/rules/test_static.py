@@ -227,7 +227,6 @@ PASSED = [
     "def f(hyperparameters):\n    return hasattr(hyperparameters, 'grad_clip')",
     "def f(param):\n    return param.name, param._value",
     "def f(g):\n    w = g\n    return w.name",
-    "from algoperf import spec\ndef f(workload):\n    return isinstance(workload, spec.Workload)",
     "def eval_step(x):\n    return x\ndef f(x):\n    return eval_step(x)",
     "def f(x):\n    return x.__class__.__name__, f.__name__",
     "class A:\n    def clone(self):\n        return self.__class__(**self.__dict__)",
@@ -244,8 +243,6 @@ PASSED = [
     "STEPS = {1: 0.1, 2: 0.2}",
     # access
     "from absl import logging\nlogging.info('x')",
-    "import algoperf.spec\ndef f(x: algoperf.spec.Tensor): pass",
-    "from algorithmic_efficiency import spec, jax_sharding_utils",
     "from algoperf_lite.schedules import cosine\nfrom algoperf_lite.optimizers.soap import soap",
     "from flax import jax_utils, linen, struct\nfrom optax._src import base, numerics",
     "from jax.experimental import mesh_utils\nfrom jax.sharding import Mesh, NamedSharding",
@@ -359,6 +356,11 @@ def test_functions_must_be_there_and_take_their_arguments(tmp_path, text, what):
     "text",
     [
         ALGOPERF,
+        ALGOPERF + "import algoperf.spec\ndef f(x: algoperf.spec.Tensor): pass",
+        ALGOPERF + "from algorithmic_efficiency import spec, jax_sharding_utils",
+        ALGOPERF
+        + "from algoperf import spec\ndef f(workload):\n"
+        + "    return isinstance(workload, spec.Workload)",
         ALGOPERF.replace("rng):\n    return opt", "rng, train_state):\n    return opt"),
         ALGOPERF.replace("rng):\n    return opt", "rng, x=1, **unused):\n    return opt"),
         "from algoperf_lite.optimizers.soap import soap as optimizer",
@@ -426,10 +428,30 @@ def test_helpers_are_read_wherever_they_are_imported_from(tmp_path):
     assert len(found) == 2
 
 
+def test_a_path_of_algoperfs_repository_is_a_helper_and_hides_nothing(tmp_path):
+    (tmp_path / "helper.py").write_text("import os\ndef f(x): return x\nY = os.environ\n")
+    published = "from submissions.v05.caspr.helper import"
+    found = _check(tmp_path, f"{ALGOPERF}{published} f\ndef g(x): return f(x)\n")
+    assert {(f.rule, f.place) for f in found} == {("system-access", "helper.py:1")}
+    # What a helper has imported is no part of it.
+    found = _check(tmp_path, f"{ALGOPERF}{published} os\ndef g(): return os.environ\n")
+    assert {f.place.partition(":")[0] for f in found if f.rule == "system-access"} == {
+        "helper.py",
+        "mine.py",
+    }
+    found = _check(tmp_path, f"{ALGOPERF}from submissions.nadamw import search_space\n")
+    assert _kinds(found) == [("harness-access", V)]
+
+
 def test_requirements_declare_imports(tmp_path):
     (tmp_path / "requirements.txt").write_text("# none\nSome-Package==1.0 # pinned\ntime\n")
     text = NATIVE + "import some_package.part\nimport other\nimport time\n"
-    assert _kinds(_check(tmp_path, text)) == [("clock-access", R), ("undeclared-import", V)]
+    # Declared or not, it is not here.
+    assert _kinds(_check(tmp_path, text)) == [
+        ("clock-access", R),
+        ("missing-import", R),
+        ("undeclared-import", V),
+    ]
 
 
 def test_a_folder_must_hold_the_file_and_no_weights(tmp_path):
@@ -443,23 +465,23 @@ def test_a_folder_must_hold_the_file_and_no_weights(tmp_path):
 
 def test_a_helper_that_keeps_state_for_others(tmp_path):
     (tmp_path / "helper.py").write_text("best = None\n")
-    text = NATIVE + "import helper\ndef f(x):\n    helper.best = x\n"
+    text = ALGOPERF + "import helper\ndef f(x):\n    helper.best = x\n"
     assert _kinds(_check(tmp_path, text)) == [("trial-memory", R)]
 
 
 def test_an_import_that_another_file_uses_is_no_guess(tmp_path):
     (tmp_path / "helper.py").write_text("import requests as r\nimport queue\n")
     kinds = [("background-work", R), ("network-access", R)]
-    assert _kinds(_check(tmp_path, NATIVE + "import helper\n")) == kinds
+    assert _kinds(_check(tmp_path, ALGOPERF + "import helper\n")) == kinds
     for use in (
         "import helper as h\nX = h.r\n",
         "from helper import r\n",
         "from helper import *\nr\n",
     ):
         kinds = [("background-work", R), ("network-access", V)]
-        assert _kinds(_check(tmp_path, NATIVE + use)) == kinds
+        assert _kinds(_check(tmp_path, ALGOPERF + use)) == kinds
     own = "import requests\nimport mine\ndef f():\n    return mine.requests.get('x')\n"
-    assert _kinds(_check(tmp_path, NATIVE + own)) == [("network-access", V)]
+    assert _kinds(_check(tmp_path, ALGOPERF + own)) == [("network-access", V)]
 
 
 # --- robustness ---------------------------------------------------------------------------
@@ -537,6 +559,7 @@ def test_layout_and_local_names_change_nothing(tmp_path, text):
 
 def test_every_rule_is_tried_and_explained():
     tried = {rule for rule, _, _ in CAUGHT} | {"api", "search-space", "syntax", *dynamic.RULES}
+    tried |= {"missing-import", "other-framework"}
     assert {rule.name for rule in rules.RULES.values()} == tried
     for rule in rules.RULES.values():
         assert rule.fix.endswith(".") and not rule.why.endswith(".") and rule.forbids

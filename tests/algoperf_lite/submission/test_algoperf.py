@@ -44,8 +44,9 @@ def _folder(tmp_path, body=BODY, **files):
 
 
 def _load(folder):
-    with algoperf_shim.installed():
-        return algoperf.load(find.locate(str(folder)))
+    path = find.locate(str(folder))
+    with algoperf_shim.installed(path):
+        return algoperf.load(path)
 
 
 def test_a_folder_is_a_submission_of_its_own_name(tmp_path):
@@ -58,8 +59,8 @@ def test_a_folder_is_a_submission_of_its_own_name(tmp_path):
     assert find.source_sha256(path) != before
 
 
-def test_algoperfs_names_are_ours_while_the_context_is_open_and_gone_after():
-    with algoperf_shim.installed():
+def test_algoperfs_names_are_ours_while_the_context_is_open_and_gone_after(tmp_path):
+    with algoperf_shim.installed(find.locate(str(_folder(tmp_path)))):
         import algoperf.spec
         from algorithmic_efficiency import spec
 

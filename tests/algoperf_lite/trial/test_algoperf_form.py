@@ -113,7 +113,7 @@ def test_native_and_algoperf_form_train_the_same_parameters():
     stepper.compile(state)
     params, model_state = train_step.init_model(workload, 3)
     expected = stepper.advance(state, 0, 50)
-    with algoperf_shim.installed():
+    with algoperf_shim.installed(FILES / "nadamw_jit" / "submission.py"):
         entry = algoperf.load(FILES / "nadamw_jit" / "submission.py")
         layout = algoperf_stepper.PmapLayout(entry.layout)
         feed = algoperf_stepper.InputPipeline(workload, layout, batches, data)
@@ -131,14 +131,18 @@ def test_native_and_algoperf_form_train_the_same_parameters():
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5 * float(np.max(np.abs(one))))
 
 
-def test_the_warm_up_leaves_no_trace_and_what_is_handed_over_cannot_be_spoilt(tmp_path):
+def test_the_warm_up_leaves_no_trace_and_what_is_handed_over_cannot_be_spoilt(
+    tmp_path, monkeypatch
+):
     """The file asserts that its own counters start at zero and grow with the steps."""
+    loaded, load = [], algoperf.load
+    monkeypatch.setattr(algoperf, "load", lambda path: loaded.append(load(path)) or loaded[-1])
     path = tmp_path / "counting.py"
     path.write_text(COUNTING.replace("LAST", "99").replace("WARM_UP_IS_OTHERWISE", "calls < 17"))
     spec = _spec(tmp_path, path, ruleset=tuning.Ruleset("self", 1, 1, 1.0), max_global_steps=30)
     record = trials.run(spec)
     assert record["status"] == "not_reached", record.get("traceback")
-    module = sys.modules["algoperf_lite_submission_counting.counting"]
+    (module,) = loaded[0].modules
     assert module.calls == 30 and module.history == list(range(30))
     assert record["late_compilations"] == 0  # the jitted function it keeps stayed
 
