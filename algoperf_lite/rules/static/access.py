@@ -122,7 +122,7 @@ def _attributes(source: Source) -> Iterator[Finding]:
         elif _is_harmless(node, value, name, source):
             continue
         elif name in ATTRIBUTES:
-            # A class may call something of its own by a plain name, such as `self.dataset`.
+            # A class may call something of its own by a plain name, such as self.dataset.
             is_own = isinstance(value, ast.Name) and value.id in _ONESELF
             severity = NEEDS_REVIEW if is_own and not name.startswith("_") else VIOLATION
             yield source.finding(ATTRIBUTES[name], node, f"attribute `{name}`", severity)
