@@ -56,6 +56,11 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         *("--num_tuning_trials=1", "--output_dir=out"),
     ),
     "algoperf-lite score": ("--benchmark=lite",),
+    # Not the multipliers, which it would write into the families' folders.
+    "algoperf-lite set_targets": (
+        *("--workloads=digits", "--stages=targets", "--algorithms=nadamw", "--num_points=1"),
+        *("--num_seeds=1", "--output_dir=targets", "--benchmark=targets.json"),
+    ),
     "pytest": ("--collect-only",),
     "tests.algoperf_form.run_all": (
         *("--submissions=adamw_cached_jit", "--workloads=digits", "--num_steps=2"),
