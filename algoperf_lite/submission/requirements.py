@@ -15,8 +15,6 @@ from packaging.utils import canonicalize_name
 
 from algoperf_lite.submission import find
 
-FILE = "requirements.txt"
-_FOLDER_OF_A_FRAMEWORK = "jax"  # adamw/jax/submission.py may have its file one level up
 # The harness stands in for these itself, see `algoperf_shim`; nobody has to install them.
 _STOOD_IN_FOR = ("algoperf", "algorithmic-efficiency")
 _COMMENT = re.compile(r"(^|\s)#.*$")  # not the "#egg=" of an address
@@ -54,10 +52,8 @@ def file_of(submission: Path) -> Path | None:
     """
     if submission.name != find.FILE_OF_A_FOLDER and not find.steps_in_python(submission):
         return None
-    folders = [submission.parent]
-    if submission.parent.name == _FOLDER_OF_A_FRAMEWORK:
-        folders.append(submission.parent.parent)
-    return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    file = find.companion(submission, find.REQUIREMENTS)
+    return file if file.is_file() else None
 
 
 def wanted(submission: Path) -> tuple[Wanted, ...]:

@@ -470,7 +470,7 @@ def test_a_helper_that_keeps_state_for_others(tmp_path):
 
 
 def test_an_import_that_another_file_uses_is_no_guess(tmp_path):
-    (tmp_path / "helper.py").write_text("import requests as r\nimport queue\n")
+    (tmp_path / "helper.py").write_text("import ssl as r\nimport queue\n")
     kinds = [("background-work", R), ("network-access", R)]
     assert _kinds(_check(tmp_path, ALGOPERF + "import helper\n")) == kinds
     for use in (
@@ -480,7 +480,7 @@ def test_an_import_that_another_file_uses_is_no_guess(tmp_path):
     ):
         kinds = [("background-work", R), ("network-access", V)]
         assert _kinds(_check(tmp_path, ALGOPERF + use)) == kinds
-    own = "import requests\nimport mine\ndef f():\n    return mine.requests.get('x')\n"
+    own = "import ssl\nimport mine\ndef f():\n    return mine.ssl.get('x')\n"
     assert _kinds(_check(tmp_path, ALGOPERF + own)) == [("network-access", V)]
 
 

@@ -158,3 +158,15 @@ def test_environments_are_of_one_machine(tmp_path, given):
     options = {**OPTIONS, **given, "requirements": "isolated"}
     with pytest.raises(ValueError, match="--requirements=isolated builds environments on this"):
         api.run(["nadamw"], output_dir=tmp_path / "out", **options)
+
+
+def test_no_environment_is_built_for_another_framework(tmp_path, run):
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "submission.py").write_text(f"import torch\n{FILE}")
+    (folder / "requirements.txt").write_text("tinypackage==1.0\n")
+    said = _Listener()
+    options = {**OPTIONS, "requirements": "isolated", "reporter": said}
+    with pytest.raises(ValueError, match="this is a PyTorch submission"):
+        api.run([str(folder)], output_dir=tmp_path / "out", **options)
+    assert said.said == []
