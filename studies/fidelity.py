@@ -1,6 +1,8 @@
-"""How well does a lite board predict: its own shorter budgets, its studies, AlgoPerf's board?
+"""How well does a lite board predict AlgoPerf's, and how well do its own budgets and studies?
 
-python -m studies.fidelity runs/lite [--logs=path/to/external_tuning]
+It runs nothing: the board is that of a finished run of our native counterparts.
+
+    python -m studies.fidelity runs/lite
 """
 
 import argparse
@@ -8,7 +10,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from scoring import benchmark
@@ -140,8 +142,6 @@ def _split_row(label: str, board: Side, splits: Sequence[tuple]) -> str:
 
 
 def _of_studies(board: Side, numbers: Sequence[int]) -> Side:
-    from dataclasses import replace
-
     kept = tuple(trial for trial in board.trials if trial.study in numbers)
     return replace(board, trials=kept)
 
