@@ -41,9 +41,12 @@ def beaten(values_S: np.ndarray) -> np.ndarray:
     size = values_S.shape[-1]
     if size < 2:
         return np.full(values_S.shape, 0.5)
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is neither above nor below
-        gap_SS = values_S[..., :, None] - values_S[..., None, :]
-        more = (gap_SS > TIE).sum(axis=-1) - (gap_SS < -TIE).sum(axis=-1, dtype=np.int64)
+    more = np.empty(values_S.shape, np.int64)
+    # One after the other: all pairs of all resamples at once would be S times the memory.
+    for i in range(size):
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is neither above nor below
+            gap_S = values_S[..., [i]] - values_S
+        more[..., i] = (gap_S > TIE).sum(axis=-1) - (gap_S < -TIE).sum(axis=-1)
     return 0.5 + more / (2 * (size - 1))
 
 

@@ -200,7 +200,8 @@ def _carry(carried: Sequence[CarriedBy]) -> str:
     surely = [one for one in known if _known(one.gain.studies) and one.gain.studies[0] > 0]
     if surely:
         said = [f"{printable(one.workload)} ({one.gain.value:+.2f})" for one in surely]
-        return f"{', '.join(said[:_MOST_NAMED])}: without it, tau is surely lower by so much."
+        each = "it" if len(said) == 1 else "each of them"
+        return f"Surely {', '.join(said[:_MOST_NAMED])}: tau is lower by that without {each}."
     first, last = known[0], known[-1]
     if first.gain.value <= 0:
         return "None: leaving any one out, tau is as high or higher."
