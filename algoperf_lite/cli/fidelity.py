@@ -27,14 +27,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--match",
         action="append",
-        metavar="A_NAME=B_NAME,...",
-        help="submissions that are the same under other names, or a .json or .csv file of them; "
-        "may be repeated; others are matched by name",
+        metavar="PAIRS",
+        help="submissions that have other names on B, as ours=theirs,..., or a .json or .csv file "
+        "of them; may be repeated; others are matched by name",
     )
     for side in ("a", "b"):
         add(
             f"--benchmark_{side}",
-            metavar="BENCHMARK",
+            metavar="B",
             help="name or file; default: the experiment's, else algoperf_v05 for AlgoPerf's logs",
         )
     add("--allow_mixed_hardware", action="store_true", help="compare times of unlike machines")
