@@ -16,7 +16,7 @@ _BOARD = (
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags. One that is not given stays out of what is parsed; `api.fidelity` has
     defaults."""
-    parser.usage = "%(prog)s A B [flags]"
+    parser.usage = "%(prog)s A B ..."
     parser.add_argument("a", metavar="A", help=_BOARD)
     parser.add_argument("b", metavar="B", help="another one, which A is to predict")
     group = parser.add_argument_group("how to compare")
