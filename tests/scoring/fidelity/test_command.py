@@ -8,6 +8,7 @@ import pytest
 
 from algoperf_lite import api
 from algoperf_lite.cli import main as command_line
+from scoring import load_benchmark
 
 
 @pytest.fixture
@@ -65,7 +66,9 @@ def test_json_is_one_object(boards, capsys):
     command(directory, table, "--match=nadamw=baseline", "--json")
     found = json.loads(capsys.readouterr().out)
     assert found["whole"]["tau"]["value"] == 1.0
-    assert found["a"]["benchmark"] == "lite" and found["b"]["benchmark"] is None
+    assert (
+        found["a"]["benchmark"] == load_benchmark("lite").name and found["b"]["benchmark"] is None
+    )
     assert set(found["by_workload"]) == {"wmt", "ogbg"}
 
 
