@@ -196,7 +196,7 @@ def _pairs(pairs: Pairs) -> str:
 def _carry(carried: Sequence[CarriedBy]) -> str:
     known = [one for one in carried if not math.isnan(one.gain.value)]
     if not known:
-        return "It cannot be told: A has no scores by workload, or all are tied."
+        return "It cannot be told: A has scores on fewer than two workloads, or all are tied."
     surely = [one for one in known if _known(one.gain.studies) and one.gain.studies[0] > 0]
     if surely:
         said = [f"{printable(one.workload)} ({one.gain.value:+.2f})" for one in surely]
