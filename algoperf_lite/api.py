@@ -21,6 +21,7 @@ from algoperf_lite.experiment import catalog, plan, preflight
 from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.catalog import Listed
 from algoperf_lite.experiment.directory import benchmark_and_ruleset
+from algoperf_lite.experiment.fidelity import fidelity as fidelity
 from algoperf_lite.experiment.options import Request
 from algoperf_lite.experiment.results import (
     CalibrationRow,

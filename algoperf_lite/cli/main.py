@@ -14,6 +14,7 @@ from algoperf_lite import did_you_mean
 from algoperf_lite.cli import (
     calibrate,
     check,
+    fidelity,
     list,
     plot_schedules,
     quickstart,
@@ -33,6 +34,7 @@ _MODULES = (
     run,
     score,
     report,
+    fidelity,
     check,
     calibrate,
     plot_schedules,

@@ -95,6 +95,15 @@ def at_budgets(
     )
 
 
+def trial_values(
+    trial: Trial, target: Target, steps_B: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A trial's value at each number of steps, (B,), greater is better, -inf for none; and whether
+    it had stopped at its target by then."""
+    found = _trial(trial, target, steps_B)
+    return found.value_B, found.stopped_B
+
+
 def contender(submission: str) -> tuple[str, float]:
     """(name, part of the step budget that it was trained for): ("adamw", 0.25) for "adamw@0.25"."""
     match = _RUN.fullmatch(submission)

@@ -47,6 +47,10 @@ _ON_THE_DESK = (
 _SMALL: Mapping[str, tuple[str, ...]] = {
     "algoperf-lite calibrate": ("--workloads=digits",),
     "algoperf-lite check": (),
+    "algoperf-lite fidelity": (
+        *("--benchmark_a=lite", "--benchmark_b=lite", "--match=nadamw=nadamw"),
+        "--output=fidelity.html",
+    ),
     "algoperf-lite list": (),
     "algoperf-lite plot_schedules": ("--output=schedules.svg",),
     "algoperf-lite replay": ("--output=winner.py",),

@@ -195,9 +195,10 @@ def _lay(folder):
     foreign = ROOT / "tests/algoperf_form/submissions/adamw_cached_jit"
     shutil.copytree(foreign, folder / "my_submission", dirs_exist_ok=True)
     run = "algoperf-lite run --num_studies=1 --workloads=digits --no-stop_at_target"
-    both = ["--submissions=nadamw,nesterov", "--tuning_ruleset=self", "--budget_by=steps"]
+    # Three, as an order takes.
+    some = ["--submissions=nadamw,nesterov,adamw", "--tuning_ruleset=self", "--budget_by=steps"]
     population = ["--submissions=nadamw", "--population=2:ready_interval=2"]
-    for name, flags in (("experiment", both), ("population", population)):
+    for name, flags in (("experiment", some), ("population", population)):
         _succeed([*Command(run).small(folder), *flags, f"--output_dir={folder / name}"], folder)
     [trial] = (folder / "population").glob("*/study_0/*/trial_1")
     (folder / "leader").symlink_to(trial)

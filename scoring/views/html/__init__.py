@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scoring.leaderboard import Leaderboard
 from scoring.views.files import replacing
 from scoring.views.html.page import context
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FOLDER = Path(__file__).parent
 # Concatenated in this order, so that each finds what it uses above it.
@@ -38,9 +43,23 @@ def write(board: Leaderboard, root: str | Path, output: str | Path) -> Path:
 
 def render(board: Leaderboard, root: str | Path) -> str:
     """The page of a leaderboard as text; `root` is where the trials' paths start."""
+    from markupsafe import Markup
+
+    script = "".join(["'use strict';\n", *(_asset(f"{name}.js") for name in SCRIPTS)])
+    style = style_of(STYLES)
+    found = context(board, Path(root))
+    return template("page.html.j2").render(
+        **{**found, "data": Markup(found["data"])},
+        script=Markup(script),
+        style=Markup(style),
+        policy=policy(script, style),
+    )
+
+
+def template(name: str) -> Template:
+    """A template of this folder."""
     # Here and not at the top: only reports need jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
     # Everything is escaped: names and errors come from strangers. An undefined name in a template
     # raises here, and does not become an empty cell.
@@ -51,22 +70,19 @@ def render(board: Leaderboard, root: str | Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = "".join(["'use strict';\n", *(_asset(f"{name}.js") for name in SCRIPTS)])
-    style = "".join(_asset(f"{name}.css") for name in STYLES)
-    found = context(board, Path(root))
-    return environment.get_template("page.html.j2").render(
-        **{**found, "data": Markup(found["data"])},
-        script=Markup(script),
-        style=Markup(style),
-        policy=_policy(script, style),
-    )
+    return environment.get_template(name)
+
+
+def style_of(names: Iterable[str]) -> str:
+    """Style sheets of this folder as one text."""
+    return "".join(_asset(f"{name}.css") for name in names)
 
 
 def _asset(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def _policy(script: str, style: str) -> str:
+def policy(script: str, style: str) -> str:
     """A content security policy: our script and our style, and nothing from anywhere else."""
 
     # By hash, so that markup that slipped through could still run no script of its own.
