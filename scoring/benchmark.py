@@ -67,6 +67,7 @@ class Benchmark:
     rulesets: Mapping[str, Ruleset]
     source: str = ""
     reference: str | None = None  # the submission that speedups and field-free scores refer to
+    replaced_by: str | None = None  # the version for the workloads of today, if these have changed
 
     @property
     def scored_workloads(self) -> tuple[str, ...]:
@@ -201,6 +202,7 @@ def _parse(content: dict, stem: str) -> Benchmark:
         },
         source=content.get("source", ""),
         reference=content.get("reference"),
+        replaced_by=content.get("replaced_by"),
     )
 
 

@@ -73,6 +73,11 @@ class Request:
         vectorize = options.get("vectorize") == "trials"
         check_forms(contenders, vectorize, several_hosts=placement.join is not None)
         goal = benchmark.load(options.get("benchmark", ExperimentConfig.benchmark))
+        if goal.replaced_by is not None:
+            raise ValueError(
+                f"benchmark {goal.name!r} can be scored but no longer be run, since its workloads "
+                f"have changed; use --benchmark={goal.replaced_by}"
+            )
         names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed))
         config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
         return cls(contenders, names, goal, config, placement, limits)
