@@ -25,9 +25,11 @@ _OF_THE_FILE = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
 def check(contenders: Sequence[Contender], config: ExperimentConfig) -> None:
     """Raises ValueError, one sentence, for a submission for another framework, or one whose search
     space no points can be drawn from."""
+    # The members of a population draw their points themselves, from a space that `jobs` look at.
+    tuned = {Path(one.submission) for one in contenders if one.population is None}
     for path in _paths(contenders):
         missing.check_framework(path)
-        _check_search_space(path, config.ruleset)
+        _check_search_space(path, config.ruleset, draws_points=path in tuned)
 
 
 def check_imports(contenders: Sequence[Contender], config: ExperimentConfig) -> None:
@@ -92,8 +94,8 @@ def _paths(contenders: Sequence[Contender]) -> list[Path]:
     return list(dict.fromkeys(Path(one.submission) for one in contenders))
 
 
-def _check_search_space(path: Path, ruleset: tuning.Ruleset) -> None:
-    is_external, name = ruleset.name == "external", find.name_of(path)
+def _check_search_space(path: Path, ruleset: tuning.Ruleset, draws_points: bool) -> None:
+    is_external, name = draws_points and ruleset.name == "external", find.name_of(path)
     if find.steps_in_python(path):
         space = algoperf_files.search_space(find.companion(path, find.SEARCH_SPACE))
         if space is None and is_external:

@@ -192,7 +192,7 @@ def desk():
 
 def _lay(folder):
     (folder / "my_optimizer.py").write_text(OPTIMIZER)
-    foreign = ROOT / "tests/algoperf_form/submissions/adamw_cached_jit"
+    foreign = ROOT / "tests/algoperf_form/submissions/nadamw_jit"
     shutil.copytree(foreign, folder / "my_submission", dirs_exist_ok=True)
     run = "algoperf-lite run --num_studies=1 --workloads=digits --no-stop_at_target"
     # Three, as an order takes.
