@@ -3,6 +3,7 @@
 import argparse
 
 from algoperf_lite.cli.flag_types import at_least, listed, one_of
+from algoperf_lite.cli.run_flags import SCALES
 
 HELP = "measure the reference's speed here"
 
@@ -11,7 +12,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = parser.add_argument
     add("--workloads", type=listed, default=["all"], metavar="A,B", help="names, 'quick' or 'all'")
-    add("--scale", type=one_of("scale", ("lite", "full")), default="lite", metavar="S")
+    add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
     add("--cores_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--num_workers", type=at_least(1), metavar="N", help="workloads side by side")
     add("--fresh", action="store_true", help="measure again what is known")

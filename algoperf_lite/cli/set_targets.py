@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from algoperf_lite.cli.flag_types import at_least, listed, one_of
+from algoperf_lite.cli.run_flags import SCALES
 
 HELP = "find parameter multipliers and validation targets by training"
 STAGES = ("multipliers", "targets")
@@ -15,7 +16,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     some = "names, 'bases' or 'variants' (a variant needs the points of its base)"
     add("--workloads", type=listed, default=["bases"], metavar="A,B", help=some)
-    add("--scale", type=one_of("scale", ("lite", "full")), default="lite", metavar="S")
+    add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
     stage = "'multipliers', 'targets', or both in this order (default)"
     add("--stages", type=listed, default=[*STAGES], metavar="A,B", help=stage)
     four = ["adamw", "nadamw", "nesterov", "heavy_ball"]

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import statistics
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ class MultiplierSearch:
     def _trial(
         self, family: str, calibration: Calibration, multiplier: float, study: int
     ) -> TrialSpec:
-        place = self.folder / "multipliers" / f"{multiplier:.4g}" / REFERENCE / f"study_{study}"
+        place = self.folder / f"{multiplier:.4g}" / REFERENCE / f"study_{study}"
         config = target_search.config_without_target(self.scale, self.rng_seed)
         run = target_search.trial_without_target(
             REFERENCE, family, calibration, place / f"{family}_jax", config
@@ -104,18 +103,14 @@ def write(family: str, scale: str, command: str, runs: Runs) -> dict[str, Any]:
         "value": float(f"{found:.4g}"),
         # How it came about, so that anybody can ask why the value is what it is.
         "provenance": {
-            "command": command,
-            "date": time.strftime("%Y-%m-%d"),
+            **target_search.origin(record, command),
             "submission": REFERENCE,
-            "hyperparameters": record["hyperparameters"],
             "metric": record["metric"],
             "steps": record["step_hint"],
             "best_by_multiplier": {
                 f"{multiplier:.4g}": [target_search.record(run)["best"] for run in runs[multiplier]]
                 for multiplier in sorted(runs)
             },
-            "data_sha256": record["data_sha256"],
-            "fingerprint": record["fingerprint"],
         },
     }
     path = workloads.multiplier_path(family)

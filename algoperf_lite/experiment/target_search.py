@@ -144,10 +144,8 @@ class TargetSearch:
             "step_hint": round(first["step_hint"] / HORIZON),
             # How it came about, so that anybody can ask why the target is what it is.
             "provenance": {
-                "command": command,
-                "date": time.strftime("%Y-%m-%d"),
+                **origin(first, command),
                 "algorithm": best[0].submission_name,
-                "hyperparameters": first["hyperparameters"],
                 "parameter_multiplier": first["parameter_multiplier"],
                 "horizon": HORIZON,
                 "num_points": self.num_points,
@@ -158,8 +156,6 @@ class TargetSearch:
                 },
                 "seeds": [r["seed"] for r in records],
                 "best_of_reruns": [r["best"] for r in records],
-                "data_sha256": first["data_sha256"],
-                "fingerprint": first["fingerprint"],
             },
         }
 
@@ -197,6 +193,17 @@ def value(trial: TrialSpec) -> float:
     if found["status"] != "not_reached" or found["best"] is None:
         return math.inf
     return found["best"] if found["metric"] in LOWER_IS_BETTER else -found["best"]
+
+
+def origin(found: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """The part of a value's provenance that the record of one of its runs tells, and the command
+    that looked for it."""
+    told = ("hyperparameters", "data_sha256", "fingerprint")
+    return {
+        "command": command,
+        "date": time.strftime("%Y-%m-%d"),
+        **{name: found[name] for name in told},
+    }
 
 
 def record(trial: TrialSpec) -> dict[str, Any]:

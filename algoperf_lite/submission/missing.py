@@ -74,16 +74,20 @@ def imports(path: Path, folders: Sequence[Path] = ()) -> list[Missing]:
 
 def check(path: Path, folders: Sequence[Path] = ()) -> None:
     """Raises ValueError with one sentence about imports that will fail; see `imports`."""
-    # First, as it is moot what else a file for another framework lacks.
-    check_framework(path)
     found = imports(path, folders)
+    # First, as it is moot what else a file for another framework lacks.
+    _refuse_framework(path, found)
     if found:
         raise ValueError(f"submission {find.name_of(path)!r} {sentence(found)}")
 
 
 def check_framework(path: Path) -> None:
     """Raises ValueError, one sentence, for a submission for PyTorch or TensorFlow."""
-    for one in imports(path):
+    _refuse_framework(path, imports(path))
+
+
+def _refuse_framework(path: Path, found: Sequence[Missing]) -> None:
+    for one in found:
         if one.framework:
             raise ValueError(
                 f"submission {find.name_of(path)!r} imports {one.module}: this is a "

@@ -55,7 +55,7 @@ def test_the_model_starts_as_it_would_without_and_gradients_are_m_times_as_large
     ],
 )
 def test_a_step_moves_weights_as_a_larger_learning_rate_would(optimizer, factor):
-    def moved(workload, rate, decay_rate=None):
+    def moved(workload, rate):
         params, _ = workload.init_model_fn(jax.random.key(0))
         tx = optimizer(rate)
         updates, _ = tx.update(
