@@ -26,7 +26,9 @@ _CACHE = os.environ["XDG_CACHE_HOME"]
 os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE}/algoperf_lite/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-os.environ["JAX_PLATFORMS"] = "cpu"
+# Tests run on the CPU unless an accelerator is asked for: `ALGOPERF_LITE_TEST_PLATFORM=cuda`.
+PLATFORM = os.environ.get("ALGOPERF_LITE_TEST_PLATFORM", "cpu")
+os.environ["JAX_PLATFORMS"] = PLATFORM
 # Most of the tests' time is compilation, of programs that then run a few steps: three quarters of
 # it go to optimising, to the newer of XLA's two emitters of fused loops and to cutting modules into
 # parts for threads, none of which is worth it here.
@@ -37,6 +39,16 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):  # XLA ends at a fl
         "--xla_cpu_parallel_codegen_split_count=1",
     ]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_QUICK_COMPILATION])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of accelerators are skipped where none was asked for."""
+    if PLATFORM != "cpu":
+        return
+    skipped = pytest.mark.skip(reason="needs ALGOPERF_LITE_TEST_PLATFORM=cuda or tpu")
+    for item in items:
+        if item.get_closest_marker("accelerator"):
+            item.add_marker(skipped)
 
 
 @pytest.fixture(autouse=True, scope="module")
