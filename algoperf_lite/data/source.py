@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,7 +26,13 @@ class Source(abc.ABC):
     """The examples of one split; frozen, cheap to build, safe in threads.
 
     Files are opened when rows are first asked for. Two sources of equal fields give equal rows.
+
+    Attributes:
+      is_divisible: whether rows of a batch can be read apart and put together; not where they are
+        packed into arrays that all share, as graphs are.
     """
+
+    is_divisible: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod
