@@ -35,7 +35,7 @@ REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statist
 INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM = 0, 1, 2
 
 Constants = tuple[PyTree, Array]  # hyperparameters and seed
-# (first step, steps) -> integers (..., steps, batch size)
+# (first step, steps) -> int32 (..., steps, batch size)
 BatchIndices = Callable[[int, int], np.ndarray]
 # (program, number of its arguments) -> the program for all members
 Parallelize = Callable[[Callable, int], Callable]
@@ -207,7 +207,7 @@ class CompiledSteps:
         one shape that it is compiled for; that step; and the one losses are summed from."""
         found = rows(first_step, count)
         *members, _, batch_size = found.shape
-        padded = np.zeros((*members, self._steps_of_rows, batch_size), found.dtype)
+        padded = np.zeros((*members, self._steps_of_rows, batch_size), np.int32)
         padded[..., :count, :] = found
         return padded, np.int32(first_step), np.int32(since)
 
