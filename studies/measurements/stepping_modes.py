@@ -28,7 +28,7 @@ from studies.measurements import reference
 
 Run = Callable[[int], float]  # number of steps -> seconds per step
 SLOWDOWN_CUTOFF = 3.0  # times slower than the fastest way
-WAYS = (*compiled_steps.MODES, "traced bound")
+WAYS = (*compiled_steps.MODES, "traced_bound")
 SMOKE = {"workloads": ["digits"], "turns": 1, "seconds": 0.05, "length": 4, "core": 0}
 
 
@@ -36,9 +36,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what is trained, how often and how long."""
     add = parser.add_argument
     add("--workloads", type=script.listed(), default=workloads.names(), help="default: all")
-    add("--turns", type=int, default=9, help="of each way")
-    add("--seconds", type=float, default=1.0, help="length of a turn")
-    add("--length", type=int, default=16, help="steps of a scan, and of a loop")
+    add("--turns", type=int, default=7, help="of each way")
+    add("--seconds", type=float, default=0.4, help="length of a turn")
+    add("--length", type=int, default=8, help="steps of a scan, and of a loop")
     add("--ways", type=script.listed(), default=WAYS, help="default: all")
     add("--processor_time", action="store_true", help="for a CPU that does other work meanwhile")
     reference.add_core_flag(parser)
@@ -68,8 +68,8 @@ def _row(name: str, arguments: argparse.Namespace) -> str:
     cells = [f"{1e3 * statistics.median(times.get(way, [looks[way]])):.3f}" for way in ways]
     ratios = [
         scan / loop
-        for scan, loop in zip(times.get("scan", []), times.get("traced bound", []), strict=False)
-    ] or [looks.get("scan", np.nan) / looks.get("traced bound", np.nan)]
+        for scan, loop in zip(times.get("scan", []), times.get("traced_bound", []), strict=False)
+    ] or [looks.get("scan", np.nan) / looks.get("traced_bound", np.nan)]
     range_ = f"{min(ratios):.3f}-{max(ratios):.3f}"
     return f"| {name} | {' | '.join(cells)} | {statistics.median(ratios):.3f} ({range_}) |"
 
@@ -82,7 +82,7 @@ def _way(name: str, way: str, length: int, now: Callable[[], float]) -> Run:
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
     batches = train_step.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     data = jax.device_put(workload.dataset("train"))
-    if way == "traced bound":
+    if way == "traced_bound":
         advance = _looped(training, state, traced, data, batches, length)
     else:
         stepper = train_step.NativeStepper(training, traced, data, batches, way, length)

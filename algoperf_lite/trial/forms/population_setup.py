@@ -144,7 +144,12 @@ def _choose(
 
     single.compile(fresh(single))
     seconds = chunk_size.member_seconds(single, fresh(single))
-    candidates = chunk_size.Candidates(single, programs.on, fresh, tuple(jax.local_devices()))
+    devices = tuple(jax.local_devices())
+    candidates = chunk_size.Candidates(single, programs.on, fresh, devices)
+    # A population's steps are on its clock and compilation is not. Where chunks can be many times
+    # faster, its score must not depend on how long a compiler took, or on whether it had to.
+    if devices[0].platform != "cpu":
+        compile_seconds = 0.0
     return chunk_size.choose(candidates, seconds, num_steps, compile_seconds, memory_share)
 
 

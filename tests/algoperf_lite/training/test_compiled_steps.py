@@ -24,7 +24,9 @@ WAYS = [("single", 1), ("scan", 5), ("scan", 7), ("unrolled", 1)]
 def _step(state, traced, batch, key):
     def mean_loss(params):
         noise = jax.random.normal(key, batch["inputs"].shape)
-        return jnp.mean(jnp.square(batch["inputs"] @ params + noise @ params**2 - 1))
+        # Sums, as an accelerator may round the numbers of a product to fewer bits.
+        guess = jnp.sum(batch["inputs"] * params + noise * params**2, axis=-1)
+        return jnp.mean(jnp.square(guess - 1))
 
     loss, gradient = jax.value_and_grad(mean_loss)(state.params)
     params = state.params - traced["learning_rate"] * gradient
@@ -69,7 +71,7 @@ def test_steps_and_losses_are_those_of_a_loop_by_hand(few_rows, mode, length):
         state = programs.advance(state, CONSTANTS, ORDER.indices, step, count)
         since, step = step, step + count
         assert int(state.step) == step
-        np.testing.assert_allclose(state.params, expected[step].params, rtol=1e-6)
+        np.testing.assert_allclose(state.params, expected[step].params, rtol=1e-5)
         losses = expected[step].loss_sum - expected[since].loss_sum
         np.testing.assert_allclose(state.loss_sum, losses, rtol=1e-5)
     if mode == "single":
