@@ -10,7 +10,9 @@ import pytest
 
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job, nothing
+from algoperf_lite.machine.devices import Slot
 
+ANYWHERE = (Slot(),)
 JOBS = """
 import multiprocessing, os, sys, time
 def wait(is_there):
@@ -62,7 +64,7 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "jobs_for_test.py").write_text(JOBS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def run(*kinds, slots=((),), on_event=nothing, line="", **limits):
+    def run(*kinds, slots=ANYWHERE, on_event=nothing, line="", **limits):
         jobs = [
             Job(
                 *(kind, "jobs_for_test", {"kind": kind, "line": line}),
@@ -79,7 +81,9 @@ def run(tmp_path, monkeypatch):
 def test_a_result_comes_back_from_a_pinned_process_with_its_events(run, tmp_path):
     events = []
     core = os.sched_getaffinity(0).pop()
-    outcomes = run("answer", slots=[(core,)], on_event=lambda job, event: events.append(event))
+    outcomes = run(
+        "answer", slots=[Slot((core,))], on_event=lambda job, event: events.append(event)
+    )
     assert outcomes["answer"].result["answer"] == 42
     assert "hugetlb" in outcomes["answer"].result["tunables"]
     assert [event["event"] for event in events] == ["start", "beat", "note"]
@@ -150,7 +154,7 @@ def test_closing_the_iterator_kills_what_runs(run, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(local.Local([()]).run(jobs, on_event))
+        list(local.Local([Slot()]).run(jobs, on_event))
     assert time.monotonic() - began < 30
 
 
@@ -161,11 +165,12 @@ def test_a_job_dies_with_its_parent(run, tmp_path):
         "import os\n"
         "from algoperf_lite.executors.job import Job\n"
         "from algoperf_lite.executors.local import Local\n"
+        "from algoperf_lite.machine.devices import Slot\n"
         "job = Job('c', 'jobs_for_test', {'kind': 'chatter'})\n"
         "def tell(job, event):\n"
         "    if event['event'] == 'beat':\n"
         "        print('running', flush=True)\n"
-        "list(Local([()]).run([job], tell))\n"
+        "list(Local([Slot()]).run([job], tell))\n"
     )
     parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout.readline() == "running\n"
@@ -198,4 +203,4 @@ def test_more_cores_than_there_are_is_refused(monkeypatch):
         local.slots(1000, None)
     with pytest.raises(ValueError, match="--num_workers=1000 with 1 cores each"):
         local.slots(1, 1000)
-    assert len(set(local.slots(1, None))) == len(os.sched_getaffinity(0))
+    assert len({slot.cores for slot in local.slots(1, None)}) == len(os.sched_getaffinity(0))

@@ -16,6 +16,7 @@ from algoperf_lite.executors.multihost import rendezvous
 from algoperf_lite.experiment import options
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.placement import Placement
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.training import clock, collectives
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
@@ -155,7 +156,7 @@ def test_processes_agree_with_the_first_and_see_what_differs():
 
 
 def test_a_share_of_a_job_is_the_job_elsewhere():
-    group = rendezvous.Group({"coordinator_address": "a:1"}, cores=())
+    group = rendezvous.Group({"coordinator_address": "a:1"}, slot=Slot())
     job = Job("trial", "algoperf_lite.trial.run", {"spec": 1}, Path("output.txt"), time_limit=3.0)
     share = rendezvous.Leader(group)._share(job)
     assert share.module == "algoperf_lite.executors.multihost.member"
