@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.machine import memory
+from algoperf_lite.machine import compiling, memory
 from algoperf_lite.storage import atomic
 from algoperf_lite.training import collectives
 from algoperf_lite.training.clock import Ledger
@@ -100,13 +100,16 @@ def run(
     report = attempts.alive(Path(spec.directory), report)
     recorder = form = None
     try:
-        setup = prepare(spec, memory_share, lambda: report(event="beat"))
+        beat = throttled(report)
+        with compiling.beating(beat):
+            setup = prepare(spec, memory_share, lambda: report(event="beat"))
         # Before the submission is imported: what it replaces of the harness has to show.
         recorder = Recorder(spec, setup, attempt)
         report(event="beat")
-        form = FORMS[spec.form](spec, setup, clock, throttled(report))
+        form = FORMS[spec.form](spec, setup, clock, beat)
         with form.environment():
-            form.start(attempt.snapshot)
+            with compiling.beating(beat):
+                form.start(attempt.snapshot)
             step = attempt.resume(form, clock)
             recorder.start(form.facts(), clock.seconds("compile"))
             checkpointer = Checkpointer(spec, clock, attempt)
@@ -179,11 +182,12 @@ def train(
 
 def closed(clock: Ledger, report: Report) -> dict[str, Any]:
     """Fields of the record that are known once the clock has stopped."""
-    peak = memory.peak_memory()
+    peak, peak_on_device = memory.peak_memory(), memory.peak_device_memory()
     # From here to the event "closed", a wait for a core does not count as a gap in the ledger.
     report(event="closing")
     return {
         "peak_memory_bytes": peak,
+        "peak_device_memory_bytes": peak_on_device,
         "ledger": clock.close(),  # the parent checks it against the stamps of both events
         "earlier_wall": clock.earlier_wall,
     }
