@@ -271,7 +271,7 @@ def calibrate(
     reporter, rows = reporter or Quiet(), []
     executor = local.local(cores_per_trial, num_workers, devices_per_trial)
     _say_unused(reporter)
-    for name, found in experiment_run.calibrate(names, scale, executor, fresh=fresh):
+    for name, found in experiment_run.calibrate(names, scale, executor, fresh):
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))

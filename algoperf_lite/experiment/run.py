@@ -78,9 +78,9 @@ def run(
             known = directory.calibrations()
             # What is known stays: trials of an interrupted run went by it.
             missing = [name for name in workload_names if name not in known]
-            silence = limits.heartbeat_timeout
+            how = {"checks": checks, "silence_limit": limits.heartbeat_timeout}
             try:
-                for name, found in calibrate(missing, config.scale, executor, silence, checks):
+                for name, found in calibrate(missing, config.scale, executor, **how):
                     directory.keep(name, found)
                     reporter.on_calibrated(name, found)
             except ValueError:
@@ -101,9 +101,9 @@ def calibrate(
     workload_names: list[str],
     scale: str,
     executor: Executor,
-    silence_limit: float = experiment_jobs.DEFAULT_LIMITS.heartbeat_timeout,
-    checks: Sequence[Job] = (),
     fresh: bool = False,
+    checks: Sequence[Job] = (),
+    silence_limit: float = experiment_jobs.DEFAULT_LIMITS.heartbeat_timeout,
 ) -> Iterator[tuple[str, Calibration]]:
     """Calibrates each workload in a process of its own, in a trial's environment.
 

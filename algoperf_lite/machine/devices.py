@@ -125,6 +125,12 @@ def accelerators() -> Accelerators | None:
     return None
 
 
+def has_accelerator() -> bool:
+    """Whether JAX would compute on a GPU or a TPU here; a simulated one is neither."""
+    found = accelerators()
+    return found is not None and not found.is_simulated
+
+
 def unused() -> str | None:
     """A sentence about GPUs that JAX cannot use, for people; None where there are none."""
     if os.environ.get("JAX_PLATFORMS", "").startswith("cpu") or accelerators() is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.machine import isolation
-from algoperf_lite.machine.devices import accelerators, own
+from algoperf_lite.machine.devices import has_accelerator, own
 from algoperf_lite.machine.environment import available_cores
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
@@ -77,7 +77,7 @@ def fingerprint() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that training goes through, down to an accelerator's libraries."""
-    found = {} if accelerators() is None else _of_accelerators()
+    found = _of_accelerators() if has_accelerator() else {}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

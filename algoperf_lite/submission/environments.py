@@ -219,7 +219,7 @@ def _try(folder: Path) -> str | None:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return f"algoperf-lite does not run with these packages ({lines[-1]})"
     # A plugin for the accelerator fits one version of JAX; with another one JAX only warns.
-    if done.stdout.split()[-1:] == ["cpu"] and devices.accelerators() is not None:
+    if done.stdout.split()[-1:] == ["cpu"] and devices.has_accelerator():
         return "JAX finds no accelerator with these packages"
     return None
 

@@ -97,7 +97,7 @@ def _problem(task: NodeTask) -> str | None:
 
 
 def _problem_with_accelerator(wanted: str | None) -> str | None:
-    found = devices.accelerators() is not None
+    found = devices.has_accelerator()
     if wanted is not None and not found:
         return (
             f"has a {wanted} that JAX would not use; install algoperf-lite[{wanted.lower()}] "
