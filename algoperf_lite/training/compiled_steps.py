@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
+from algoperf_lite.training import compilation
 
 MODES = ("loop", "single", "unrolled")
 UNROLLED_STEPS = 4  # more would save little of a dispatch and compile for longer
@@ -99,11 +100,12 @@ class CompiledSteps:
             stepped = functools.partial(program, self._step)
             jitted = jax.jit(self._spread(stepped, 1 + len(arguments)), donate_argnums=0)
             _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
-            self._compiled[program] = jitted.lower(state, *arguments).compile()
+            self._compiled[program] = compilation.compiled(jitted.lower(state, *arguments))
         if self._evaluated is not None:
             arguments = (*constants, self._data, rows(0, REFRESHING_BATCHES))
             jitted = jax.jit(self._spread(self._evaluated, 1 + len(arguments)))
-            self._compiled[self._evaluated] = jitted.lower(state, *arguments).compile()
+            lowered = jitted.lower(state, *arguments)
+            self._compiled[self._evaluated] = compilation.compiled(lowered)
 
     def warm_up(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
         """Executes everything once on a copy of `state`."""
@@ -115,14 +117,12 @@ class CompiledSteps:
 
     def needed_bytes(self) -> int:
         """Memory of a device while the most demanding program runs, state and data included."""
-        needs = [program.memory_analysis() for program in self._compiled.values()]
-        return max(
-            need.argument_size_in_bytes
-            + need.output_size_in_bytes
-            - need.alias_size_in_bytes
-            + need.temp_size_in_bytes
-            for need in needs
-        )
+        return self.device_bytes().total
+
+    def device_bytes(self) -> compilation.DeviceBytes:
+        """What the most demanding program needs, state and data included."""
+        needs = map(compilation.device_bytes, self._compiled.values())
+        return max(needs, key=lambda need: need.total)
 
     def advance(
         self,

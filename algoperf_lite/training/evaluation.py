@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from algoperf_lite.spec import SPLITS, Batch, PyTree, Workload, num_examples
+from algoperf_lite.training import compilation
 
 _TRAIN_SUBSET_SEED = 0  # training metrics are measured on the same examples in every trial
 
@@ -47,7 +48,8 @@ class Evaluator:
         _, batches = self._splits["validation"]
         key = jax.random.key_data(jax.random.key(0))
         jitted = jax.jit(self._eval_step)
-        self._step = jitted.lower(params, batches[0], model_state, key).compile()
+        lowered = jitted.lower(params, batches[0], model_state, key)
+        self._step = compilation.compiled(lowered)
         self._key = jax.device_put(key)
         jax.block_until_ready(self._step(params, batches[0], model_state, self._key))
 

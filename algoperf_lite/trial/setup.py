@@ -18,7 +18,7 @@ from algoperf_lite.spec import Array, PyTree, Workload
 from algoperf_lite.submission import native, requirements
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import train_step
+from algoperf_lite.training import compilation, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator, data_sha256
 from algoperf_lite.trial.spec import TrialSpec
@@ -171,13 +171,13 @@ def learning_rate(
     None where there is no schedule."""
     if training.submission.schedule is None:
         return None
-    compiled = jax.jit(training.learning_rate).lower(traced, np.int32(0)).compile()
+    compiled = compilation.compiled(jax.jit(training.learning_rate).lower(traced, np.int32(0)))
     return lambda traced, step: float(compiled(traced, np.int32(step)))
 
 
 def finiteness(params: PyTree) -> Callable[[PyTree], bool]:
     """Whether all of such parameters are finite, compiled and warmed up."""
-    compiled = jax.jit(_all_finite).lower(params).compile()
+    compiled = compilation.compiled(jax.jit(_all_finite).lower(params))
     jax.block_until_ready(compiled(params))
     return lambda params: bool(compiled(params))
 

@@ -15,7 +15,7 @@ from algoperf_lite.population.evolution import Generation
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import Population, PopulationStepper
 from algoperf_lite.spec import PyTree
-from algoperf_lite.training import train_step
+from algoperf_lite.training import compilation, train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_order import Batches
@@ -97,7 +97,7 @@ def prepare(
     batches = [trial_setup.batches(setup.workload, submission, seed) for seed in seeds]
     clock.switch("compile")
     # One program makes all first states: points differ in numbers only, see `space`.
-    init = jax.jit(training.init).lower(_of(traced, 0), *models[0]).compile()
+    init = compilation.compiled(jax.jit(training.init).lower(_of(traced, 0), *models[0]))
     heartbeat()
     clock.switch("init")
     states = [init(_of(traced, member), *model) for member, model in enumerate(models)]
