@@ -1,5 +1,7 @@
 """The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
 
+import dataclasses
+
 import jax
 
 from algoperf_lite.spec import PyTree
@@ -53,6 +55,7 @@ class Native(Form):
             training, traced, data, batches, spec.stepping_mode, per_dispatch, layout
         )
         self._stepper.compile(self._state)
+        self._facts["step_bytes"] = dataclasses.asdict(self._stepper.programs.device_bytes())
         self._heartbeat()
         self._traced = traced
         self._learning_rate = trial_setup.learning_rate(training, traced)
