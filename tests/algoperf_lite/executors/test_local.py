@@ -10,11 +10,13 @@ import pytest
 
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job, nothing
+from algoperf_lite.machine import devices
 from algoperf_lite.machine.devices import Slot
 
 ANYWHERE = (Slot(),)
+NAMES = ("CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION", devices.BACKEND)
 JOBS = """
-import multiprocessing, os, sys, time
+import multiprocessing, os, pathlib, sys, time
 def wait(is_there):
     is_there.set()
     time.sleep(60)
@@ -53,6 +55,19 @@ def work(payload, report):
         os.kill(os.getpid(), 9)
     if kind == "hang":
         time.sleep(60)
+    if kind.startswith("device"):
+        here = pathlib.Path(payload["line"])
+        (here / kind).touch()
+        while len(list(here.glob("device*"))) < 8:  # all at once, or never
+            time.sleep(0.05)
+        return {name: os.environ.get(name) for name in payload["variables"]}
+    if kind == "all":
+        import jax
+        return {"devices": jax.device_count(), "variable": os.environ.get("MINE")}
+    if kind == "progress":
+        for _ in range(4):
+            report(event="progress"); time.sleep(1.0)
+        return {}
     if kind == "chatter":
         while True:
             report(event="beat"); time.sleep(0.05)
@@ -67,7 +82,7 @@ def run(tmp_path, monkeypatch):
     def run(*kinds, slots=ANYWHERE, on_event=nothing, line="", **limits):
         jobs = [
             Job(
-                *(kind, "jobs_for_test", {"kind": kind, "line": line}),
+                *(kind, "jobs_for_test", {"kind": kind, "line": line, "variables": NAMES}),
                 tmp_path / f"{kind}.txt",
                 **limits,
             )
@@ -143,6 +158,31 @@ def test_silence_and_endlessness_are_timed_out(run):
     outcome = run("chatter", time_limit=2.0)["chatter"]
     assert outcome.status == "timed_out"
     assert "still running after 2 s" in outcome.error
+
+
+def test_a_time_limit_begins_anew_at_each_evaluation(run):
+    assert run("progress", time_limit=3.0)["progress"].result == {}
+
+
+def test_eight_jobs_have_a_device_each_at_the_same_time(run, tmp_path, monkeypatch):
+    monkeypatch.setenv(devices.SIMULATED, "8")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "here").mkdir()
+    kinds = [f"device_{i}" for i in range(8)]
+    slots = local.local(1, None).worker_slots
+    assert len(slots) == 8
+    outcomes = run(*kinds, slots=slots, line=str(tmp_path / "here"), time_limit=300.0)
+    seen = [outcomes[kind].result for kind in kinds]
+    assert sorted(each["CUDA_VISIBLE_DEVICES"] for each in seen) == list("01234567")
+    for each in seen:
+        assert (each["XLA_CLIENT_MEM_FRACTION"], each[devices.BACKEND]) == ("0.92", "cpu")
+
+
+def test_one_job_has_all_eight_devices(run, monkeypatch):
+    monkeypatch.setenv(devices.SIMULATED, "8")
+    slots = local.local(1, None, 8).worker_slots
+    outcome = run("all", slots=slots, variables={"MINE": "1"})["all"]
+    assert outcome.result == {"devices": 8, "variable": "1"}
 
 
 def test_closing_the_iterator_kills_what_runs(run, tmp_path):

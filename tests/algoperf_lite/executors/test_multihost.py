@@ -164,6 +164,13 @@ def test_a_share_of_a_job_is_the_job_elsewhere():
     assert (share.name, share.log, share.time_limit) == (job.name, job.log, 3.0)
 
 
+def test_programs_of_several_hosts_with_accelerators_are_kept_on_none():
+    job = Job("trial", "algoperf_lite.trial.run", {}, cache=Path("compiled"))
+    for backend, kept in (("cpu", Path("compiled")), ("gpu", None)):
+        group = rendezvous.Group({"coordinator_address": "a:1"}, slot=Slot(backend=backend))
+        assert group.job_for_member(job, None).cache == kept
+
+
 def _address():
     with socket.socket() as free:
         free.bind(("localhost", 0))
