@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.machine import compiling, devices
+from algoperf_lite.machine import devices, heartbeat
 from algoperf_lite.machine.fingerprint import fingerprint
 from algoperf_lite.storage import atomic, cache
 
@@ -72,7 +72,7 @@ def calibrate(
     known = collectives.broadcast_from_first(None if fresh else _recalled(path))
     if known is not None:
         return Calibration(**known)
-    with compiling.beating(beat):
+    with heartbeat.while_compiling(beat):
         calibration = _measure(workload, beat)
     if collectives.is_first() and cache.subfolder("calibration") is not None:
         try:

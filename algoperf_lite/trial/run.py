@@ -4,13 +4,15 @@ The loop owns the clock, the evaluations, the logs, the checkpoints and the end.
 says how training advances between two evaluations, and what is evaluated.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.machine import compiling, memory
+from algoperf_lite.machine import memory
+from algoperf_lite.machine.heartbeat import while_compiling
 from algoperf_lite.storage import atomic
 from algoperf_lite.training import collectives
 from algoperf_lite.training.clock import Ledger
@@ -101,14 +103,14 @@ def run(
     recorder = form = None
     try:
         beat = throttled(report)
-        with compiling.beating(beat):
+        with while_compiling(beat):
             setup = prepare(spec, memory_share, lambda: report(event="beat"))
         # Before the submission is imported: what it replaces of the harness has to show.
         recorder = Recorder(spec, setup, attempt)
         report(event="beat")
         form = FORMS[spec.form](spec, setup, clock, beat)
         with form.environment():
-            with compiling.beating(beat):
+            with while_compiling(beat):
                 form.start(attempt.snapshot)
             step = attempt.resume(form, clock)
             recorder.start(form.facts(), clock.seconds("compile"))
@@ -157,7 +159,8 @@ def train(
         pending = form.prepare_for_eval(step)
         clock.switch("eval", pending)
         seconds = clock.submission_seconds(spec.config.count_compile)
-        evaluation = recorder.evaluate(step, seconds, form.candidate)
+        beat = functools.partial(report, event="beat")
+        evaluation = recorder.evaluate(step, seconds, form.candidate, beat)
         # Clocks of several processes differ a little, and all must stop at the same step.
         verdict = Verdict(collectives.broadcast_from_first(evaluation.verdict.value))
         clock.switch("log")

@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from algoperf_lite.machine import compiling
+from algoperf_lite.machine.heartbeat import while_compiling
 from algoperf_lite.population import chunk_size
 from algoperf_lite.population import stepper as population_stepper
 from algoperf_lite.population.sharding import MemberSharding
@@ -56,7 +56,7 @@ def _work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     specs = [TrialSpec.from_json(content) for content in payload["specs"]]
     for spec in specs:  # they start again where they were interrupted: one ledger is theirs
         logs.set_aside(Path(spec.directory), keep=("output.txt", attempts.FILE))
-    with compiling.beating(lambda: report(event="beat")):
+    with while_compiling(lambda: report(event="beat")):
         found = run(specs, report, payload["started"], memory_share=1 / payload["num_processes"])
     report(event="closed")
     records = [each.to_json() for each in found]
@@ -237,7 +237,7 @@ def _take_turns(
     heartbeat = trial_run.throttled(report)
 
     def told(**event: Any) -> None:
-        values.append(event["value"])
+        values.extend(event[name] for name in event if name == "value")
 
     trainings = []
     for trial in group.trials:

@@ -5,7 +5,7 @@ import time
 import jax
 import jax.numpy as jnp
 
-from algoperf_lite.machine import compiling
+from algoperf_lite.machine import heartbeat
 
 
 def _long(x):
@@ -15,14 +15,14 @@ def _long(x):
     return x
 
 
-def test_compiling_is_alive_and_tracing_is_not():
+def test_a_process_that_compiles_is_alive_and_one_that_traces_is_not():
     beats = []
 
     def hanging(x):
         time.sleep(0.5)
         return x
 
-    with compiling.beating(lambda: beats.append(1), seconds=0.01):
+    with heartbeat.while_compiling(lambda: beats.append(1), seconds=0.01):
         time.sleep(0.1)
         jax.jit(hanging).lower(1.0)
         assert not beats
@@ -33,3 +33,10 @@ def test_compiling_is_alive_and_tracing_is_not():
     count = len(beats)
     time.sleep(0.1)
     assert len(beats) == count  # the thread is gone
+
+
+def test_a_process_that_evaluates_is_alive_whatever_it_does():
+    beats = []
+    with heartbeat.beating(lambda: beats.append(1), seconds=0.01):
+        time.sleep(0.5)
+    assert beats
