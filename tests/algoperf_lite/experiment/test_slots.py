@@ -44,4 +44,5 @@ def test_eight_trials_run_side_by_side_each_on_a_device_of_its_own(tmp_path):
 def test_one_trial_runs_on_all_eight(tmp_path):
     [record] = _run(tmp_path / "out", "--num_studies=1", "--devices_per_trial=8").values()
     assert record["status"] == "not_reached"
+    assert record["step_bytes"]["temporaries"] > 0
     assert record["stepping"]["num_devices"] == record["fingerprint"]["num_devices"] == 8
