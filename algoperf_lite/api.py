@@ -23,10 +23,10 @@ from algoperf_lite.experiment.catalog import Listed
 from algoperf_lite.experiment.directory import benchmark_and_ruleset
 from algoperf_lite.experiment.fidelity import fidelity as fidelity
 from algoperf_lite.experiment.options import Request
+from algoperf_lite.experiment.replay import replay as replay
 from algoperf_lite.experiment.results import (
     CalibrationRow,
     CheckResult,
-    ReplayResult,
     ReportResult,
     RunResult,
     ScoreResult,
@@ -36,7 +36,7 @@ from algoperf_lite.experiment.results import (
 )
 from algoperf_lite.experiment.run import Quiet, Reporter
 from algoperf_lite.experiment.selection import workload_names
-from algoperf_lite.population import replay as replay_file
+from algoperf_lite.machine import devices
 from algoperf_lite.rules import dynamic
 from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
@@ -71,15 +71,16 @@ def run(
         example `population="16:ready_interval=20"`.
       tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
       benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
-        cores_per_trial, vectorize, requirements: see `config.ExperimentConfig`. `stop_at_target`
-        is False by default where there are `budgets`, since runs are then compared at their ends.
-      executor, num_workers, ray_address, accelerators_per_trial, coordinator_address,
-        num_processes, process_id, distributed: see `experiment.placement.Placement`.
+        cores_per_trial, devices_per_trial, vectorize, requirements: see `config.ExperimentConfig`.
+        `stop_at_target` is False by default where there are `budgets`, since runs are then
+        compared at their ends.
+      executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
+        distributed, shard: see `experiment.placement.Placement`.
       heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
         `experiment.jobs.Limits`.
 
     Returns:
-      All trials of the experiment; none on those of several hosts that only help.
+      All trials of the experiment, or of its `shard`; none on hosts that only help another one.
 
     Raises:
       ValueError: an option, submission or directory that does not fit, before anything runs.
@@ -93,7 +94,8 @@ def run(
     environments.prepare(map(Path, paths), config.requirements, reporter.say)
     preflight.check_imports(request.contenders, config)
     # Before the directory is touched: an executor that cannot be had must leave no trace.
-    executor = request.placement.make_executor(config.cores_per_trial, Path(output_dir), paths)
+    executor = request.placement.make_executor(config, limits, Path(output_dir), paths)
+    _say_unused(reporter)
     goals = request.targets
     # A workload of one's own has no target yet: it can be trained on, and says so.
     for name in names:
@@ -114,7 +116,8 @@ def run(
     checks = preflight.jobs(request.contenders, names, config)
     with rendezvous.lead(group, executor) as together:
         trials = experiment_run.run(
-            path, config, names, planned.plan, together, reporter, limits, checks
+            *(path, config, names, planned.plan, together, reporter, limits, checks),
+            shard=request.placement.part,
         )
     return RunResult(tuple(map(trial_result, trials)), Path(output_dir))
 
@@ -241,6 +244,7 @@ def calibrate(
     *,
     scale: str = "lite",
     cores_per_trial: int = 1,
+    devices_per_trial: int = 1,
     num_workers: int | None = None,
     fresh: bool = False,
     reporter: Reporter | None = None,
@@ -250,7 +254,8 @@ def calibrate(
     Args:
       workloads: names, or "quick" or "all".
       scale: "lite" or "full".
-      cores_per_trial: cores of each process.
+      cores_per_trial: cores of each process, where there is no accelerator.
+      devices_per_trial: accelerators of each process, where there are any.
       num_workers: workloads side by side; None for as many as fit.
       fresh: whether to measure again what is known.
       reporter: told of each calibration as it is there.
@@ -264,36 +269,15 @@ def calibrate(
     """
     names = workload_names(workloads)
     reporter, rows = reporter or Quiet(), []
-    executor = local.local(cores_per_trial, num_workers)
+    executor = local.local(cores_per_trial, num_workers, devices_per_trial)
+    _say_unused(reporter)
     for name, found in experiment_run.calibrate(names, scale, executor, fresh):
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))
 
 
-def replay(lineage: str | Path, output: str | Path) -> ReplayResult:
-    """Writes the hyperparameters that led to a population's winner as a native submission file.
-
-    Args:
-      lineage: the lineage.jsonl in the directory of a population that has ended.
-      output: the .py file; an existing one is never replaced.
-
-    Returns:
-      The file and what is in it.
-
-    Raises:
-      ValueError: no lineage, a population that has not ended, or a file that is there already.
-    """
-    path = Path(output)
-    if path.suffix != ".py":
-        raise ValueError(f"{str(path)!r} is no submission file; give one that ends with .py")
-    line, origin = replay_file.read(Path(lineage))
-    content = replay_file.text(line, origin)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Exclusively: a test for the file beforehand could be overtaken.
-        with path.open("x") as file:
-            file.write(content)
-    except FileExistsError:
-        raise ValueError(f"{str(path)!r} is there already; give another --output") from None
-    return ReplayResult(path, line, replay_file.held(line), origin.budget)
+def _say_unused(reporter: Reporter) -> None:
+    sentence = devices.unused()
+    if sentence is not None:
+        reporter.say(sentence)

@@ -14,6 +14,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--workloads", type=listed, default=["all"], metavar="A,B", help="names, 'quick' or 'all'")
     add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
     add("--cores_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
+    add("--devices_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--num_workers", type=at_least(1), metavar="N", help="workloads side by side")
     add("--fresh", action="store_true", help="measure again what is known")
 

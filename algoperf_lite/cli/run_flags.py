@@ -16,7 +16,7 @@ VECTORIZE = ("none", "trials")
 EXECUTORS = ("local", "ray")
 REQUIREMENTS = ("installed", "strict", "isolated")
 _IN_POPULATION = "it is a key of --population now, as in --population=16:{}"
-# Flags of the first edition, each with what to do instead: old scripts must not run half of what
+# Flags of earlier editions, each with what to do instead: old scripts must not run half of what
 # they ask for.
 GONE = {
     "--replay": "it is a command now: algoperf-lite replay LINEAGE --output=my_submission.py",
@@ -26,6 +26,7 @@ GONE = {
     "--explore": _IN_POPULATION.format("explore=0.8+1.25"),
     "--resample_probability": _IN_POPULATION.format("resample_probability=0.25"),
     "--fitness": _IN_POPULATION.format("fitness=training_loss"),
+    "--accelerators_per_trial": "it is --devices_per_trial now, with and without Ray",
     "--num_evals": "there are 40 evaluations per step hint, so that all logs have the same grid",
     "--no_cache": "set the variable ALGOPERF_LITE_NO_CACHE=1 instead",
     "--use_installed_algoperf": "submissions in AlgoPerf's form always get the harness's own "
@@ -180,10 +181,17 @@ def _add_where(add: Callable[..., Any]) -> None:
         help="of the cluster's head; default: $RAY_ADDRESS, or else Ray on this machine alone",
     )
     add(
-        "--accelerators_per_trial",
+        "--devices_per_trial",
         type=at_least(1),
         metavar="N",
-        help="GPUs, or chips of a TPU, that Ray sets aside for a trial; default: 1",
+        help="GPUs, or chips of a TPU, that each trial trains on; default: 1",
+    )
+    add(
+        "--shard",
+        type=flag_types.shard,
+        metavar="I/N",
+        help="run the I-th of N parts of the trials, from 1, while others run elsewhere, into the "
+        "same --output_dir",
     )
 
 
@@ -212,7 +220,7 @@ def _add_trouble(add: Callable[..., Any]) -> None:
         "--memory_limit_gib",
         type=at_least(1),
         metavar="GIB",
-        help="address space of a trial; default: no limit",
+        help="address space of a trial, where there is no accelerator; default: no limit",
     )
 
 

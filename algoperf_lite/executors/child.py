@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -26,10 +27,12 @@ def main(argv: list[str]) -> None:
     environment.pin(tuple(message["cores"]))
     memory.limit_memory(message["memory_limit"])
     # Bound here, before a submission is loaded that might put another clock in its place.
-    now = time.monotonic
+    now, turn = time.monotonic, threading.Lock()
 
     def report(**event: Any) -> None:
-        _write(pipe, json.dumps({**event, "at": now()}).encode() + b"\n")
+        # Of two threads that report, the one that reads the clock first has to write first.
+        with turn:
+            _write(pipe, json.dumps({**event, "at": now()}).encode() + b"\n")
 
     work = importlib.import_module(module).work
     result = work({**message["payload"], "started": message["started"]}, report)

@@ -20,10 +20,13 @@ class Job:
       payload: JSON-able argument.
       log: file that takes over its stdout and stderr; None discards them.
       silence_limit: seconds without a report after which it is killed.
-      time_limit: seconds after which it is killed in any case; None for no limit.
+      time_limit: seconds from its start, or from its last event "progress", after which it is
+        killed even if it reports; None for no limit.
       cache: directory for compiled programs; None compiles afresh.
-      memory_limit: bytes of address space it may have; None for no limit.
+      memory_limit: bytes of address space it may have; None for no limit. Not for a slot with an
+        accelerator, whose driver reserves more addresses than there is memory.
       python: interpreter that runs it; None for the one of the command.
+      variables: of its environment, beside those of every job.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Job:
     cache: Path | None = None
     memory_limit: int | None = None
     python: Path | None = None
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from algoperf_lite.executors.job import Event, Job, OnEvent, Outcome, nothing
 from algoperf_lite.executors.process import Process
-from algoperf_lite.machine import environment, memory
+from algoperf_lite.machine import devices, environment, memory
+from algoperf_lite.machine.devices import Slot
 
 # Deaths and broken limits are looked for so often; events are heard of at once.
 _POLL_SECONDS = 0.1
@@ -18,7 +19,7 @@ _POLL_SECONDS = 0.1
 class Local:
     """Runs jobs on this machine, one per slot; see `slots`."""
 
-    worker_slots: Sequence[tuple[int, ...]]
+    worker_slots: Sequence[Slot]
 
     @property
     def num_slots(self) -> int:
@@ -53,7 +54,7 @@ class Local:
                 for process, event in running.events():
                     yield process.job, event
                 for process in running.ended():
-                    free.append(process.cores)
+                    free.append(process.slot)
                     yield process.job, process.outcome()
 
 
@@ -74,8 +75,8 @@ class _Running:
             process.close()
         self._selector.close()
 
-    def start(self, job: Job, cores: tuple[int, ...]) -> None:
-        process = Process(job, cores)
+    def start(self, job: Job, slot: Slot) -> None:
+        process = Process(job, slot)
         self.processes.append(process)
         self._selector.register(process.events, selectors.EVENT_READ, process)
 
@@ -95,22 +96,45 @@ class _Running:
             yield process
 
 
-def local(cores_per_job: int, num_workers: int | None) -> Local:
+def local(cores_per_job: int, num_workers: int | None, devices_per_job: int | None = 1) -> Local:
     """An executor of this machine; the arguments are those of `slots`."""
-    return Local(slots(cores_per_job, num_workers))
+    return Local(slots(cores_per_job, num_workers, devices_per_job))
 
 
-def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
-    """The cores of each worker; an empty tuple is all of them, where an accelerator does the work.
+def slots(
+    cores_per_job: int, num_workers: int | None, devices_per_job: int | None = 1
+) -> list[Slot]:
+    """The slot of each worker: accelerators where JAX would use any here, or else cores.
 
     Args:
-      cores_per_job: of each worker.
-      num_workers: jobs side by side; None for as many as cores and memory allow.
+      cores_per_job: of each worker where there is no accelerator.
+      num_workers: jobs side by side; None for as many as devices, or cores, and memory allow.
+      devices_per_job: accelerators of each worker; None for one worker with all of them.
+    Raises ValueError where the machine has less than what is asked for.
+    """
+    found = devices.accelerators()
+    if found is None:
+        if (devices_per_job or 1) > 1:
+            raise ValueError(
+                f"--devices_per_trial={devices_per_job}, but JAX would use no accelerator here; "
+                "leave it out"
+            )
+        return slots_of_cores(cores_per_job, num_workers)
+    there = found.slots(devices_per_job)
+    # Two trials on one accelerator would time each other, and the second find no memory there.
+    if num_workers and num_workers > len(there):
+        raise ValueError(
+            f"--num_workers={num_workers} with {devices_per_job or len(found.names)} accelerators "
+            f"each, but there are {len(found.names)} here; choose at most {len(there)} workers"
+        )
+    return there[: memory.workers_that_fit(num_workers, len(there))]
+
+
+def slots_of_cores(cores_per_job: int, num_workers: int | None) -> list[Slot]:
+    """Slots of so many cores each, whatever accelerators there are.
+
     Raises ValueError where the machine has fewer cores, or less memory, than asked for.
     """
-    # Trials on one accelerator would time each other: one at a time, unless people ask for more.
-    if environment.has_accelerator():
-        return [()] * memory.workers_that_fit(num_workers or 1, 1)
     cores = environment.available_cores()
     if not 1 <= cores_per_job <= len(cores):
         raise ValueError(
@@ -124,5 +148,5 @@ def slots(cores_per_job: int, num_workers: int | None) -> list[tuple[int, ...]]:
             f"{num_workers * cores_per_job} cores, {len(cores)} are available; "
             f"choose at most {most} workers"
         )
-    count = memory.workers_that_fit(num_workers, most)
-    return [tuple(cores[i * cores_per_job : (i + 1) * cores_per_job]) for i in range(count)]
+    starts = range(0, memory.workers_that_fit(num_workers, most) * cores_per_job, cores_per_job)
+    return [Slot(cores[start : start + cores_per_job], backend="cpu") for start in starts]

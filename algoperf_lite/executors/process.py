@@ -12,6 +12,7 @@ from typing import Any
 from algoperf_lite.executors.job import Event, Job, Outcome
 from algoperf_lite.executors.stamps import Stamps
 from algoperf_lite.machine import environment, out_of_memory
+from algoperf_lite.machine.devices import BACKEND, Slot
 
 _EXIT_SECONDS = 10.0  # for a process that has given its result to go away
 _FOREIGN = "foreign"  # what is none of our events: something else writes to the pipe
@@ -22,12 +23,12 @@ class Process:
     """A running job. Payload, events and result travel as JSON through pipes of their own, so that
     whatever the job prints cannot disturb them."""
 
-    def __init__(self, job: Job, cores: tuple[int, ...]):
-        """Starts the job, pinned to `cores`; none means no restriction.
+    def __init__(self, job: Job, slot: Slot):
+        """Starts the job on the slot's cores and devices.
 
         Raises OSError where its log cannot be written.
         """
-        self.job, self.cores = job, cores
+        self.job, self.slot = job, slot
         if job.log:
             job.log.parent.mkdir(parents=True, exist_ok=True)
         # Attempts share a log: only what comes after this are the last words of this one.
@@ -36,19 +37,19 @@ class Process:
         self._result: Outcome | None = None
         self._outcome: Outcome | None = None
         self._buffer = b""
-        self._heard = time.monotonic()
+        self._heard = self._got_on = time.monotonic()
         self._stamps = Stamps(began=self._heard)
         self.events, self._popen = self._start()
 
     def _start(self) -> tuple[int, subprocess.Popen[bytes]]:
         """(end of the pipe to read events from, process)."""
-        job, cores = self.job, self.cores
+        job, slot = self.job, self.slot
         events, writer = os.pipe()
         os.set_blocking(events, False)
         output = job.log.open("ab") if job.log else open(os.devnull, "wb")  # noqa: SIM115
         message = {
             "payload": dict(job.payload),
-            "cores": cores,
+            "cores": slot.cores,
             "started": self._stamps.began,
             "memory_limit": job.memory_limit,
         }
@@ -60,13 +61,19 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(writer,),
-                env=environment.environment(len(cores) or os.cpu_count() or 1, job.cache),
+                env=self._environment(),
                 start_new_session=True,  # a group of its own: killed with all it started
             )
         os.close(writer)  # the child's copy alone is left, so that its end ends the pipe
         with contextlib.suppress(BrokenPipeError), popen.stdin as stdin:
             stdin.write(json.dumps(message).encode())
         return events, popen
+
+    def _environment(self) -> dict[str, str]:
+        slot, job = self.slot, self.job
+        shared = environment.environment(len(slot.cores) or os.cpu_count() or 1, job.cache)
+        # An empty name, as this process may itself have a parent that expects something.
+        return {**shared, **slot.variables, **job.variables, BACKEND: slot.backend or ""}
 
     def read(self) -> list[Event]:
         """Takes in what the job has reported; returns what of it is for others to know."""
@@ -84,6 +91,8 @@ class Process:
                 self._result = self._ended_well(event["result"])
             elif event["event"] not in _NOT_PASSED_ON:
                 events.append(event)
+            if event["event"] == "progress":
+                self._got_on = self._heard
         return events
 
     def outcome(self) -> Outcome | None:
@@ -100,8 +109,9 @@ class Process:
                 self._outcome = self._result  # it has said all it had to say and hangs
         elif now - self._heard > silence:
             self._outcome = self._timed_out(f"gave no sign of life for {silence:.0f} s")
-        elif limit is not None and now - self._stamps.began > limit:
-            self._outcome = self._timed_out(f"was still running after {limit:.0f} s")
+        elif limit is not None and now - self._got_on > limit:
+            what = f"was still running after {limit:.0f} s without an evaluation"
+            self._outcome = self._timed_out(what)
         return self._outcome
 
     def kill(self) -> None:
@@ -156,8 +166,10 @@ class Process:
         return self._said_want_of_memory() if code < 0 or code == 1 else None
 
     def _said_want_of_memory(self) -> str | None:
-        """Its last words, if they are of memory; only of a process with a limit."""
-        if self.job.memory_limit is None or self.job.log is None:
+        """Its last words, if they are of memory; only of a process with a limit, or with the memory
+        of an accelerator, which is one."""
+        is_limited = self.job.memory_limit is not None or self.slot.has_accelerator
+        if not is_limited or self.job.log is None:
             return None
         return out_of_memory.said_by(out_of_memory.last_words(self.job.log, self._log_start))
 

@@ -2,38 +2,44 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from algoperf_lite.experiment import locks
 from algoperf_lite.experiment.config import GONE
+from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.config import ExperimentConfig
 
-FILE, _LOCK = "experiment.json", ".lock"
+FILE = "experiment.json"
 
 
 class Directory:
-    """An experiment's output directory, held by one process at a time.
+    """An experiment's output directory, held by one process at a time, or by one for each shard.
 
     `experiment.json` in it says what experiment it is and how this machine was calibrated for it,
-    so that a resumed experiment continues on the same terms.
+    so that a resumed experiment, and every shard, continues on the same terms.
     """
 
-    def __init__(self, path: Path, config: ExperimentConfig):
+    def __init__(self, path: Path, config: ExperimentConfig, shard: Shard = WHOLE):
         """Raises ValueError for a directory in use, not this experiment's, or that cannot be
         written."""
-        self.path, self._file = path, path / FILE
+        self.path, self._file, self._config, self._shard = path, path / FILE, config, shard
+        self._held = contextlib.ExitStack()
         try:
-            self._content = _content(path, config)
+            _content(path, config)  # before anything is made: this may be somebody else's folder
             self._is_new = not self._file.exists()
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(path)
-            self._save()
+            locks.hold(path, shard, self._held)
+            self._update({})
+        except ValueError:
+            self._held.close()
+            raise
         except OSError as error:
+            self._held.close()
             if not atomic.is_refused(error):
                 raise
             raise ValueError(
@@ -48,25 +54,48 @@ class Directory:
 
     def discard(self) -> None:
         """Takes back what this object has written, if the directory was new: nothing is to run."""
-        if self._is_new:
-            for name in (FILE, _LOCK):
-                (self.path / name).unlink(missing_ok=True)
+        if self._is_new and self._shard.is_whole:  # other shards may be about to use it
+            for found in (self._file, *locks.files(self.path)):
+                found.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # somebody else's file is in it
                 self.path.rmdir()
 
     def keep(self, workload: str, calibration: Calibration) -> None:
         """Adds a calibration; one that is already here stays, as trials ran on its terms."""
-        self._content["calibration"].setdefault(workload, dataclasses.asdict(calibration))
-        self._save()
+        self._update({workload: dataclasses.asdict(calibration)})
+
+    @contextlib.contextmanager
+    def calibrating(self, say: Callable[[str], None]) -> Iterator[None]:
+        """The time in which this process alone calibrates; waits for its turn, which it says.
+
+        What another one has calibrated by then is among `calibrations`.
+        """
+        sentence = "waiting for another part of this experiment to calibrate"
+        with self._alone(locks.CALIBRATION, lambda: say(sentence)):
+            self._update({})
+            yield
 
     def __enter__(self) -> "Directory":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._lock.close()
+        self._held.close()
 
-    def _save(self) -> None:
-        atomic.write_json(self._file, self._content)
+    def _update(self, calibrations: Mapping[str, Any]) -> None:
+        """Adds calibrations to what is in the file by now, of which other shards may have put."""
+        with self._alone(locks.FILE):
+            self._content = _content(self.path, self._config)
+            kept = {**calibrations, **self._content["calibration"]}
+            self._content = {**self._content, "calibration": kept}
+            atomic.write_json(self._file, self._content)
+
+    @contextlib.contextmanager
+    def _alone(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """The time in which no other shard holds the lock `name`; who runs all is alone anyway."""
+        with contextlib.ExitStack() as until_the_end:
+            if not self._shard.is_whole:
+                locks.wait(self.path / name, until_the_end, on_wait)
+            yield
 
 
 def _content(path: Path, config: ExperimentConfig) -> dict[str, Any]:
@@ -98,23 +127,9 @@ def _content(path: Path, config: ExperimentConfig) -> dict[str, Any]:
     return found or {"settings": wanted, "calibration": {}}
 
 
-def _lock(path: Path) -> IO[str]:
-    """An exclusive lock that the system drops when its owner dies."""
-    file = (path / _LOCK).open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise ValueError(
-            f"output directory {str(path)!r} is in use by another run; "
-            "wait for it or choose another --output_dir"
-        ) from None
-    return file
-
-
 def _foreign(path: Path) -> str | None:
     """The first thing in `path` that no experiment puts there before its experiment.json."""
-    return next((item.name for item in sorted(path.iterdir()) if item.name != _LOCK), None)
+    return next((item.name for item in sorted(path.iterdir()) if not locks.is_one(item)), None)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -26,11 +26,16 @@ _ON_THIS_MACHINE = "builds environments on this machine, which other machines do
 # stands for any value but the default; "several hosts" for the flags that make a group of hosts.
 _EXCLUDED = (
     ("ray_address", "executor=local", _FOR_RAY),
-    ("accelerators_per_trial", "executor=local", _FOR_RAY),
     ("coordinator_address", "distributed", _FOUND_OUT),
     ("num_processes", "distributed", _FOUND_OUT),
     ("process_id", "distributed", _FOUND_OUT),
     ("population", "vectorize=trials", f"{_ONE_TRIAL}; leave one of them out"),
+    ("devices_per_trial", "several hosts", f"is for one host; {_HOSTS_OUT}"),
+    (
+        "shard",
+        "executor=ray",
+        "is for other schedulers: Ray shares out all trials; leave it out",
+    ),
     ("population", "several hosts", f"spreads members over the devices of one host; {_HOSTS_OUT}"),
     ("executor=ray", "several hosts", f"has trials on one host each; {_HOSTS_OUT}"),
     ("vectorize=trials", "several hosts", f"trains on one host; {_HOSTS_OUT}"),

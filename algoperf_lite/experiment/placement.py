@@ -11,9 +11,16 @@ from algoperf_lite import did_you_mean
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Executor
 from algoperf_lite.experiment.config import at_least
+from algoperf_lite.experiment.jobs import Limits
+from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.submission import find
+from algoperf_lite.trial.config import ExperimentConfig
 
 EXECUTORS = ("local", "ray")
+_NO_MEMORY_LIMIT = (
+    "--memory_limit_gib limits addresses, of which the driver of an accelerator reserves more than "
+    "there is memory; leave it out"
+)
 _HOSTS = ("coordinator_address", "num_processes", "process_id")
 
 
@@ -25,25 +32,26 @@ class Placement:
       executor: "local" for this machine, "ray" for the nodes of a Ray cluster.
       num_workers: trials side by side; None for as many as fit.
       ray_address: of the cluster's head; None for $RAY_ADDRESS, or else Ray on this machine alone.
-      accelerators_per_trial: GPUs, or chips of a TPU, that Ray sets aside for a trial; None for 1.
       coordinator_address: HOST:PORT at which several hosts that train each trial together meet.
       num_processes, process_id: how many hosts there are, and which this is, from 0.
       distributed: whether JAX finds out the three: under Slurm or Open MPI, or on a TPU slice.
+      shard: the part of the trials that this command runs, as in "2/8"; None for all of them.
     """
 
     executor: str = "local"
     num_workers: int | None = None
     ray_address: str | None = None
-    accelerators_per_trial: int | None = None
     coordinator_address: str | None = None
     num_processes: int | None = None
     process_id: int | None = None
     distributed: bool = False
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         did_you_mean.require(self.executor, EXECUTORS, "executor")
         at_least("num_workers", self.num_workers, 1)
-        at_least("accelerators_per_trial", self.accelerators_per_trial, 1)
+        if self.shard is not None:
+            Shard.parse(self.shard)
         # A command that was meant for several hosts must not start as one alone.
         given = [name for name in _HOSTS if getattr(self, name) is not None]
         missing = [name for name in _HOSTS if name not in given]
@@ -84,15 +92,30 @@ class Placement:
             return None
         return {name: getattr(self, name) for name in _HOSTS}
 
+    @property
+    def part(self) -> Shard:
+        """The part of the trials that is run here."""
+        return WHOLE if self.shard is None else Shard.parse(self.shard)
+
     def make_executor(
-        self, cores_per_trial: int, output_dir: Path, submissions: Iterable[str]
+        self,
+        config: ExperimentConfig,
+        limits: Limits,
+        output_dir: Path,
+        submissions: Iterable[str],
     ) -> Executor:
         """The executor for trials of submissions, given by their files.
 
         Raises ValueError where the machines have not what is asked for.
         """
+        cores, devices = config.cores_per_trial, config.devices_per_trial
         if self.executor == "local":
-            return local.local(cores_per_trial, self.num_workers)
+            # JAX itself shares out the devices among the processes of a trial on several hosts.
+            several = None if self.join is not None else devices
+            here = local.local(cores, self.num_workers, several)
+            if limits.memory_limit is not None and here.worker_slots[0].has_accelerator:
+                raise ValueError(_NO_MEMORY_LIMIT)
+            return here
         if importlib.util.find_spec("ray") is None:
             raise ValueError(
                 "--executor=ray needs Ray, which is not installed; pip install 'algoperf-lite[ray]'"
@@ -104,11 +127,13 @@ class Placement:
         sources = {Path(path): find.source_sha256(Path(path)) for path in submissions}
         cluster.connect(self.ray_address or os.environ.get("RAY_ADDRESS"))
         nodes = cluster.node_resources()
-        request = cluster.request(cores_per_trial, self.accelerators_per_trial or 1, nodes)
+        request = cluster.request(cores, devices, nodes)
         if not request.slots(nodes):
             raise ValueError(
                 "no node of the Ray cluster has what a trial asks for "
                 f"({request.words()}); ask for less, or start Ray on other machines"
             )
+        if limits.memory_limit is not None and request.accelerator is not None:
+            raise ValueError(_NO_MEMORY_LIMIT)
         # A node has a working directory of its own.
         return Cluster(request, output_dir.absolute(), sources, self.num_workers)

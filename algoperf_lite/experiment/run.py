@@ -10,6 +10,7 @@ from algoperf_lite.executors.job import Executor, Job
 from algoperf_lite.experiment import jobs as experiment_jobs
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.plan import unfinished
+from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.storage import cache
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.config import ExperimentConfig
@@ -61,26 +62,31 @@ def run(
     reporter: Reporter,
     limits: experiment_jobs.Limits = experiment_jobs.DEFAULT_LIMITS,
     checks: Sequence[Job] = (),
+    shard: Shard = WHOLE,
 ) -> list[TrialSpec]:
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
     Args:
       plan: from each workload's calibration to all trials, in the order they should run.
       checks: run beside the calibrations; the "problem" of one's result is a ValueError.
+      shard: the part of the plan that is run, and returned.
     Raises ValueError where the output directory is not for this experiment.
     """
-    with Directory(output_dir, config) as directory:
-        known = directory.calibrations()
-        # What is known stays: trials of an interrupted run went by it.
-        missing = [name for name in workload_names if name not in known]
-        try:
-            for name, found in calibrate(missing, config.scale, executor, checks=checks):
-                directory.keep(name, found)
-                reporter.on_calibrated(name, found)
-        except ValueError:
-            directory.discard()
-            raise
-        trials = plan(directory.calibrations())
+    with Directory(output_dir, config, shard) as directory:
+        # Shards are to run on the same terms, so the first one calibrates for all.
+        with directory.calibrating(reporter.say):
+            known = directory.calibrations()
+            # What is known stays: trials of an interrupted run went by it.
+            missing = [name for name in workload_names if name not in known]
+            how = {"checks": checks, "silence_limit": limits.heartbeat_timeout}
+            try:
+                for name, found in calibrate(missing, config.scale, executor, **how):
+                    directory.keep(name, found)
+                    reporter.on_calibrated(name, found)
+            except ValueError:
+                directory.discard()
+                raise
+        trials = shard.of(plan(directory.calibrations()))
         # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
         reporter.on_plan(trials, left)
@@ -97,9 +103,11 @@ def calibrate(
     executor: Executor,
     fresh: bool = False,
     checks: Sequence[Job] = (),
+    silence_limit: float = experiment_jobs.DEFAULT_LIMITS.heartbeat_timeout,
 ) -> Iterator[tuple[str, Calibration]]:
     """Calibrates each workload in a process of its own, in a trial's environment.
 
+    `silence_limit` is that of a trial, in seconds; `fresh` measures anew what is known.
     Raises ValueError where a workload cannot be trained, such as one without data, or where one of
     `checks`, which run beside, found a problem; RuntimeError where a calibration died.
     """
@@ -112,6 +120,7 @@ def calibrate(
             module="algoperf_lite.training.calibration",
             payload={"workload": name, "scale": scale, "fresh": fresh},
             log=log,
+            silence_limit=silence_limit,
             cache=cache.subfolder("compiled"),
         )
         for name in workload_names

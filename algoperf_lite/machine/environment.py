@@ -1,7 +1,5 @@
-"""The environment of a trial's process: variables, cores, accelerator. Loads no JAX."""
+"""The environment of a trial's process: variables and cores. Loads no JAX."""
 
-import glob
-import importlib.util
 import os
 from pathlib import Path
 
@@ -51,19 +49,3 @@ def available_cores() -> tuple[int, ...]:
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
-
-
-def has_accelerator() -> bool:
-    """Whether JAX would find a GPU or TPU here.
-
-    JAX itself is not asked: a process that asks takes the accelerator's memory.
-    """
-    if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
-        return False
-    # A device alone does not do: JAX uses it only where the plugin for it is installed.
-    gpu = glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd")
-    plugins = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
-    if gpu and any(importlib.util.find_spec(plugin) for plugin in plugins):
-        return True
-    tpu = glob.glob("/dev/accel[0-9]*") or glob.glob("/dev/vfio/[0-9]*")
-    return bool(tpu) and importlib.util.find_spec("libtpu") is not None

@@ -1,5 +1,6 @@
 """The fingerprint: all that could change a time on this machine."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -12,10 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.machine import isolation
+from algoperf_lite.machine.devices import has_accelerator, own
 from algoperf_lite.machine.environment import available_cores
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "algoperf-lite")
 _RECORDED = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS")
+# Recorded where they are set, which keeps the keys of machines where they never were. The user's
+# shell passes them on, and each changes numbers or times on an accelerator.
+_RECORDED_IF_SET = (
+    *("NVIDIA_TF32_OVERRIDE", "JAX_DEFAULT_MATMUL_PRECISION", "LIBTPU_INIT_ARGS"),
+    *("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"),
+    *("XLA_PYTHON_CLIENT_PREALLOCATE", "XLA_PYTHON_CLIENT_ALLOCATOR"),
+)
+# Distributions that hold the drivers of accelerators, by how their names begin.
+_OF_ACCELERATORS = ("jax-cuda", "jax-rocm", "nvidia-cudnn-", "nvidia-cublas", "libtpu")
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @functools.cache
@@ -36,7 +48,8 @@ def fingerprint() -> dict[str, Any]:
         "device_kind": devices[0].device_kind,
         "num_devices": len(devices),
         **several,
-        "driver": devices[0].client.platform_version.splitlines()[0],
+        "driver": " ".join(devices[0].client.platform_version.splitlines()),
+        **(_gpus() if devices[0].platform == "gpu" else {}),
         "cpu": _cpu_model(),
         "num_cores": len(available_cores()),
         # In GiB: the kernel's own share of it changes from boot to boot.
@@ -46,7 +59,7 @@ def fingerprint() -> dict[str, Any]:
         "versions": versions(),
         "matmul_precision": str(jax.config.jax_default_matmul_precision),
         "enable_x64": bool(jax.config.jax_enable_x64),
-        "environment": {name: os.environ.get(name, "") for name in _RECORDED},
+        "environment": _environment(),
     }
     # A submission with an environment of its own is timed against the others on the same JAX, so
     # an optax that it brings along is part of it, and not of the machine.
@@ -63,14 +76,50 @@ def fingerprint() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that training goes through."""
-    found = {}
+    """Versions of the packages that training goes through, down to an accelerator's libraries."""
+    found = _of_accelerators() if has_accelerator() else {}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def _of_accelerators() -> dict[str, str]:
+    """Versions of the installed distributions that belong to accelerators."""
+    installed = (
+        (each.metadata["Name"].replace("_", "-"), each.version)
+        for each in importlib.metadata.distributions()
+    )
+    return dict(sorted(pair for pair in installed if pair[0].startswith(_OF_ACCELERATORS)))
+
+
+def _environment() -> dict[str, str]:
+    given = {name: os.environ[name] for name in _RECORDED_IF_SET if os.environ.get(name)}
+    return {name: os.environ.get(name, "") for name in _RECORDED} | given
+
+
+def _gpus() -> dict[str, Any]:
+    """What NVIDIA's driver says: its version, and limits of power and memory of the GPUs.
+
+    A card whose power is limited computes more slowly under the same name. A fact is left out
+    where the driver's tools are not installed.
+    """
+    found: dict[str, Any] = {}
+    with contextlib.suppress(OSError, IndexError):
+        found["kernel_module"] = _NVIDIA_DRIVER.read_text().splitlines()[0].strip()
+    command = ["nvidia-smi", "--query-gpu=power.limit,memory.total", "--format=csv,noheader"]
+    visible = own().get("CUDA_VISIBLE_DEVICES")
+    if visible:
+        command.append(f"--id={visible}")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return found
+    # Each kind once, so that slots of one machine have one key.
+    limits = sorted(set(filter(None, map(str.strip, done.stdout.splitlines()))))
+    return {**found, "power_and_memory": limits}
 
 
 def _cpu_model() -> str:

@@ -42,6 +42,19 @@ def peak_memory() -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def peak_device_memory() -> int | None:
+    """Most bytes of an accelerator that this process has had in use so far, on the fullest of its
+    devices; None where JAX does not say, as on a CPU."""
+    if "jax" not in sys.modules:  # a process that failed before it could have used any
+        return None
+    try:
+        stats = [device.memory_stats() or {} for device in sys.modules["jax"].local_devices()]
+    except RuntimeError:  # the device itself is what failed
+        return None
+    peaks = [one["peak_bytes_in_use"] for one in stats if "peak_bytes_in_use" in one]
+    return max(peaks, default=None)
+
+
 def workers_that_fit(wanted: int | None, most: int) -> int:
     """The number of trials side by side: `wanted`, or as many up to `most` as memory allows.
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-# Of Python and numpy, of XLA, and of C++ and LLVM, which give up with SIGABRT.
+# Of Python and numpy, of XLA, and of C++ and LLVM, which give up with SIGABRT; of CUDA and its
+# libraries, which XLA passes on as errors of another kind.
 _WORDS = (
     *("MemoryError", "RESOURCE_EXHAUSTED", "std::bad_alloc", "LLVM ERROR: out of memory"),
+    *("CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
     "Memory allocation still failed",  # OpenBLAS
     # Nor is there room for a library, or for a thread's stack.
     *("Cannot allocate memory", "cannot allocate memory", "failed to map segment"),

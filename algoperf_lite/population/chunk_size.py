@@ -73,7 +73,7 @@ def choose(
       seconds_alone: per step of one member's own program, measured.
       num_steps: of each member.
       compile_seconds: about what another program costs.
-      memory_share: the part of the free memory that this process may have.
+      memory_share: the part of the host's memory that this process may have.
     """
     num_members = candidates.alone.layout.num_members
     devices = candidates.devices if len(candidates.devices) > 1 else ()
@@ -131,12 +131,13 @@ def member_seconds(
     return statistics.median(turn(dispatches * dispatch) for _ in range(_TURNS))
 
 
-def free_bytes(device: jax.Device) -> int:
-    """Memory that a program could have on `device` now; the host's where that is not known."""
+def free_bytes(device: jax.Device, memory_share: float = 1.0) -> float:
+    """Memory that a program could have on `device` now; where that is not known, this process's
+    share of the host's."""
     stats: dict[str, Any] = device.memory_stats() or {}
-    if "bytes_limit" in stats:
+    if "bytes_limit" in stats:  # processes side by side have devices of their own
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    return memory.available_memory()
+    return memory.available_memory() * memory_share
 
 
 def _largest_that_fits(
@@ -144,7 +145,7 @@ def _largest_that_fits(
 ) -> PopulationStepper:
     """The stepper of the largest chunks whose program, compiled, leaves memory to spare."""
     num_members = most = candidates.alone.layout.num_members
-    free = free_bytes((devices or jax.local_devices())[0]) * memory_share * _MEMORY_SHARE
+    free = free_bytes((devices or jax.local_devices())[0], memory_share) * _MEMORY_SHARE
     member = candidates.alone.member(candidates.population(candidates.alone), 0)
     while True:
         stepper = candidates.stepper(MemberSharding.even(num_members, most, devices))

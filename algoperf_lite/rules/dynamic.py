@@ -1,5 +1,6 @@
 """The check that runs a submission, in a process of its own; see `algoperf_lite.rules.dry_run`."""
 
+import dataclasses
 from pathlib import Path
 
 from algoperf_lite.executors import local
@@ -24,8 +25,13 @@ def check(path: Path) -> list[Finding]:
         time_limit=TIME_LIMIT,
         memory_limit=MEMORY_LIMIT,
     )
+    # Never on an accelerator, whose driver would not start within a limit of addresses.
+    slots = [
+        dataclasses.replace(slot, variables={"JAX_PLATFORMS": "cpu"})
+        for slot in local.slots_of_cores(1, 1)
+    ]
     # One job, so one outcome; the loop ends the executor's processes properly.
-    for _, outcome in local.local(1, 1).run([job]):
+    for _, outcome in local.Local(slots).run([job]):
         if outcome.result is None:
             return [finding("does-not-run", path.name, outcome.error)]
         return in_order(Finding(**found) for found in outcome.result["findings"])

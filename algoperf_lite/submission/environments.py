@@ -25,7 +25,7 @@ from typing import IO
 
 from packaging.utils import canonicalize_name
 
-from algoperf_lite.machine import environment, isolation
+from algoperf_lite.machine import devices, isolation
 from algoperf_lite.storage import atomic, cache
 from algoperf_lite.submission import find, requirements
 
@@ -219,7 +219,7 @@ def _try(folder: Path) -> str | None:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return f"algoperf-lite does not run with these packages ({lines[-1]})"
     # A plugin for the accelerator fits one version of JAX; with another one JAX only warns.
-    if done.stdout.split()[-1:] == ["cpu"] and environment.has_accelerator():
+    if done.stdout.split()[-1:] == ["cpu"] and devices.has_accelerator():
         return "JAX finds no accelerator with these packages"
     return None
 

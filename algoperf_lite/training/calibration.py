@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from algoperf_lite.machine import devices, heartbeat
 from algoperf_lite.machine.fingerprint import fingerprint
 from algoperf_lite.storage import atomic, cache
 
@@ -48,12 +49,22 @@ class Calibration:
     key: str
 
 
-def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibration:
-    """Measures the reference on a workload here, or recalls it; `fresh` measures anew."""
+def calibrate(
+    workload_name: str,
+    scale: str,
+    fresh: bool = False,
+    beat: Callable[[], None] = lambda: None,
+) -> Calibration:
+    """Measures the reference on a workload here, or recalls it; `fresh` measures anew.
+
+    `beat` is called as a sign of life. Raises `devices.WrongBackend` where JAX has not found what
+    it should.
+    """
     import workloads
     from algoperf_lite.training import collectives
 
     workload = workloads.load(workload_name, scale)
+    devices.check_backend()
     # The sizes are part of the name: a workload that changed is measured again.
     sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
     folder = cache.folder() / "calibration" / fingerprint()["key"]
@@ -61,7 +72,8 @@ def calibrate(workload_name: str, scale: str, fresh: bool = False) -> Calibratio
     known = collectives.broadcast_from_first(None if fresh else _recalled(path))
     if known is not None:
         return Calibration(**known)
-    calibration = _measure(workload)
+    with heartbeat.while_compiling(beat):
+        calibration = _measure(workload, beat)
     if collectives.is_first() and cache.subfolder("calibration") is not None:
         try:
             atomic.write_json(path, dataclasses.asdict(calibration))
@@ -81,7 +93,7 @@ def _recalled(path: Path) -> dict[str, Any] | None:
     return found if is_of_this_version else None  # to be measured and replaced
 
 
-def _measure(workload: Any) -> Calibration:
+def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     import jax
 
     from algoperf_lite.submission import native
@@ -107,6 +119,7 @@ def _measure(workload: Any) -> Calibration:
         stepper.compile(state)
 
         def seconds_per_step(num_steps: int) -> float:
+            beat()
             # As a trial does it, which waits for the device at each evaluation. Where that is too
             # long, whole dispatches.
             length = stepper.programs.steps_per_dispatch
@@ -160,7 +173,8 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
     """
     report(event="beat")
     try:
-        found = calibrate(payload["workload"], payload["scale"], payload["fresh"])
-    except ValueError as error:
+        beat = lambda: report(event="beat")  # noqa: E731
+        found = calibrate(payload["workload"], payload["scale"], payload["fresh"], beat)
+    except (ValueError, devices.WrongBackend) as error:
         return {"problem": str(error)}
     return dataclasses.asdict(found)

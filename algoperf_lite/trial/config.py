@@ -27,6 +27,7 @@ class ExperimentConfig:
       stop_at_target: whether a trial ends when it reaches its target.
       count_compile: whether compilation is on the submission's clock.
       cores_per_trial: cores each trial is pinned to on a machine without accelerator.
+      devices_per_trial: accelerators each trial trains on, where there are any.
       vectorize: "trials" if trials of one contender and workload train together and their times are
         replayed, see `trial.vectorized`; "none" if each is a process and its times are measured.
       requirements: what is done about a requirements.txt, see `environments.prepare`.
@@ -42,6 +43,7 @@ class ExperimentConfig:
     stop_at_target: bool = True
     count_compile: bool = False
     cores_per_trial: int = 1
+    devices_per_trial: int = 1
     vectorize: str = "none"
     requirements: str = "installed"
 
@@ -60,6 +62,7 @@ class ExperimentConfig:
         at_least("rng_seed", self.rng_seed, 0)
         at_least("max_global_steps", self.max_global_steps, 1)
         at_least("cores_per_trial", self.cores_per_trial, 1)
+        at_least("devices_per_trial", self.devices_per_trial, 1)
 
 
 def at_least(name: str, value: Any, least: int) -> None:

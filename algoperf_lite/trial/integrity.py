@@ -23,10 +23,12 @@ _WATCHED = (  # modules whose names are not to be rebound; and all of the harnes
     *("numpy", "jax", "jax.numpy", "jax.lax", "jax.random", "jax.tree", "optax", "flax.linen"),
 )
 _OURS = ("algoperf_lite", "workloads")
+_TASKS = Path("/proc/self/task")  # one folder for each thread, by its number
 _WINDOW_SECONDS = 0.004  # between two looks
 _WORK_SECONDS = 0.012  # of processor; threads that go to sleep after their work take less
 _PATIENCE = 2.0  # seconds to wait for that much, where the machine is busy with other things
 _BUSY = 0.2  # share of a window, where the system does not tell what threads do
+_REST_SECONDS = 0.05  # for which threads that never rest are looked at
 _TOLERATED_LOOKS = 2  # evaluations at which something was still busy
 _TOLERATED_CHILD_SECONDS = 0.05  # of processor, in child processes, during an evaluation
 
@@ -39,6 +41,7 @@ class TamperCheck:
         self._environment, self._config = dict(os.environ), _config()
         self._threads = set(threading.enumerate())
         self._busy_looks = 0
+        self._restless = _restless_threads()
 
     def check_names(self) -> None:
         """Raises RulesBroken where a function, a class, a flag or the environment was replaced."""
@@ -54,7 +57,7 @@ class TamperCheck:
         """Raises RulesBroken where, again and again, something computes while nothing should.
 
         To be called where everything that was handed back has been computed."""
-        seconds = _seconds_computed_on()
+        seconds = _seconds_computed_on(self._restless)
         if seconds is None:
             return
         self._busy_looks += 1
@@ -90,35 +93,55 @@ class Children:
             )
 
 
-def _seconds_computed_on() -> float | None:
+def _restless_threads() -> frozenset[str]:
+    """Threads of the runtime that compute although there is nothing to compute: some drivers wait
+    for their device that way. None on a CPU, whose threads sleep."""
+    if not _TASKS.is_dir() or _seconds_computed_on(frozenset()) is None:
+        return frozenset()
+    names = {task.name for task in _TASKS.iterdir()} - {str(threading.get_native_id())}
+    before = {name: _thread_seconds(name) for name in names}
+    time.sleep(_REST_SECONDS)
+    least = _BUSY * _REST_SECONDS
+    return frozenset(name for name in names if _thread_seconds(name) - before[name] > least)
+
+
+def _seconds_computed_on(restless: frozenset[str]) -> float | None:
     """Processor time of other threads and of children, from now until it is too much to be the
-    end of what they did before; None where they come to rest."""
-    start, deadline = _others_seconds(), time.monotonic() + _PATIENCE
-    while _is_anyone_runnable() and time.monotonic() < deadline:
+    end of what they did before; None where they come to rest, which some threads never do."""
+    start, deadline = _others_seconds(restless), time.monotonic() + _PATIENCE
+    while _is_anyone_runnable(restless) and time.monotonic() < deadline:
         time.sleep(_WINDOW_SECONDS)
-        seconds = _others_seconds() - start
+        seconds = _others_seconds(restless) - start
         if seconds > _WORK_SECONDS:
             return seconds
     return None
 
 
-def _others_seconds() -> float:
-    return time.process_time() - time.thread_time() + sum(_child_seconds().values())
+def _others_seconds(restless: frozenset[str]) -> float:
+    apart = sum(map(_thread_seconds, restless))
+    return time.process_time() - time.thread_time() + sum(_child_seconds().values()) - apart
 
 
-def _is_anyone_runnable() -> bool:
+def _is_anyone_runnable(restless: frozenset[str]) -> bool:
     """Whether another thread or a child computes, or would if a core were free for it."""
-    return any(map(_is_runnable, _children())) or _is_a_thread_runnable()
+    return any(map(_is_runnable, _children())) or _is_a_thread_runnable(restless)
 
 
-def _is_a_thread_runnable() -> bool:
-    tasks, own = Path("/proc/self/task"), str(threading.get_native_id())
-    if tasks.is_dir():
-        states = (_state(task) for task in tasks.iterdir() if task.name != own)
-        return "R" in states
+def _is_a_thread_runnable(restless: frozenset[str]) -> bool:
+    left_out = {*restless, str(threading.get_native_id())}
+    if _TASKS.is_dir():
+        return "R" in (_state(task) for task in _TASKS.iterdir() if task.name not in left_out)
     began, cpu = time.perf_counter(), time.process_time()
     time.sleep(_WINDOW_SECONDS)
     return time.process_time() - cpu > _BUSY * (time.perf_counter() - began)
+
+
+def _thread_seconds(name: str) -> float:
+    """Processor time of a thread of this process; 0 where the system does not tell."""
+    try:  # nanoseconds on a processor, waiting for one, and number of turns
+        return int((_TASKS / name / "schedstat").read_text().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _state(task: Path) -> str:

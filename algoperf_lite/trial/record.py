@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from algoperf_lite.machine import out_of_memory
+from algoperf_lite.machine.devices import WrongBackend
 from algoperf_lite.trial.spec import TrialSpec
 
 # Of the workload; of the submission, which is its import, its first state, its compilation and its
@@ -48,6 +49,10 @@ class TrialRecord:
       late_compilations: programs that AlgoPerf's form compiled on the clock.
       population: of trials that shared a process: its whole ledger, members and member steps.
       replay: what replayed seconds are made of.
+      peak_memory_bytes: of its process; `peak_device_memory_bytes` of the fullest accelerator.
+      step_bytes: that the most demanding program of training needs on a device, as XLA planned it;
+        see `compilation.DeviceBytes`.
+      devices: which of the machine's were its, as its environment says.
       rows_sha256: hashes of the rows that the harness wrote, by file.
       attempts: how each attempt ended, filled in by the process that watched.
     """
@@ -96,6 +101,9 @@ class TrialRecord:
     num_params: int | None = None
     parameter_multiplier: float = 1.0
     peak_memory_bytes: int | None = None
+    peak_device_memory_bytes: int | None = None
+    step_bytes: Mapping[str, int] | None = None
+    devices: Mapping[str, str] = dataclasses.field(default_factory=dict)
     data_sha256: str | None = None
     submission_sha256: str | None = None
     submission_source: str | None = None
@@ -141,9 +149,11 @@ class TrialRecord:
     @property
     def would_crash_again(self) -> bool:
         """Whether a trial crashed by what its submission did before its first step was done: the
-        same file would do the same again, whereas a device or another host may come back."""
-        is_of_machine = (self.error or "").partition(":")[0] in _OF_MACHINES
-        return self.status == "crashed" and self.stage == "start" and not is_of_machine
+        same file would do the same again, whereas a device or another host may come back. A driver
+        that JAX cannot use does not."""
+        kind = (self.error or "").partition(":")[0]
+        is_of_file = self.stage == "start" and kind not in _OF_MACHINES
+        return self.status == "crashed" and (is_of_file or kind == WrongBackend.__name__)
 
     @property
     def watched_ledger(self) -> Mapping[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from algoperf_lite.machine import heartbeat
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import atomic
 from algoperf_lite.trial import integrity, logs
@@ -102,11 +103,15 @@ class Recorder:
         return {**evaluation.row, **self._times(evaluation), **off_clock}
 
     def evaluate(
-        self, step: int, seconds: float, candidate: Callable[[int], Candidate]
+        self,
+        step: int,
+        seconds: float,
+        candidate: Callable[[int], Candidate],
+        beat: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         """Measures the validation split, and train and test where they are due.
 
-        There is no evaluation beyond the budget, as in AlgoPerf v0.6.
+        There is no evaluation beyond the budget, as in AlgoPerf v0.6. `beat` is called meanwhile.
         Raises `record.RulesBroken` where the submission does what it may not.
         """
         self._progress = dataclasses.replace(self._progress, steps=step)
@@ -120,11 +125,12 @@ class Recorder:
         self._tamper_check.check_rest()
         children = integrity.Children()
         measure = self._setup.evaluate
-        row = measure(found.params, found.model_state, "validation")
-        verdict = self._verdict(step, row, found.is_finite)
-        if verdict.is_end or _is_quarter(step, self.workload.step_hint):
-            row |= measure(found.params, found.model_state, "train")
-            row |= measure(found.params, found.model_state, "test")
+        with heartbeat.beating(beat):
+            row = measure(found.params, found.model_state, "validation")
+            verdict = self._verdict(step, row, found.is_finite)
+            if verdict.is_end or _is_quarter(step, self.workload.step_hint):
+                row |= measure(found.params, found.model_state, "train")
+                row |= measure(found.params, found.model_state, "test")
         children.check()
         # Last, so that what an evaluation itself gave the chance to replace is seen as well.
         self._tamper_check.check_names()

@@ -4,6 +4,7 @@ The loop owns the clock, the evaluations, the logs, the checkpoints and the end.
 says how training advances between two evaluations, and what is evaluated.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.machine import memory
+from algoperf_lite.machine.heartbeat import while_compiling
 from algoperf_lite.storage import atomic
 from algoperf_lite.training import collectives
 from algoperf_lite.training.clock import Ledger
@@ -100,13 +102,16 @@ def run(
     report = attempts.alive(Path(spec.directory), report)
     recorder = form = None
     try:
-        setup = prepare(spec, memory_share, lambda: report(event="beat"))
+        beat = throttled(report)
+        with while_compiling(beat):
+            setup = prepare(spec, memory_share, lambda: report(event="beat"))
         # Before the submission is imported: what it replaces of the harness has to show.
         recorder = Recorder(spec, setup, attempt)
         report(event="beat")
-        form = FORMS[spec.form](spec, setup, clock, throttled(report))
+        form = FORMS[spec.form](spec, setup, clock, beat)
         with form.environment():
-            form.start(attempt.snapshot)
+            with while_compiling(beat):
+                form.start(attempt.snapshot)
             step = attempt.resume(form, clock)
             recorder.start(form.facts(), clock.seconds("compile"))
             checkpointer = Checkpointer(spec, clock, attempt)
@@ -154,7 +159,8 @@ def train(
         pending = form.prepare_for_eval(step)
         clock.switch("eval", pending)
         seconds = clock.submission_seconds(spec.config.count_compile)
-        evaluation = recorder.evaluate(step, seconds, form.candidate)
+        beat = functools.partial(report, event="beat")
+        evaluation = recorder.evaluate(step, seconds, form.candidate, beat)
         # Clocks of several processes differ a little, and all must stop at the same step.
         verdict = Verdict(collectives.broadcast_from_first(evaluation.verdict.value))
         clock.switch("log")
@@ -179,11 +185,12 @@ def train(
 
 def closed(clock: Ledger, report: Report) -> dict[str, Any]:
     """Fields of the record that are known once the clock has stopped."""
-    peak = memory.peak_memory()
+    peak, peak_on_device = memory.peak_memory(), memory.peak_device_memory()
     # From here to the event "closed", a wait for a core does not count as a gap in the ledger.
     report(event="closing")
     return {
         "peak_memory_bytes": peak,
+        "peak_device_memory_bytes": peak_on_device,
         "ledger": clock.close(),  # the parent checks it against the stamps of both events
         "earlier_wall": clock.earlier_wall,
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 import workloads
 from algoperf_lite import tuning
-from algoperf_lite.machine import fingerprint
+from algoperf_lite.machine import devices, fingerprint
 from algoperf_lite.population import config
 from algoperf_lite.population.evolution import Point
 from algoperf_lite.schedules import text
@@ -55,8 +55,9 @@ def prepare(
     """The setup of a trial, and of all that differ from it in seed and hyperparameters.
 
     `heartbeat` is called between its parts: what a killed attempt did after its last sign of life
-    is in nobody's ledger.
+    is in nobody's ledger. Raises `devices.WrongBackend` where JAX has not found what it should.
     """
+    devices.check_backend()
     tuning.preload()
     heartbeat()
 
@@ -91,6 +92,7 @@ def prepare(
         "data_sha256": data_sha256(workload),
         "fingerprint": fingerprint.fingerprint(),
         "versions": fingerprint.versions(),
+        "devices": devices.own(),
     }
     return TrialSetup(workload, data, initial, evaluate, tuple(names), memory_share, facts)
 

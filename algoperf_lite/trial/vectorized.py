@@ -21,13 +21,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from algoperf_lite.machine.heartbeat import while_compiling
 from algoperf_lite.population import chunk_size
 from algoperf_lite.population import stepper as population_stepper
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import PopulationStepper
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import train_step
+from algoperf_lite.training import compilation, train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.trial import attempts, logs, record, replayed_clock
 from algoperf_lite.trial import run as trial_run
@@ -45,8 +46,7 @@ from algoperf_lite.trial.spec import TrialSpec
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Trials as one job of `executors`: {"specs", "num_processes", "started"} -> {"records"}.
 
-    Records are in the order of the specs, and in their directories; {"disk_full": why} without
-    room.
+    Records are in the order of the specs, and in their directories; {"disk_full": why} if full.
     """
     report(event="beat")
     return trial_run.unless_full(lambda: _work(payload, report))
@@ -56,7 +56,8 @@ def _work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     specs = [TrialSpec.from_json(content) for content in payload["specs"]]
     for spec in specs:  # they start again where they were interrupted: one ledger is theirs
         logs.set_aside(Path(spec.directory), keep=("output.txt", attempts.FILE))
-    found = run(specs, report, payload["started"], memory_share=1 / payload["num_processes"])
+    with while_compiling(lambda: report(event="beat")):
+        found = run(specs, report, payload["started"], memory_share=1 / payload["num_processes"])
     report(event="closed")
     records = [each.to_json() for each in found]
     for spec, content in zip(specs, records, strict=True):
@@ -117,7 +118,6 @@ def run(
     try:
         setup = trial_setup.prepare(specs[0], memory_share)
         recorders = [Recorder(spec, setup) for spec in specs]
-        trial_run.throttled(report)()
         stage = "start"
         # Imported once for all: each trial is charged the whole of it, as it would be alone.
         clock.switch("init", setup.data)
@@ -237,7 +237,7 @@ def _take_turns(
     heartbeat = trial_run.throttled(report)
 
     def told(**event: Any) -> None:
-        values.append(event["value"])
+        values.extend(event[name] for name in event if name == "value")
 
     trainings = []
     for trial in group.trials:

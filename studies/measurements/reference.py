@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-from algoperf_lite.machine import environment
+from algoperf_lite.machine import devices, environment
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import cache
 from algoperf_lite.submission import native as submission_native
@@ -33,7 +33,8 @@ def pin(core: int) -> None:
         # Without persisted programs: compilation is what some of the measurements are of.
         command = [sys.executable, *sys.orig_argv[1:]]
         os.execve(sys.executable, command, environment.environment(1, None))
-    environment.pin(() if core < 0 else (core,))
+    # Beside an accelerator, compilation, autotuning and dispatch would share the one core.
+    environment.pin(() if core < 0 or devices.has_accelerator() else (core,))
 
 
 def stepper(

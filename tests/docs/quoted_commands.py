@@ -23,6 +23,7 @@ NOT_RUN = {
     "--coordinator_address": "needs a second host beside it",
     "--distributed": "needs Slurm, or the hosts of a TPU slice",
     "--ray_address": "needs a Ray cluster",
+    "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     "quickstart": "is the whole tour, which takes minutes; a test of the wheel runs it",
     "tests.cheats.table": "tries every trick, which test_cheats.py does, and rewrites a document",
 }

@@ -15,6 +15,7 @@ from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job
 from algoperf_lite.experiment import jobs
 from algoperf_lite.machine import out_of_memory
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
@@ -150,7 +151,7 @@ def end(tmp_path, monkeypatch):
     def end(words, number, limit=4 * GIB):
         payload = {"words": words, "signal": number}
         job = Job("dies", "job_that_dies", payload, log, memory_limit=limit)
-        [(_, outcome)] = local.Local([()]).run([job])
+        [(_, outcome)] = local.Local([Slot()]).run([job])
         return outcome
 
     return end

@@ -16,6 +16,7 @@ from typing import Any
 
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Event, Executor, Job, OnEvent, Outcome, nothing
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.storage import cache
 
 JOIN_SECONDS = 300  # for all processes of a job to come together
@@ -34,13 +35,13 @@ class Group:
 
     Attributes:
       join: arguments of `jax.distributed.initialize`; none where JAX finds them out.
-      cores: of this host, for its member of a job; none for no restriction.
+      slot: of this host, for its member of a job.
       memory_limit: bytes of address space that the member may have; None for no limit.
       process_id, num_processes: number of this process, of how many; known once they have met.
     """
 
     join: Mapping[str, Any]
-    cores: tuple[int, ...]
+    slot: Slot
     memory_limit: int | None = None
     process_id: int = 0
     num_processes: int = 0
@@ -61,15 +62,19 @@ class Group:
         Process 0 passes the `content` that all members are to run, or None where there are no more
         jobs; the others pass None and are told.
         """
-        payload = {"join": dict(self.join), "content": content}
         return dataclasses.replace(
-            job, module="algoperf_lite.executors.multihost.member", payload=payload
+            job,
+            module="algoperf_lite.executors.multihost.member",
+            payload={"join": dict(self.join), "content": content},
+            # JAX lets process 0 alone write what it compiled. In a folder that is not everybody's
+            # the others would not find it, and XLA's GPU compiler would wait for their part.
+            cache=None if self.slot.has_accelerator else job.cache,
         )
 
 
 def rendezvous(
     join: Mapping[str, Any],
-    worker_slots: Sequence[tuple[int, ...]],
+    worker_slots: Sequence[Slot],
     memory_limit: int | None = None,
 ) -> Group:
     """The group, once every host has started the command.
@@ -90,7 +95,7 @@ def rendezvous(
     return dataclasses.replace(
         group,
         # Hosts that are one machine, as in a test, get different cores of it.
-        cores=worker_slots[number % len(worker_slots)],
+        slot=worker_slots[number % len(worker_slots)],
         process_id=number,
         num_processes=result["num_processes"],
     )
@@ -135,7 +140,7 @@ class Leader:
             have_joined = event["event"] == "joined" or (have_joined and event["event"] != "start")
             on_event(job, event)
 
-        for job, outcome in local.Local([self.group.cores]).run(map(self._share, jobs), note):
+        for job, outcome in local.Local([self.group.slot]).run(map(self._share, jobs), note):
             if outcome.result is None and not have_joined:
                 raise RendezvousError(
                     f"not all of the {self.group.num_processes} processes came together for "
@@ -199,7 +204,7 @@ def _take_part(
             memory_limit=group.memory_limit,
         )
         member = group.job_for_member(job, content)
-        ((_, outcome),) = local.Local([group.cores]).run([member], on_event)
+        ((_, outcome),) = local.Local([group.slot]).run([member], on_event)
         if outcome.result is None:
             lines = log.read_text(errors="replace").splitlines()
             print(*lines[-_SHOWN_LINES:], sep="\n", flush=True)

@@ -12,7 +12,9 @@ from typing import Any
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job, Outcome
 from algoperf_lite.executors.ray import core_locks, leases
+from algoperf_lite.machine import devices
 from algoperf_lite.machine import environment as machine_environment
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.storage import cache
 from algoperf_lite.submission import find
 
@@ -57,13 +59,14 @@ def run_on_node(task: NodeTask) -> Iterator[dict[str, Any]]:
             until_the_end.enter_context(task.lease.watched())
             if task.lease.number:  # the attempt before this one may still be writing
                 time.sleep(leases.GRACE_SECONDS)
-        cores: tuple[int, ...] = ()  # all, beside an accelerator: Ray assigns the device
         if task.accelerator is None:
             claimed = core_locks.claimed(
                 task.cores, machine_environment.available_cores(), core_locks.folder()
             )
-            cores = until_the_end.enter_context(claimed)
-        stream = local.Local([cores]).stream([_here(task.job)])
+            slot = Slot(until_the_end.enter_context(claimed), backend="cpu")
+        else:  # Ray has put into the variables what of the node's devices is this task's
+            [slot] = devices.accelerators().slots(None)
+        stream = local.Local([slot]).stream([_here(task.job)])
         for _, said in until_the_end.enter_context(contextlib.closing(stream)):
             is_outcome = isinstance(said, Outcome)
             yield {"outcome": dataclasses.asdict(said)} if is_outcome else dict(said)
@@ -94,7 +97,7 @@ def _problem(task: NodeTask) -> str | None:
 
 
 def _problem_with_accelerator(wanted: str | None) -> str | None:
-    found = machine_environment.has_accelerator()
+    found = devices.has_accelerator()
     if wanted is not None and not found:
         return (
             f"has a {wanted} that JAX would not use; install algoperf-lite[{wanted.lower()}] "

@@ -1,10 +1,12 @@
 """The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
 
+import dataclasses
+
 import jax
 
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, snapshot, train_step
+from algoperf_lite.training import collectives, compilation, snapshot, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup
@@ -52,6 +54,7 @@ class Native(Form):
             training, traced, data, batches, spec.stepping_mode, per_dispatch, layout
         )
         self._stepper.compile(self._state)
+        self._facts["step_bytes"] = dataclasses.asdict(self._stepper.programs.device_bytes())
         self._heartbeat()
         self._traced = traced
         self._learning_rate = trial_setup.learning_rate(training, traced)

@@ -10,9 +10,13 @@ import pytest
 
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job, nothing
+from algoperf_lite.machine import devices
+from algoperf_lite.machine.devices import Slot
 
+ANYWHERE = (Slot(),)
+NAMES = ("CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION", devices.BACKEND)
 JOBS = """
-import multiprocessing, os, sys, time
+import multiprocessing, os, pathlib, sys, time
 def wait(is_there):
     is_there.set()
     time.sleep(60)
@@ -51,6 +55,19 @@ def work(payload, report):
         os.kill(os.getpid(), 9)
     if kind == "hang":
         time.sleep(60)
+    if kind.startswith("device"):
+        here = pathlib.Path(payload["line"])
+        (here / kind).touch()
+        while len(list(here.glob("device*"))) < 8:  # all at once, or never
+            time.sleep(0.05)
+        return {name: os.environ.get(name) for name in payload["variables"]}
+    if kind == "all":
+        import jax
+        return {"devices": jax.device_count(), "variable": os.environ.get("MINE")}
+    if kind == "progress":
+        for _ in range(4):
+            report(event="progress"); time.sleep(1.0)
+        return {}
     if kind == "chatter":
         while True:
             report(event="beat"); time.sleep(0.05)
@@ -62,10 +79,10 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "jobs_for_test.py").write_text(JOBS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def run(*kinds, slots=((),), on_event=nothing, line="", **limits):
+    def run(*kinds, slots=ANYWHERE, on_event=nothing, line="", **limits):
         jobs = [
             Job(
-                *(kind, "jobs_for_test", {"kind": kind, "line": line}),
+                *(kind, "jobs_for_test", {"kind": kind, "line": line, "variables": NAMES}),
                 tmp_path / f"{kind}.txt",
                 **limits,
             )
@@ -79,7 +96,9 @@ def run(tmp_path, monkeypatch):
 def test_a_result_comes_back_from_a_pinned_process_with_its_events(run, tmp_path):
     events = []
     core = os.sched_getaffinity(0).pop()
-    outcomes = run("answer", slots=[(core,)], on_event=lambda job, event: events.append(event))
+    outcomes = run(
+        "answer", slots=[Slot((core,))], on_event=lambda job, event: events.append(event)
+    )
     assert outcomes["answer"].result["answer"] == 42
     assert "hugetlb" in outcomes["answer"].result["tunables"]
     assert [event["event"] for event in events] == ["start", "beat", "note"]
@@ -141,6 +160,31 @@ def test_silence_and_endlessness_are_timed_out(run):
     assert "still running after 2 s" in outcome.error
 
 
+def test_a_time_limit_begins_anew_at_each_evaluation(run):
+    assert run("progress", time_limit=3.0)["progress"].result == {}
+
+
+def test_eight_jobs_have_a_device_each_at_the_same_time(run, tmp_path, monkeypatch):
+    monkeypatch.setenv(devices.SIMULATED, "8")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "here").mkdir()
+    kinds = [f"device_{i}" for i in range(8)]
+    slots = local.local(1, None).worker_slots
+    assert len(slots) == 8
+    outcomes = run(*kinds, slots=slots, line=str(tmp_path / "here"), time_limit=300.0)
+    seen = [outcomes[kind].result for kind in kinds]
+    assert sorted(each["CUDA_VISIBLE_DEVICES"] for each in seen) == list("01234567")
+    for each in seen:
+        assert (each["XLA_CLIENT_MEM_FRACTION"], each[devices.BACKEND]) == ("0.92", "cpu")
+
+
+def test_one_job_has_all_eight_devices(run, monkeypatch):
+    monkeypatch.setenv(devices.SIMULATED, "8")
+    slots = local.local(1, None, 8).worker_slots
+    outcome = run("all", slots=slots, variables={"MINE": "1"})["all"]
+    assert outcome.result == {"devices": 8, "variable": "1"}
+
+
 def test_closing_the_iterator_kills_what_runs(run, tmp_path):
     jobs = [Job("hang", "jobs_for_test", {"kind": "hang"}, tmp_path / "x.txt")]
     began = time.monotonic()
@@ -150,7 +194,7 @@ def test_closing_the_iterator_kills_what_runs(run, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(local.Local([()]).run(jobs, on_event))
+        list(local.Local([Slot()]).run(jobs, on_event))
     assert time.monotonic() - began < 30
 
 
@@ -161,11 +205,12 @@ def test_a_job_dies_with_its_parent(run, tmp_path):
         "import os\n"
         "from algoperf_lite.executors.job import Job\n"
         "from algoperf_lite.executors.local import Local\n"
+        "from algoperf_lite.machine.devices import Slot\n"
         "job = Job('c', 'jobs_for_test', {'kind': 'chatter'})\n"
         "def tell(job, event):\n"
         "    if event['event'] == 'beat':\n"
         "        print('running', flush=True)\n"
-        "list(Local([()]).run([job], tell))\n"
+        "list(Local([Slot()]).run([job], tell))\n"
     )
     parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout.readline() == "running\n"
@@ -198,4 +243,4 @@ def test_more_cores_than_there_are_is_refused(monkeypatch):
         local.slots(1000, None)
     with pytest.raises(ValueError, match="--num_workers=1000 with 1 cores each"):
         local.slots(1, 1000)
-    assert len(set(local.slots(1, None))) == len(os.sched_getaffinity(0))
+    assert len({slot.cores for slot in local.slots(1, None)}) == len(os.sched_getaffinity(0))

@@ -16,6 +16,7 @@ from algoperf_lite.executors.multihost import rendezvous
 from algoperf_lite.experiment import options
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.placement import Placement
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.training import clock, collectives
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
@@ -155,12 +156,19 @@ def test_processes_agree_with_the_first_and_see_what_differs():
 
 
 def test_a_share_of_a_job_is_the_job_elsewhere():
-    group = rendezvous.Group({"coordinator_address": "a:1"}, cores=())
+    group = rendezvous.Group({"coordinator_address": "a:1"}, slot=Slot())
     job = Job("trial", "algoperf_lite.trial.run", {"spec": 1}, Path("output.txt"), time_limit=3.0)
     share = rendezvous.Leader(group)._share(job)
     assert share.module == "algoperf_lite.executors.multihost.member"
     assert share.payload["content"]["module"] == "algoperf_lite.trial.run"
     assert (share.name, share.log, share.time_limit) == (job.name, job.log, 3.0)
+
+
+def test_programs_of_several_hosts_with_accelerators_are_kept_on_none():
+    job = Job("trial", "algoperf_lite.trial.run", {}, cache=Path("compiled"))
+    for backend, kept in (("cpu", Path("compiled")), ("gpu", None)):
+        group = rendezvous.Group({"coordinator_address": "a:1"}, slot=Slot(backend=backend))
+        assert group.job_for_member(job, None).cache == kept
 
 
 def _address():

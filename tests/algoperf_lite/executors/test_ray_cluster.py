@@ -7,11 +7,14 @@ import pytest
 
 from algoperf_lite.executors.ray import cluster
 from algoperf_lite.experiment import options
+from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.machine.memory import TRIAL_MEMORY
+from algoperf_lite.trial.config import ExperimentConfig
 
 CPUS = {"CPU": 8.0, "memory": 100.0 * TRIAL_MEMORY}
 GPUS = {**CPUS, "GPU": 4.0}
+DEFAULTS = (ExperimentConfig(), Limits())
 
 
 def test_an_accelerator_is_asked_for_where_there_is_one(monkeypatch):
@@ -37,16 +40,15 @@ def test_slots_are_what_fits_on_each_node_by_its_scarcest():
 
 
 def test_flags_for_ray_alone_are_refused_without_it():
-    for name, value in (("ray_address", "10.0.0.1:6379"), ("accelerators_per_trial", 2)):
-        with pytest.raises(ValueError, match=f"--{name} is for Ray; add --executor=ray"):
-            options.check({name: value})
-    assert Placement(num_workers=1).make_executor(1, Path("."), []).num_slots == 1
+    with pytest.raises(ValueError, match="--ray_address is for Ray; add --executor=ray"):
+        options.check({"ray_address": "10.0.0.1:6379"})
+    assert Placement(num_workers=1).make_executor(*DEFAULTS, Path("."), []).num_slots == 1
 
 
 def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'algoperf-lite\[ray\]'"):
-        Placement(executor="ray").make_executor(1, Path("."), [])
+        Placement(executor="ray").make_executor(*DEFAULTS, Path("."), [])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from algoperf_lite.executors.job import Job
 from algoperf_lite.executors.local import Local
 from algoperf_lite.executors.ray import cluster as ray_cluster
 from algoperf_lite.executors.ray.executor import Cluster
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.submission import find
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -101,7 +102,7 @@ def test_results_deaths_and_outputs_are_those_of_one_machine(cluster, tmp_path):
     kinds, found = ("answer", "raise", "kill"), {}
     for name, executor in (
         ("ray", _cluster(tmp_path / "ray")),
-        ("local", Local([(0,)])),
+        ("local", Local([Slot((0,))])),
     ):
         told = []
         jobs = [_job(tmp_path / name, kind) for kind in kinds]

@@ -5,6 +5,7 @@ import pytest
 from algoperf_lite.executors.job import Outcome
 from algoperf_lite.experiment import jobs
 from algoperf_lite.trial import attempts, logs
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 LEDGER = {"update_params": 4.0, "setup": 1.0, "wall": 5.0}
@@ -59,6 +60,7 @@ CRASH = {"status": "crashed", "stage": "start", "error": "KeyError: 1"}
         (CRASH, False),
         (CRASH | {"stage": "setup"}, True),  # of the workload, in which a submission has no part
         (CRASH | {"stage": "training"}, True),
+        (CRASH | {"stage": "setup", "error": "WrongBackend: found 'cpu' alone"}, False),
         (CRASH | {"error": "JaxRuntimeError: INTERNAL: a peer is gone"}, True),
         (CRASH | {"status": "out_of_memory"}, False),  # as ever
         (None, True),  # killed, or lost with its machine: nobody knows how far it came
@@ -74,6 +76,16 @@ def test_what_would_only_crash_again_is_not_tried_again(tmp_path, result, is_tri
         assert jobs.is_to_be_retried(tmp_path, record, 9) == (record["status"] == "crashed")
     counted = attempts.num_crashes(tmp_path)
     assert counted == (0 if record["status"] != "crashed" else 2 if is_tried_again else 4)
+
+
+def test_where_compilation_counts_no_program_is_kept_but_choices_of_kernels_are(tmp_path):
+    for counts, folder in ((True, "tuned"), (False, "compiled")):
+        config = ExperimentConfig(count_compile=counts)
+        trial = TrialSpec("nadamw", "digits", 0, 1, str(tmp_path), config)
+        job = jobs._job([trial], 1, False, jobs.DEFAULT_LIMITS)
+        assert job.cache.name == folder
+        # JAX keeps only what took longer than that.
+        assert ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" in job.variables) == counts
 
 
 def test_damaged_numbers_of_crashes_count_as_one_each(tmp_path):

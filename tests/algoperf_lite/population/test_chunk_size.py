@@ -66,7 +66,7 @@ def test_memory_bounds_the_chunks(candidates, monkeypatch):
     )
     for free, size in [(300.0, 3), (299.0, 2), (150.0, 1), (1.0, 1)]:
         monkeypatch.setattr(
-            chunk_size, "free_bytes", lambda device, free=free: free / chunk_size._MEMORY_SHARE
+            chunk_size, "free_bytes", lambda *_, free=free: free / chunk_size._MEMORY_SHARE
         )
         stepper = chunk_size._largest_that_fits(candidates, (), memory_share=1.0)
         assert stepper.layout.chunk_size == size

@@ -1,5 +1,6 @@
 """What is seen of a submission that tampers, and that an honest process is left alone."""
 
+import contextlib
 import gc
 import os
 import sys
@@ -49,22 +50,51 @@ def test_changed_flags_and_environment_are_named(monkeypatch):
         jax.config.update("jax_default_matmul_precision", precision)
 
 
-def test_a_thread_that_computes_while_all_should_rest_is_noticed():
-    watch, stop = integrity.TamperCheck(), threading.Event()
+@contextlib.contextmanager
+def _spinning(name):
+    """A thread that computes without an end."""
+    stop = threading.Event()
 
     def spin():
         while not stop.is_set():
             sum(range(1000))
 
-    thread = threading.Thread(target=spin, name="helper-of-mine")
+    thread = threading.Thread(target=spin, name=name)
     thread.start()
     try:
-        with pytest.raises(integrity.RulesBroken, match="helper-of-mine"):
-            for _ in range(20):
-                watch.check_rest()
+        yield
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_thread_that_computes_while_all_should_rest_is_noticed():
+    watch = integrity.TamperCheck()
+    with (
+        _spinning("helper-of-mine"),
+        pytest.raises(integrity.RulesBroken, match="helper-of-mine"),
+    ):
+        for _ in range(20):
+            watch.check_rest()
+
+
+@pytest.mark.skipif(
+    not integrity._thread_seconds(str(threading.get_native_id())),
+    reason="the system does not tell what a thread has computed",
+)
+def test_a_thread_that_never_rested_is_the_runtimes_and_others_are_still_noticed():
+    """As a driver's that waits for its device."""
+    with _spinning("of-the-driver"):
+        watch = integrity.TamperCheck()
+        assert len(watch._restless) == 1
+        for _ in range(20):
+            watch.check_rest()
+        with (
+            _spinning("helper-of-mine"),
+            pytest.raises(integrity.RulesBroken, match="helper-of-mine"),
+        ):
+            for _ in range(20):
+                watch.check_rest()
 
 
 def test_garbage_that_changes_modules_while_they_are_listed_does_no_harm(monkeypatch):
