@@ -1,10 +1,18 @@
-"""Layers that flax.linen lacks and several workloads need."""
+"""Layers that flax.linen lacks and several workloads need.
+
+A model's `dtype` is that of its activations and products. Parameters, statistics of norms, softmax,
+running sums and logits are float32 in any case, and so is an output layer that is small.
+"""
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+T = TypeVar("T")
 
 
 def lecun_normal(
@@ -32,4 +40,34 @@ class Dropout(nn.Module):
         keep = 1.0 - rate
         mask = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
         # A rate of 1 keeps nothing; the guard turns 0 * inf into 0.
-        return jnp.where(mask, x / jnp.maximum(keep, 1e-7), 0.0)
+        return jnp.where(mask, (x / jnp.maximum(keep, 1e-7)).astype(x.dtype), 0.0)
+
+
+class Embed(nn.Embed):
+    """linen's Embed, whose rows are rounded to `dtype` after they are looked up, not before.
+
+    So the gradient of a row that many tokens of a batch share is summed in float32: a sum in
+    bfloat16 no longer grows once it is 256 times its terms.
+    """
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        rows = jnp.take(self.embedding, inputs, axis=0)
+        return rows if self.dtype is None else rows.astype(self.dtype)
+
+
+def recomputed(
+    layer: nn.Module,
+    call: Callable[[nn.Module, jax.Array], T],
+    x: jax.Array,
+    remat: bool,
+    kept: Callable[..., bool] | None = None,
+) -> T:
+    """`call(layer, x)`, whose intermediate arrays, with `remat`, are not kept for the backward pass
+    but computed again in it (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+
+    The layer keeps its name, so parameters do not depend on `remat`.
+
+    Args:
+      kept: which results of operations are kept after all, a policy of `jax.checkpoint`.
+    """
+    return nn.remat(call, policy=kept)(layer, x) if remat else call(layer, x)
