@@ -1,4 +1,4 @@
-"""Models in bfloat16: which arrays are, and which stay float32; and what rematerialisation keeps."""
+"""Models in bfloat16: which arrays are, and which stay float32; and rematerialisation."""
 
 import dataclasses
 
