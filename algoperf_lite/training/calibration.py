@@ -60,7 +60,7 @@ def calibrate(
     """Measures the reference on a workload here, or recalls it; `fresh` measures anew.
 
     `beat` is called as a sign of life. Raises ValueError for a workload that cannot be trained, or
-    not in this precision or here, and `devices.WrongBackend` where JAX has not found what it should.
+    not in this precision, and `devices.WrongBackend` where JAX has not found what it should.
     """
     import workloads
     from algoperf_lite.training import collectives
