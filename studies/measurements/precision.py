@@ -1,8 +1,8 @@
 """The cost of a lower precision in steps: the same runs in each precision, to the same metric.
 
 The reference trains each workload for one step hint, with the same seeds in each precision. The
-goal is the worst of the best values of float32's seeds, so that all of those reach it; the table has
-the median of the steps at which it is first met. Runs are kept; the same command continues.
+goal is the worst of the best values of float32's seeds, so that all of those reach it; the table
+has the median of the steps at which it is first met. Runs are kept; the same command continues.
 
     python -m studies.measurements.precision --workloads=digits,criteo1tb,ogbg
 
