@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import flax.linen as nn
+import flax.linen.dtypes
 import jax
 import jax.numpy as jnp
 
@@ -43,11 +44,36 @@ class Dropout(nn.Module):
         return jnp.where(mask, (x / jnp.maximum(keep, 1e-7)).astype(x.dtype), 0.0)
 
 
+def _bias_in_float32(
+    inputs: jax.Array, kernel: jax.Array, bias: jax.Array, dtype: jax.typing.DTypeLike
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """linen's way of giving arrays the type `dtype`, but for the bias."""
+    return (*flax.linen.dtypes.promote_dtype(inputs, kernel, dtype=dtype), bias)
+
+
+class Dense(nn.Dense):
+    """linen's Dense, whose bias is added in float32, and so its gradient summed, before the result
+    is rounded: a sum over a batch in bfloat16 no longer grows once it is 256 times its terms."""
+
+    promote_dtype: Callable[..., tuple[jax.Array, ...]] = _bias_in_float32
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        return super().__call__(inputs).astype(self.dtype)
+
+
+class Conv(nn.Conv):
+    """linen's Conv, with a bias as in `Dense`."""
+
+    promote_dtype: Callable[..., tuple[jax.Array, ...]] = _bias_in_float32
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        return super().__call__(inputs).astype(self.dtype)
+
+
 class Embed(nn.Embed):
     """linen's Embed, whose rows are rounded to `dtype` after they are looked up, not before.
 
-    So the gradient of a row that many tokens of a batch share is summed in float32: a sum in
-    bfloat16 no longer grows once it is 256 times its terms.
+    So the gradient of a row that many tokens of a batch share is summed in float32.
     """
 
     def __call__(self, inputs: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from workloads.criteo1tb.data import NUM_DENSE
-from workloads.layers import Dropout
+from workloads.layers import Dense, Dropout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DLRM(nn.Module):
     def _bottom(self, x: jax.Array) -> jax.Array:
         for i, width in enumerate(self.config.widths[0]):
             bias_init = nn.initializers.normal(math.sqrt(1.0 / width))
-            dense = nn.Dense(
+            dense = Dense(
                 width,
                 dtype=self.config.dtype,
                 kernel_init=nn.initializers.glorot_uniform(),
@@ -116,11 +116,9 @@ def dot_interactions(features_BxFxD: jax.Array) -> jax.Array:
     return gram_BxFxF[:, rows, columns]
 
 
-def _top_dense(
-    x: jax.Array, width: int, name: str | None = None, dtype: str = "float32"
-) -> nn.Dense:
+def _top_dense(x: jax.Array, width: int, name: str | None = None, dtype: str = "float32") -> Dense:
     """A dense layer with AlgoPerf's normal initialisation of the top MLP."""
-    return nn.Dense(
+    return Dense(
         width,
         dtype=dtype,
         kernel_init=nn.initializers.normal(math.sqrt(2.0 / (x.shape[-1] + width))),

@@ -5,6 +5,8 @@ import dataclasses
 import flax.linen as nn
 import jax
 
+from workloads.layers import Conv, Dense
+
 
 @dataclasses.dataclass(frozen=True)
 class DigitsConfig:
@@ -32,7 +34,7 @@ class ConvNet(nn.Module):
         del train, dropout_rate  # neither batch norm nor dropout
         x, dtype = x_BxHxWxC, self.config.dtype
         for channels in self.config.channels:
-            x = nn.relu(nn.Conv(channels, (3, 3), dtype=dtype)(x))
+            x = nn.relu(Conv(channels, (3, 3), dtype=dtype)(x))
             x = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        x = nn.relu(nn.Dense(self.config.hidden, dtype=dtype)(x.reshape(x.shape[0], -1)))
+        x = nn.relu(Dense(self.config.hidden, dtype=dtype)(x.reshape(x.shape[0], -1)))
         return nn.Dense(self.config.num_classes, name="output")(x)

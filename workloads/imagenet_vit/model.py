@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Dropout, lecun_normal, recomputed
+from workloads.layers import Dense, Dropout, lecun_normal, recomputed
 
 _xavier = nn.initializers.xavier_uniform()
 
@@ -93,7 +93,7 @@ class ConvPatches(nn.Module):
         patches = x_BxHxWxC.reshape(batch, height // p, p, width // p, p, channels)
         patches_NxP = patches.swapaxes(2, 3).reshape(-1, p * p * channels).astype(self.dtype)
         kernel_PxD = kernel.reshape(-1, self.features).astype(self.dtype)
-        return patches_NxP @ kernel_PxD + bias.astype(self.dtype)
+        return (patches_NxP @ kernel_PxD + bias).astype(self.dtype)
 
 
 class Block(nn.Module):
@@ -131,7 +131,7 @@ class Attention(nn.Module):
         heads = (batch, -1, cfg.num_heads, cfg.d_model // cfg.num_heads)
 
         def project(x: jax.Array, name: str) -> jax.Array:
-            dense = nn.Dense(cfg.d_model, dtype=cfg.dtype, kernel_init=_xavier, name=name)
+            dense = Dense(cfg.d_model, dtype=cfg.dtype, kernel_init=_xavier, name=name)
             return dense(x).reshape(heads)
 
         q_BxQxHxK = project(queries_QxD, "query") * heads[-1] ** -0.5
@@ -139,7 +139,7 @@ class Attention(nn.Module):
         scores_BxHxQxT = jnp.einsum("bqhk,bthk->bhqt", q_BxQxHxK, k_BxTxHxK).astype(jnp.float32)
         weights_BxHxQxT = jax.nn.softmax(scores_BxHxQxT).astype(v_BxTxHxK.dtype)
         y_BxQxHxK = jnp.einsum("bhqt,bthk->bqhk", weights_BxHxQxT, v_BxTxHxK)
-        out = nn.Dense(cfg.d_model, dtype=cfg.dtype, kernel_init=_xavier, name="out")
+        out = Dense(cfg.d_model, dtype=cfg.dtype, kernel_init=_xavier, name="out")
         return out(y_BxQxHxK.reshape(queries_QxD.shape))
 
 
@@ -185,4 +185,4 @@ def sincos_positions(size: int, d_model: int) -> np.ndarray:
 
 def _dense(cfg: ViTConfig, features: int, name: str) -> nn.Dense:
     bias_init = nn.initializers.normal(1e-6)
-    return nn.Dense(features, dtype=cfg.dtype, kernel_init=_xavier, bias_init=bias_init, name=name)
+    return Dense(features, dtype=cfg.dtype, kernel_init=_xavier, bias_init=bias_init, name=name)

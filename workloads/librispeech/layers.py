@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Dropout
+from workloads.layers import Conv, Dense, Dropout
 from workloads.librispeech.frontend import FrontendConfig, log_mel, spec_augment
 
 _LAYER_NORM_EPS = 1e-6
@@ -36,7 +36,7 @@ def xavier_uniform(
 
 def dense(features: int, dtype: str, name: str | None = None) -> nn.Dense:
     """A dense layer with the initialisation of both models, computing in `dtype`."""
-    return nn.Dense(features, dtype=dtype, kernel_init=xavier_uniform, name=name)
+    return Dense(features, dtype=dtype, kernel_init=xavier_uniform, name=name)
 
 
 class LayerNorm(nn.Module):
@@ -118,9 +118,7 @@ class SpeechInput(nn.Module):
         # As in AlgoPerf, the first convolution hears the silence after an utterance's end.
         x = x_BxTxF[..., None]
         for _ in range(2):
-            conv = nn.Conv(
-                self.channels, (3, 3), (2, 2), dtype=self.dtype, kernel_init=xavier_uniform
-            )
+            conv = Conv(self.channels, (3, 3), (2, 2), dtype=self.dtype, kernel_init=xavier_uniform)
             x = self.activate(conv(x))
             # A frame of stride 2 is valid if the first of its two is. Biases make padding nonzero
             # again, so it is cleared after each layer.

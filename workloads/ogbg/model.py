@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout
+from workloads.layers import Dense, Dropout
 
 _ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu}
 
@@ -59,7 +59,7 @@ class GraphNet(nn.Module):
         (B, N, _), E = graphs["inputs"].shape, graphs["edges"].shape[1]
         embed_dim = config.hidden_dim // config.embed_divisor
         nodes_VxD, edges_LxD = (
-            nn.Dense(embed_dim, dtype=config.dtype, name=name)(_flat(graphs[part]))
+            Dense(embed_dim, dtype=config.dtype, name=name)(_flat(graphs[part]))
             for name, part in (("node_embedding", "inputs"), ("edge_embedding", "edges"))
         )
         globals_BxD = jnp.zeros((B, config.num_outputs))

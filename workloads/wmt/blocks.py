@@ -11,6 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from workloads.layers import Dense
+
 KeysValues = tuple[jax.Array, jax.Array]
 Drop = Callable[[jax.Array], jax.Array]  # dropout at the rate of the call, or the identity
 
@@ -127,7 +129,7 @@ def layer_norm(cfg: TransformerConfig, name: str | None = None) -> nn.Module:
 def _dense(
     cfg: TransformerConfig, features: int, name: str | None = None, use_bias: bool = True
 ) -> nn.Module:
-    return nn.Dense(
+    return Dense(
         features,
         dtype=cfg.dtype,
         use_bias=use_bias,
