@@ -37,6 +37,7 @@ from algoperf_lite.experiment.results import (
 from algoperf_lite.experiment.run import Quiet, Reporter
 from algoperf_lite.experiment.selection import workload_names
 from algoperf_lite.machine import devices
+from algoperf_lite.machine.numerics import Numerics
 from algoperf_lite.rules import dynamic
 from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
@@ -71,9 +72,9 @@ def run(
         example `population="16:ready_interval=20"`.
       tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
       benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
-        cores_per_trial, devices_per_trial, vectorize, requirements: see `config.ExperimentConfig`.
-        `stop_at_target` is False by default where there are `budgets`, since runs are then
-        compared at their ends.
+        cores_per_trial, devices_per_trial, vectorize, requirements, precision, deterministic: see
+        `config.ExperimentConfig`. `stop_at_target` is False by default where there are `budgets`,
+        since runs are then compared at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
         distributed, shard: see `experiment.placement.Placement`.
       heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
@@ -107,7 +108,8 @@ def run(
     planned = plan.Experiment(path, config, request.contenders, names, goals)
     join, group = request.placement.join, None
     if join is not None:
-        group = rendezvous.rendezvous(join, executor.worker_slots, limits.memory_limit)
+        where = join, executor.worker_slots
+        group = rendezvous.rendezvous(*where, limits.memory_limit, config.numerics)
         # The others only train: one process plans, writes and scores.
         if group.process_id > 0:
             say = lambda line: reporter.say(f"{group.name} {line}")  # noqa: E731
@@ -247,6 +249,8 @@ def calibrate(
     devices_per_trial: int = 1,
     num_workers: int | None = None,
     fresh: bool = False,
+    precision: str | None = None,
+    deterministic: bool = False,
     reporter: Reporter | None = None,
 ) -> Table[CalibrationRow]:
     """Measures, or recalls, how fast the reference submission steps on this machine.
@@ -258,6 +262,7 @@ def calibrate(
       devices_per_trial: accelerators of each process, where there are any.
       num_workers: workloads side by side; None for as many as fit.
       fresh: whether to measure again what is known.
+      precision, deterministic: see `numerics.Numerics`.
       reporter: told of each calibration as it is there.
 
     Returns:
@@ -271,7 +276,8 @@ def calibrate(
     reporter, rows = reporter or Quiet(), []
     executor = local.local(cores_per_trial, num_workers, devices_per_trial)
     _say_unused(reporter)
-    for name, found in experiment_run.calibrate(names, scale, executor, fresh):
+    numerics = Numerics(precision, deterministic)
+    for name, found in experiment_run.calibrate(names, scale, executor, fresh, numerics=numerics):
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))

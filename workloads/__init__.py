@@ -8,6 +8,7 @@ from typing import Any
 
 from algoperf_lite import did_you_mean as naming
 
+DTYPES = ("float32", "bfloat16")
 _FOLDER = Path(__file__).parent
 
 
@@ -32,10 +33,15 @@ def check_name(name: str) -> str:
     return naming.require(name, names() + (variants(family) if family else []), "workload")
 
 
-def load(name: str, scale: str = "lite") -> Any:
+def load(name: str, scale: str = "lite", dtype: str | None = None) -> Any:
     """The workload `name` (a family or `<family>_<variant>`) at `scale`.
 
-    Raises ValueError for an unknown name or a scale the family does not have.
+    Args:
+      dtype: of its model's activations and products, "float32" or "bfloat16"; None for the model's
+        own, which is AlgoPerf's. See `workloads.layers`.
+
+    Raises ValueError for an unknown name, a scale the family does not have, or a type that its
+    model cannot compute in.
     """
     check_name(name)
     family = base_of(name)
@@ -45,11 +51,27 @@ def load(name: str, scale: str = "lite") -> Any:
     found = multiplier(family, scale)
     if found is not None:
         workload = dataclasses.replace(workload, parameter_multiplier=found["value"])
-    if name == family:
-        return workload
-    changes = module.VARIANTS[name.removeprefix(f"{family}_")]
+    changes = {}
+    if name != family:
+        changes = dict(module.VARIANTS[name.removeprefix(f"{family}_")])
+    if dtype is not None:
+        changes |= _computing_in(dtype, workload)
     return dataclasses.replace(
         workload, name=name, config=dataclasses.replace(workload.config, **changes)
+    )
+
+
+def _computing_in(dtype: str, workload: Any) -> dict[str, str]:
+    """Changes of the config that let a model compute in a type."""
+    naming.require(dtype, DTYPES, "type to compute in")
+    if hasattr(workload.config, "dtype"):
+        return {"dtype": dtype}
+    # A family of somebody else's, written without a thought of this: its code is float32.
+    if dtype == "float32":
+        return {}
+    raise ValueError(
+        f"workload {workload.name!r} cannot compute in {dtype}, since its config has no field "
+        "`dtype`; use --precision=float32 or tf32"
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from algoperf_lite.cli import numerics_flags
 from algoperf_lite.cli.flag_types import at_least, listed, one_of
 from algoperf_lite.cli.run_flags import SCALES
 
@@ -16,6 +17,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--cores_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--devices_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--num_workers", type=at_least(1), metavar="N", help="workloads side by side")
+    numerics_flags.add(add)
     add("--fresh", action="store_true", help="measure again what is known")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.cli import flag_types
+from algoperf_lite.cli import flag_types, numerics_flags
 from algoperf_lite.cli.flag_types import at_least, one_of
 
 # Kept apart from `experiment`, whose modules take a second to load: `--help` need not wait.
@@ -45,6 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _add_what(_group(parser, "what is compared"))
     _add_tuning(_group(parser, "tuning"))
     _add_budget(_group(parser, "budget and clock"))
+    numerics_flags.add(_group(parser, "precision"))
     _add_where(_group(parser, "where trials run"))
     _add_trouble(_group(parser, "when something dies"))
     _add_population(_group(parser, "population based training"))

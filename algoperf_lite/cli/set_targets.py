@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from algoperf_lite.cli import numerics_flags
 from algoperf_lite.cli.flag_types import at_least, listed, one_of
 from algoperf_lite.cli.run_flags import SCALES
 
@@ -32,6 +33,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     written = "file to write targets to (default: benchmark.json in the output directory)"
     add("--benchmark", type=Path, metavar="FILE", help=written)
     add("--num_workers", type=at_least(1), metavar="N", help="trials side by side")
+    numerics_flags.add(add)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,17 +46,23 @@ def run(args: argparse.Namespace) -> int:
     from algoperf_lite.experiment.multiplier_search import MultiplierSearch
     from algoperf_lite.experiment.progress import ExperimentProgress
     from algoperf_lite.experiment.target_search import TargetSearch
+    from algoperf_lite.machine.numerics import Numerics
 
     for stage in args.stages:
         did_you_mean.require(stage, STAGES, "stage")
     names = set_targets.resolved(args.workloads)
+    numerics = Numerics(args.precision, args.deterministic)
     executor = local.local(1, args.num_workers)
     command = "algoperf-lite " + " ".join(sys.argv[1:])
     found = []
     with ExperimentProgress(Console()) as progress:
         if "multipliers" in args.stages:
             search = MultiplierSearch(
-                args.scale, args.num_variant_seeds, args.rng_seed, args.output_dir / "multipliers"
+                args.scale,
+                args.num_variant_seeds,
+                args.rng_seed,
+                args.output_dir / "multipliers",
+                numerics=numerics,
             )
             families = set_targets.families(names)
             entries = set_targets.multipliers(search, families, executor, progress, command)
@@ -68,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
                 args.num_variant_seeds,
                 args.rng_seed,
                 args.output_dir,
+                numerics,
             )
             path = args.benchmark or args.output_dir / "benchmark.json"
             entries = set_targets.targets(search, names, executor, progress, path, command)

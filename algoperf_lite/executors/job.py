@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from algoperf_lite.machine.numerics import USUAL, Numerics
+
 # A JSON object: events cross a pipe, and under Ray a network.
 Event = Mapping[str, Any]
 
@@ -27,6 +29,7 @@ class Job:
         accelerator, whose driver reserves more addresses than there is memory.
       python: interpreter that runs it; None for the one of the command.
       variables: of its environment, beside those of every job.
+      numerics: precision and determinism of its process.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Job:
     memory_limit: int | None = None
     python: Path | None = None
     variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    numerics: Numerics = USUAL
 
 
 @dataclasses.dataclass(frozen=True)

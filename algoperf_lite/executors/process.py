@@ -73,7 +73,8 @@ class Process:
         slot, job = self.slot, self.job
         shared = environment.environment(len(slot.cores) or os.cpu_count() or 1, job.cache)
         # An empty name, as this process may itself have a parent that expects something.
-        return {**shared, **slot.variables, **job.variables, BACKEND: slot.backend or ""}
+        found = {**shared, **slot.variables, **job.variables, BACKEND: slot.backend or ""}
+        return job.numerics.applied(found)
 
     def read(self) -> list[Event]:
         """Takes in what the job has reported; returns what of it is for others to know."""

@@ -159,6 +159,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
         variables=_TUNED_ONLY if counts else {},
         memory_limit=limits.memory_limit,
         python=environments.python(find.locate(first.submission)) if is_isolated else None,
+        numerics=first.config.numerics,
     )
 
 

@@ -17,8 +17,10 @@ from typing import Any
 import workloads
 from algoperf_lite.experiment import target_search
 from algoperf_lite.experiment.published import nadamw_point
+from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import REFERENCE, Calibration
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 VALUES = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -37,6 +39,7 @@ class MultiplierSearch:
       rng_seed: of the runs.
       folder: where all runs are kept.
       values: multipliers to begin with.
+      numerics: of all runs.
     """
 
     scale: str
@@ -44,6 +47,14 @@ class MultiplierSearch:
     rng_seed: int
     folder: Path
     values: tuple[float, ...] = VALUES
+    numerics: Numerics = USUAL
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The configuration of all runs."""
+        return target_search.config_without_target(
+            self.scale, self.rng_seed, numerics=self.numerics
+        )
 
     def coarse(self, family: str, calibration: Calibration) -> dict[float, list[TrialSpec]]:
         """The runs of a family to begin with, by multiplier."""
@@ -68,9 +79,8 @@ class MultiplierSearch:
         self, family: str, calibration: Calibration, multiplier: float, study: int
     ) -> TrialSpec:
         place = self.folder / f"{multiplier:.4g}" / REFERENCE / f"study_{study}"
-        config = target_search.config_without_target(self.scale, self.rng_seed)
         run = target_search.trial_without_target(
-            REFERENCE, family, calibration, place / f"{family}_jax", config
+            REFERENCE, family, calibration, place / f"{family}_jax", self.config
         )
         return dataclasses.replace(
             run,

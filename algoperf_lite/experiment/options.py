@@ -85,6 +85,9 @@ class Request:
             )
         names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed))
         config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
+        # The nodes of a cluster need not be like this machine; their trials check it themselves.
+        if placement.executor == "local":
+            config.numerics.check()
         return cls(contenders, names, goal, config, placement, limits)
 
     @property

@@ -57,6 +57,7 @@ def jobs(
     shared = {
         "workloads": list(workload_names),
         "scale": config.scale,
+        "dtype": config.numerics.dtype,
         "slack": config.ruleset.slack,
         "max_global_steps": config.max_global_steps,
     }
@@ -144,7 +145,7 @@ def _check_populations(payload: Mapping[str, Any], report: Any) -> None:
     contenders = map(Contender.from_json, payload["contenders"])
     pairs = [(one, preflight.load(one.submission, one.schedule)) for one in contenders]
     for name in payload["workloads"] if pairs else ():
-        workload = workloads.load(name, payload["scale"])
+        workload = workloads.load(name, payload["scale"], payload["dtype"])
         for contender, submission in pairs:
             report(event="beat")
             if submission is None:

@@ -1,5 +1,6 @@
 """Plan an experiment, skip what is finished, run the rest, and never lose or overwrite a result."""
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from algoperf_lite.experiment import jobs as experiment_jobs
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.plan import unfinished
 from algoperf_lite.experiment.shard import WHOLE, Shard
+from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import cache
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.config import ExperimentConfig
@@ -72,6 +74,9 @@ def run(
       shard: the part of the plan that is run, and returned.
     Raises ValueError where the output directory is not for this experiment.
     """
+    remark = config.numerics.remark()
+    if remark is not None:
+        reporter.say(remark)
     with Directory(output_dir, config, shard) as directory:
         # Shards are to run on the same terms, so the first one calibrates for all.
         with directory.calibrating(reporter.say):
@@ -79,6 +84,7 @@ def run(
             # What is known stays: trials of an interrupted run went by it.
             missing = [name for name in workload_names if name not in known]
             how = {"checks": checks, "silence_limit": limits.heartbeat_timeout}
+            how |= {"numerics": config.numerics}
             try:
                 for name, found in calibrate(missing, config.scale, executor, **how):
                     directory.keep(name, found)
@@ -104,6 +110,7 @@ def calibrate(
     fresh: bool = False,
     checks: Sequence[Job] = (),
     silence_limit: float = experiment_jobs.DEFAULT_LIMITS.heartbeat_timeout,
+    numerics: Numerics = USUAL,
 ) -> Iterator[tuple[str, Calibration]]:
     """Calibrates each workload in a process of its own, in a trial's environment.
 
@@ -118,10 +125,16 @@ def calibrate(
         Job(
             name=name,
             module="algoperf_lite.training.calibration",
-            payload={"workload": name, "scale": scale, "fresh": fresh},
+            payload={
+                "workload": name,
+                "scale": scale,
+                "fresh": fresh,
+                "numerics": dataclasses.asdict(numerics),
+            },
             log=log,
             silence_limit=silence_limit,
             cache=cache.subfolder("compiled"),
+            numerics=numerics,
         )
         for name in workload_names
     ]

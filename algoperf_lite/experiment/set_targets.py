@@ -12,7 +12,7 @@ from algoperf_lite.experiment import multiplier_search
 from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.multiplier_search import MultiplierSearch
 from algoperf_lite.experiment.run import Reporter
-from algoperf_lite.experiment.target_search import TargetSearch, config_without_target
+from algoperf_lite.experiment.target_search import TargetSearch
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.trial.spec import TrialSpec
@@ -57,7 +57,6 @@ def multipliers(
     """
     coarse: dict[str, dict[float, list[TrialSpec]]] = {}
     fine: dict[str, dict[float, list[TrialSpec]]] = {}
-    config = config_without_target(search.scale, search.rng_seed)
 
     def plan_coarse(calibrations: Calibrations) -> list[TrialSpec]:
         coarse.update({name: search.coarse(name, calibrations[name]) for name in names})
@@ -70,7 +69,7 @@ def multipliers(
 
     # The second plan depends on what the first one's trials have found.
     for plan in (plan_coarse, plan_fine):
-        experiment_run.run(search.folder, config, names, plan, executor, reporter)
+        experiment_run.run(search.folder, search.config, names, plan, executor, reporter)
     return {
         name: multiplier_search.write(name, search.scale, command, {**coarse[name], **fine[name]})
         for name in names
@@ -101,10 +100,10 @@ def targets(
             reruns[name] = search.reruns(name, points, calibrations[workloads.base_of(name)])
         return list(itertools.chain.from_iterable(itertools.chain(*reruns.values())))
 
-    config = config_without_target(search.scale, search.rng_seed, search.num_points)
     # Points first: the reruns are of the best of them, which no plan can know before.
-    points = experiment_run.run(search.folder, config, bases, plan_points, executor, reporter)
-    experiment_run.run(search.folder, config, bases, plan_reruns, executor, reporter)
+    terms = search.folder, search.config, bases
+    points = experiment_run.run(*terms, plan_points, executor, reporter)
+    experiment_run.run(*terms, plan_reruns, executor, reporter)
     entries = {name: search.entry(name, points, groups, command) for name, groups in reruns.items()}
     write_benchmark(path, entries)
     return entries

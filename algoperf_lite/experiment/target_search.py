@@ -16,6 +16,7 @@ from typing import Any
 
 import workloads
 from algoperf_lite import tuning
+from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
@@ -27,11 +28,23 @@ VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
 HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
 
 
-def config_without_target(scale: str, rng_seed: int, num_trials: int = 1) -> ExperimentConfig:
+def config_without_target(
+    scale: str,
+    rng_seed: int,
+    num_trials: int = 1,
+    numerics: Numerics = USUAL,
+) -> ExperimentConfig:
     """The configuration of runs that no target ends, as it is what is looked for."""
     ruleset = tuning.Ruleset("external", 1, num_trials, HORIZON)
     # Points and seeds share processes and programs: of these runs, only the metrics matter.
-    return ExperimentConfig("none", scale, ruleset, rng_seed=rng_seed, vectorize="trials")
+    return ExperimentConfig(
+        "none",
+        scale,
+        ruleset,
+        rng_seed=rng_seed,
+        vectorize="trials",
+        **dataclasses.asdict(numerics),
+    )
 
 
 def trial_without_target(
@@ -74,6 +87,7 @@ class TargetSearch:
       num_variant_seeds: reruns of each of a variant's points.
       rng_seed: of the points; reruns use the next one.
       folder: where all runs are kept.
+      numerics: of all runs.
     """
 
     scale: str
@@ -83,6 +97,12 @@ class TargetSearch:
     num_variant_seeds: int
     rng_seed: int
     folder: Path
+    numerics: Numerics = USUAL
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The configuration of all runs but reruns, whose seed is the next one."""
+        return config_without_target(self.scale, self.rng_seed, self.num_points, self.numerics)
 
     def points(
         self, bases: Sequence[str], calibrations: Mapping[str, Calibration]
@@ -114,7 +134,7 @@ class TargetSearch:
                 dataclasses.replace(
                     self._trial(place, point.submission, name, calibration, study),
                     # Not the points' seed, or the best of them would keep its luck.
-                    config=config_without_target(self.scale, self.rng_seed + 1, self.num_points),
+                    config=dataclasses.replace(self.config, rng_seed=self.rng_seed + 1),
                     hyperparameters=record(point)["hyperparameters"],
                 )
                 for study in range(num_seeds)
@@ -170,7 +190,7 @@ class TargetSearch:
     ) -> TrialSpec:
         stem = find.locate(algorithm).stem
         cell = self.folder / place / stem / f"study_{study}" / f"{name}_jax"
-        config = config_without_target(self.scale, self.rng_seed, self.num_points)
+        config = self.config
         found = trial_without_target(algorithm, name, calibration, cell, config, trial)
         return dataclasses.replace(found, study=study)
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.machine import isolation
+from algoperf_lite.machine import isolation, numerics
 from algoperf_lite.machine.devices import has_accelerator, own
 from algoperf_lite.machine.environment import available_cores
 
@@ -58,6 +58,7 @@ def fingerprint() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions(),
         "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        **numerics.recorded(),
         "enable_x64": bool(jax.config.jax_enable_x64),
         "environment": _environment(),
     }

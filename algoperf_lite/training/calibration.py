@@ -12,6 +12,7 @@ from typing import Any
 
 from algoperf_lite.machine import devices, heartbeat
 from algoperf_lite.machine.fingerprint import fingerprint
+from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import atomic, cache
 
 REFERENCE = "nadamw"
@@ -54,18 +55,21 @@ def calibrate(
     scale: str,
     fresh: bool = False,
     beat: Callable[[], None] = lambda: None,
+    numerics: Numerics = USUAL,
 ) -> Calibration:
     """Measures the reference on a workload here, or recalls it; `fresh` measures anew.
 
-    `beat` is called as a sign of life. Raises `devices.WrongBackend` where JAX has not found what
-    it should.
+    `beat` is called as a sign of life. Raises ValueError for a workload that cannot be trained, or
+    not in this precision, and `devices.WrongBackend` where JAX has not found what it should.
     """
     import workloads
     from algoperf_lite.training import collectives
 
-    workload = workloads.load(workload_name, scale)
+    numerics.check()
+    workload = workloads.load(workload_name, scale, numerics.dtype)
     devices.check_backend()
-    # The sizes are part of the name: a workload that changed is measured again.
+    # Sizes and type are part of the name: a workload that changed is measured again. What else
+    # there is to precision is in the fingerprint.
     sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
     folder = cache.folder() / "calibration" / fingerprint()["key"]
     path = folder / f"{workload_name}_{scale}_{sizes}.json"
@@ -167,14 +171,21 @@ def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
-    """A calibration as a job of `executors`: {"workload", "scale", "fresh"} -> its fields.
+    """A calibration as a job of `executors`: {"workload", "scale", "fresh", "numerics"} -> its
+    fields.
 
     Returns {"problem": sentence} for a workload that cannot be trained, such as one without data.
     """
     report(event="beat")
     try:
         beat = lambda: report(event="beat")  # noqa: E731
-        found = calibrate(payload["workload"], payload["scale"], payload["fresh"], beat)
+        found = calibrate(
+            payload["workload"],
+            payload["scale"],
+            payload["fresh"],
+            beat,
+            Numerics(**payload["numerics"]),
+        )
     except (ValueError, devices.WrongBackend) as error:
         return {"problem": str(error)}
     return dataclasses.asdict(found)

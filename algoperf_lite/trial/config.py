@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from algoperf_lite import did_you_mean, tuning
+from algoperf_lite.machine.numerics import Numerics
 from scoring import benchmark
 
 BUDGETS_BY = ("time", "steps")
@@ -31,6 +32,7 @@ class ExperimentConfig:
       vectorize: "trials" if trials of one contender and workload train together and their times are
         replayed, see `trial.vectorized`; "none" if each is a process and its times are measured.
       requirements: what is done about a requirements.txt, see `environments.prepare`.
+      precision, deterministic: see `numerics.Numerics`; a precision of None becomes this machine's.
     """
 
     benchmark: str = "lite"
@@ -46,6 +48,8 @@ class ExperimentConfig:
     devices_per_trial: int = 1
     vectorize: str = "none"
     requirements: str = "installed"
+    precision: str | None = None
+    deterministic: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ExperimentConfig":
@@ -55,6 +59,8 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         # Versioned here and now: what is run against `lite` today is of today's version for ever.
         object.__setattr__(self, "benchmark", benchmark.resolved(self.benchmark))
+        # So is the precision: what is run without a word about it is of this machine's for ever.
+        object.__setattr__(self, "precision", self.numerics.resolved().precision)
         did_you_mean.require(self.scale, SCALES, "scale")
         did_you_mean.require(self.budget_by, BUDGETS_BY, "budget")
         did_you_mean.require(self.vectorize, VECTORIZE, "way to vectorize")
@@ -63,6 +69,11 @@ class ExperimentConfig:
         at_least("max_global_steps", self.max_global_steps, 1)
         at_least("cores_per_trial", self.cores_per_trial, 1)
         at_least("devices_per_trial", self.devices_per_trial, 1)
+
+    @property
+    def numerics(self) -> Numerics:
+        """The numerics of all processes that train."""
+        return Numerics(self.precision, self.deterministic)
 
 
 def at_least(name: str, value: Any, least: int) -> None:

@@ -36,6 +36,7 @@ class TrialRecord:
       budget: part of the step hint that is the schedule's horizon.
       timing: "measured", or "replayed" where trials shared a process.
       stepping: how steps were dispatched, and over how many devices.
+      precision, deterministic: see `numerics.Numerics`; None before there was a choice.
       form: of the submission's file, where it is AlgoPerf's.
       batch_size_asked: what AlgoPerf's `get_batch_size` answered, and what became of it.
       requirements: lines of its requirements.txt, each with the version that the trial ran on.
@@ -76,6 +77,8 @@ class TrialRecord:
     timing: str = "measured"
     stepping: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     count_compile: bool = False
+    precision: str | None = None
+    deterministic: bool = False
     hyperparameters: Mapping[str, Any] | None = None
     form: str | None = None
     batch_size: int | None = None
@@ -132,6 +135,8 @@ class TrialRecord:
                 "steps_per_dispatch": spec.steps_per_dispatch,
             },
             "count_compile": spec.config.count_compile,
+            "precision": spec.config.precision,
+            "deterministic": spec.config.deterministic,
             "hyperparameters": spec.hyperparameters,
             "pbt": None if spec.population is None else dataclasses.asdict(spec.population),
         }

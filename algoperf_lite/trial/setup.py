@@ -61,7 +61,9 @@ def prepare(
     tuning.preload()
     heartbeat()
 
-    workload = workloads.load(trial_spec.workload, trial_spec.config.scale)
+    numerics = trial_spec.config.numerics
+    numerics.check()
+    workload = workloads.load(trial_spec.workload, trial_spec.config.scale, numerics.dtype)
     workload = dataclasses.replace(
         workload,
         validation_target_value=trial_spec.target,

@@ -183,6 +183,10 @@ def notes(board: Leaderboard) -> list[str]:
         found.append(f"Timing: {', '.join(map(printable, board.timing))}.")
     if len(board.fingerprints) > 1:
         found.append(f"Trials of {len(board.fingerprints)} different machines.")
+    # Where trials say nothing, or float32, it is what everybody expects.
+    precisions = {str(trial.info.get("precision") or "float32") for trial in board.trials}
+    if precisions - {"float32"}:
+        found.append(f"Precision: {', '.join(map(printable, sorted(precisions)))}.")
     return found
 
 

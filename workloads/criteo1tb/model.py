@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from workloads.criteo1tb.data import NUM_DENSE
-from workloads.layers import Dropout
+from workloads.layers import Dense, Dropout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +24,7 @@ class DLRMConfig:
       resnet: residual MLPs of `resnet_width` (3 layers below; 4 above, then 1) in place of
         `bottom` and `top`, and concatenated embeddings in place of dot interactions.
       dropout_rate: of the units of the last hidden layer, where `model_fn` is given no rate.
+      dtype: see `workloads.layers`.
     """
 
     table_rows: int = 16_384
@@ -35,6 +36,7 @@ class DLRMConfig:
     resnet: bool = False
     resnet_width: int = 64
     dropout_rate: float = 0.0
+    dtype: str = "float32"
 
     @property
     def widths(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -67,13 +69,17 @@ class DLRM(nn.Module):
         # One table for all columns, as in AlgoPerf: ids are hashes, and collisions are part of it.
         init = nn.initializers.uniform(1.0 / math.sqrt(rows) if scale is None else scale)
         table = self.param("embedding_table", init, (rows, self.config.embed_dim))
-        return self._norm(table[ids_BxK % rows])
+        # Rounded once looked up: the gradients of a row are summed in float32.
+        return self._norm(table[ids_BxK % rows].astype(self.config.dtype))
 
     def _bottom(self, x: jax.Array) -> jax.Array:
         for i, width in enumerate(self.config.widths[0]):
             bias_init = nn.initializers.normal(math.sqrt(1.0 / width))
-            dense = nn.Dense(
-                width, kernel_init=nn.initializers.glorot_uniform(), bias_init=bias_init
+            dense = Dense(
+                width,
+                dtype=self.config.dtype,
+                kernel_init=nn.initializers.glorot_uniform(),
+                bias_init=bias_init,
             )
             y = self._hidden(x, dense)
             x = x + y if self.config.resnet and i > 0 else y
@@ -82,7 +88,7 @@ class DLRM(nn.Module):
     def _top(self, x: jax.Array, dropout_rate: jax.Array | float, deterministic: bool) -> jax.Array:
         *hidden, last = self.config.widths[1]
         for i, width in enumerate(hidden):
-            y = self._hidden(x, _top_dense(x, width))
+            y = self._hidden(x, _top_dense(x, width, dtype=self.config.dtype))
             # The last hidden layer drops its own units, not the stream that they are added to.
             if i == len(hidden) - 1:
                 y = Dropout()(y, dropout_rate, deterministic)
@@ -93,7 +99,7 @@ class DLRM(nn.Module):
         return self._norm(nn.relu(dense(x)))
 
     def _norm(self, x: jax.Array) -> jax.Array:
-        return nn.LayerNorm()(x) if self.config.layer_norm else x
+        return nn.LayerNorm(dtype=self.config.dtype)(x) if self.config.layer_norm else x
 
 
 def log_counts(counts: jax.Array) -> jax.Array:
@@ -110,10 +116,11 @@ def dot_interactions(features_BxFxD: jax.Array) -> jax.Array:
     return gram_BxFxF[:, rows, columns]
 
 
-def _top_dense(x: jax.Array, width: int, name: str | None = None) -> nn.Dense:
+def _top_dense(x: jax.Array, width: int, name: str | None = None, dtype: str = "float32") -> Dense:
     """A dense layer with AlgoPerf's normal initialisation of the top MLP."""
-    return nn.Dense(
+    return Dense(
         width,
+        dtype=dtype,
         kernel_init=nn.initializers.normal(math.sqrt(2.0 / (x.shape[-1] + width))),
         bias_init=nn.initializers.normal(math.sqrt(1.0 / width)),
         name=name,

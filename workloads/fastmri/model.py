@@ -24,6 +24,7 @@ class UNetConfig:
       tanh: in place of LeakyReLU.
       layer_norm: normalise over all of an example, with scale and bias per channel, where
         convolution blocks otherwise have instance norm.
+      dtype: see `workloads.layers`; the last convolution, which makes the image, is float32.
     """
 
     channels: int = 8
@@ -32,6 +33,7 @@ class UNetConfig:
     wide_channels: int = 12
     tanh: bool = False
     layer_norm: bool = False
+    dtype: str = "float32"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -53,7 +55,7 @@ class UNet(nn.Module):
         del train, dropout_rate
         block = functools.partial(ConvBlock, config=self.config)
         *widths, bottom = self.config.widths
-        x, skipped = x_BxHxW[..., None].astype(jnp.float32), []
+        x, skipped = x_BxHxW[..., None].astype(self.config.dtype), []
         for width in widths:
             x = block(width)(x)
             skipped.append(x)
@@ -76,9 +78,12 @@ class ConvBlock(nn.Module):
     def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
         x = x_BxHxWxC
         for _ in range(2):
-            x = nn.Conv(self.width, (3, 3), use_bias=False, kernel_init=lecun_normal)(x)
+            dtype = self.config.dtype
+            x = nn.Conv(self.width, (3, 3), use_bias=False, dtype=dtype, kernel_init=lecun_normal)(
+                x
+            )
             if self.config.layer_norm:
-                x = nn.LayerNorm(reduction_axes=(1, 2, 3), feature_axes=-1)(x)
+                x = nn.LayerNorm(reduction_axes=(1, 2, 3), feature_axes=-1, dtype=dtype)(x)
             else:
                 x = instance_norm(x)
             x = _activation(self.config, x)
@@ -94,7 +99,12 @@ class TransposeConvBlock(nn.Module):
     @nn.compact
     def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
         x = nn.ConvTranspose(
-            self.width, (2, 2), strides=(2, 2), use_bias=False, kernel_init=lecun_normal
+            self.width,
+            (2, 2),
+            strides=(2, 2),
+            use_bias=False,
+            dtype=self.config.dtype,
+            kernel_init=lecun_normal,
         )(x_BxHxWxC)
         return _activation(self.config, instance_norm(x))
 
@@ -102,9 +112,10 @@ class TransposeConvBlock(nn.Module):
 def instance_norm(x_BxHxWxC: jax.Array) -> jax.Array:
     """Each channel of each example with mean 0 and variance 1 over its pixels."""
     # In two passes: the mean of squares less the square of the mean cancels in float32.
-    centred = x_BxHxWxC - x_BxHxWxC.mean(axis=(1, 2), keepdims=True)
+    x = x_BxHxWxC.astype(jnp.float32)
+    centred = x - x.mean(axis=(1, 2), keepdims=True)
     variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
-    return centred * jax.lax.rsqrt(variance + _INSTANCE_NORM_EPS)
+    return (centred * jax.lax.rsqrt(variance + _INSTANCE_NORM_EPS)).astype(x_BxHxWxC.dtype)
 
 
 def _activation(config: UNetConfig, x: jax.Array) -> jax.Array:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workloads.layers import Embed, recomputed
+
 _EPS = 1e-6
 _INIT_STD = 0.02
 
@@ -20,8 +22,10 @@ class LMConfig:
     """Sizes and switches of the model; the defaults are AlgoPerf's, i.e. the full scale.
 
     Attributes:
-      dtype: of activations, matrix products and the scales of attention; other parameters and
-        logits are always float32.
+      dtype: see `workloads.layers`; products of the output layer are of it too.
+      scale_dtype: of the learned scales of attention, the only parameters that are not float32.
+      remat: whether attention is computed again in the backward pass, which otherwise needs
+        scores of all pairs of positions.
       qk_norm: unit-length queries and keys with one learned scale per layer (Henry et al. 2020);
         False divides by sqrt(head width) instead.
       rotary: rotary positions (Su et al. 2021); False adds a learned embedding of each position.
@@ -44,9 +48,11 @@ class LMConfig:
     mlp_hidden: int = 4096
     rope_theta: float = 500_000.0
     dtype: str = "bfloat16"
+    scale_dtype: str = "bfloat16"
     qk_norm: bool = True
     rotary: bool = True
     gated_mlp: bool = True
+    remat: bool = False
     # Not shown by repr, which keys the calibration: they change no step's time.
     width_multiplier: float = dataclasses.field(default=1.0, repr=False)
     head_multiplier: float = dataclasses.field(default=1.0, repr=False)
@@ -73,9 +79,14 @@ class DecoderLM(nn.Module):
             positions_N = jnp.tile(jnp.arange(tokens_BxT.shape[1]), tokens_BxT.shape[0])
             x_NxD += _embed(cfg, cfg.seq_len, "position_embed")(positions_N)
         x_NxD = _times(x_NxD, cfg.embedding_multiplier)
+
+        def attend(attention: nn.Module, h_NxD: jax.Array) -> jax.Array:
+            return attention(h_NxD, tokens_BxT.shape)
+
         for layer in range(cfg.num_layers):
             h_NxD = _rms_norm(cfg, f"attention_norm_{layer}")(x_NxD)
-            y_NxD = CausalAttention(cfg, name=f"attention_{layer}")(h_NxD, tokens_BxT.shape)
+            attention = CausalAttention(cfg, name=f"attention_{layer}")
+            y_NxD = recomputed(attention, attend, h_NxD, cfg.remat)
             x_NxD += _times(y_NxD, cfg.residual_multiplier)
             h_NxD = _rms_norm(cfg, f"mlp_norm_{layer}")(x_NxD)
             y_NxD = MLP(cfg, name=f"mlp_{layer}")(h_NxD)
@@ -103,7 +114,7 @@ class CausalAttention(nn.Module):
         # With qk_norm muP has nothing left to do: the cosine of two vectors is their product over
         # their lengths, which grow with the head width, and no width changes the learned scale.
         if cfg.qk_norm:
-            qk_norm = QueryKeyNorm(cfg.seq_len, cfg.dtype, name="qk_norm")
+            qk_norm = QueryKeyNorm(cfg.seq_len, cfg.scale_dtype, name="qk_norm")
             q_BxHxTxK, k_BxHxTxK = qk_norm(q_BxHxTxK, k_BxHxTxK)
         else:
             q_BxHxTxK *= (heads[-1] * cfg.head_multiplier) ** -0.5
@@ -173,7 +184,7 @@ def _unit(x: jax.Array) -> jax.Array:
 
 def _embed(cfg: LMConfig, size: int, name: str) -> nn.Embed:
     init = nn.initializers.normal(_INIT_STD)
-    return nn.Embed(size, cfg.d_model, dtype=cfg.dtype, embedding_init=init, name=name)
+    return Embed(size, cfg.d_model, dtype=cfg.dtype, embedding_init=init, name=name)
 
 
 def _rms_norm(cfg: LMConfig, name: str) -> nn.Module:

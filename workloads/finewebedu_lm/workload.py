@@ -135,6 +135,7 @@ SCALES: dict[str, Any] = {
             num_layers=2,
             mlp_hidden=128,
             dtype="float32",
+            scale_dtype="float32",
         ),
         batch_size=16,
         eval_batch_size=64,
@@ -144,7 +145,7 @@ SCALES: dict[str, Any] = {
     "full": FinewebEduLM(
         name="finewebedu_lm",
         scale="full",
-        config=LMConfig(),
+        config=LMConfig(remat=True),
         batch_size=64,
         eval_batch_size=256,
         step_hint=72_000,

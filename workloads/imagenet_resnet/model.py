@@ -5,11 +5,14 @@ Shape suffixes: B batch, H and W picture, C channels.
 
 import dataclasses
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.extend
+import jax.numpy as jnp
 
-from workloads.layers import lecun_normal
+from workloads.layers import lecun_normal, recomputed
 
 _EXPANSION = 4  # channels that leave a block over those inside it
 
@@ -26,6 +29,9 @@ class ResNetConfig:
       activation: of `flax.linen`, by name.
       last_scale_init: initial scale of the last batch norm of each block; 0 makes every block
         the identity (or its projection) at first (Goyal et al. 2017).
+      dtype: see `workloads.layers`.
+      remat: whether norms and activations are computed again in the backward pass, which then needs
+        the outputs of convolutions alone.
     """
 
     image_size: int = 224
@@ -36,6 +42,8 @@ class ResNetConfig:
     stem_pool: bool = True
     activation: str = "relu"
     last_scale_init: float = 0.0
+    dtype: str = "float32"
+    remat: bool = False
 
 
 # Batch norm follows every convolution and would subtract a bias at once.
@@ -57,15 +65,16 @@ class ResNet(nn.Module):
         for stage, num_blocks in enumerate(cfg.stage_sizes):
             for block in range(num_blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
-                x = Bottleneck(cfg, cfg.num_filters * 2**stage, stride)(x, train)
-        x_BxC = x.mean(axis=(1, 2))
+                layer = Bottleneck(cfg, cfg.num_filters * 2**stage, stride)
+                x = recomputed(layer, lambda layer, x: layer(x, train), x, cfg.remat, _is_conv)
+        x_BxC = x.mean(axis=(1, 2), dtype=jnp.float32)
         return nn.Dense(cfg.num_classes, kernel_init=nn.initializers.normal(), name="head")(x_BxC)
 
     def _stem(self, x: jax.Array, train: bool) -> jax.Array:
         cfg = self.config
         kernel, padding = (cfg.stem_size,) * 2, [(cfg.stem_size // 2,) * 2] * 2
-        x = _Conv(cfg.num_filters, kernel, (2, 2), padding, name="Conv_init")(x)
-        x = getattr(nn, cfg.activation)(_batch_norm(train, name="BatchNorm_init")(x))
+        conv = _Conv(cfg.num_filters, kernel, (2, 2), padding, dtype=cfg.dtype, name="Conv_init")
+        x = getattr(nn, cfg.activation)(_batch_norm(cfg, train, name="BatchNorm_init")(conv(x)))
         # Not "SAME": on an even picture its windows would start one pixel later than AlgoPerf's.
         return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))) if cfg.stem_pool else x
 
@@ -79,23 +88,35 @@ class Bottleneck(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        activation = getattr(nn, self.config.activation)
+        cfg = self.config
+        activation = getattr(nn, cfg.activation)
+        conv = functools.partial(_Conv, dtype=cfg.dtype)
+        norm = functools.partial(_batch_norm, cfg, train)
         features, strides = _EXPANSION * self.filters, (self.stride, self.stride)
-        y = activation(_batch_norm(train)(_Conv(self.filters, (1, 1))(x)))
-        y = activation(_batch_norm(train)(_Conv(self.filters, (3, 3), strides)(y)))
-        y = _Conv(features, (1, 1))(y)
-        y = _batch_norm(train, nn.initializers.constant(self.config.last_scale_init))(y)
+        y = activation(norm()(conv(self.filters, (1, 1))(x)))
+        y = activation(norm()(conv(self.filters, (3, 3), strides)(y)))
+        y = norm(nn.initializers.constant(cfg.last_scale_init))(conv(features, (1, 1))(y))
         if x.shape != y.shape:
-            x = _Conv(features, (1, 1), strides, name="Conv_proj")(x)
-            x = _batch_norm(train, name="BatchNorm_proj")(x)
+            x = conv(features, (1, 1), strides, name="Conv_proj")(x)
+            x = norm(name="BatchNorm_proj")(x)
         return activation(x + y)
 
 
+def _is_conv(operation: jax.extend.core.Primitive, *args: Any, **params: Any) -> bool:
+    return operation is jax.lax.conv_general_dilated_p
+
+
 def _batch_norm(
+    cfg: ResNetConfig,
     train: bool,
     scale_init: nn.initializers.Initializer = nn.initializers.ones,
     name: str | None = None,
 ) -> nn.BatchNorm:
     return nn.BatchNorm(
-        use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=scale_init, name=name
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        dtype=cfg.dtype,
+        scale_init=scale_init,
+        name=name,
     )

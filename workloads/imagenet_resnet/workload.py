@@ -40,7 +40,7 @@ SCALES = {
     "full": ImagenetResNet(
         name="imagenet_resnet",
         scale="full",
-        config=ResNetConfig(),
+        config=ResNetConfig(remat=True),
         batch_size=1024,
         eval_batch_size=1024,
         step_hint=195_999,

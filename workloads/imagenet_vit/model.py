@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Dropout, lecun_normal
+from workloads.layers import Dense, Dropout, lecun_normal, recomputed
 
 _xavier = nn.initializers.xavier_uniform()
 
@@ -25,6 +25,8 @@ class ViTConfig:
       post_ln: normalise after each residual sum instead of before each layer.
       attention_pooling: a learned probe attends to the patches; False averages them.
       dropout_rate: where `model_fn` is given no rate.
+      dtype: see `workloads.layers`.
+      remat: whether the blocks' attention is computed again in the backward pass.
     """
 
     image_size: int = 224
@@ -38,6 +40,8 @@ class ViTConfig:
     post_ln: bool = False
     attention_pooling: bool = False
     dropout_rate: float = 0.0
+    dtype: str = "float32"
+    remat: bool = False
 
 
 class ViT(nn.Module):
@@ -53,18 +57,19 @@ class ViT(nn.Module):
         batch, size = len(x_BxHxWxC), cfg.image_size // cfg.patch_size
         # One axis outside attention, since XLA's CPU backend is much slower in the backward pass
         # of matrix products on (B, T, D) arrays.
-        x_NxD = ConvPatches(cfg.d_model, cfg.patch_size, name="conv_patches")(x_BxHxWxC)
-        x_NxD += jnp.tile(sincos_positions(size, cfg.d_model), (batch, 1))
+        patches = ConvPatches(cfg.d_model, cfg.patch_size, cfg.dtype, name="conv_patches")
+        positions_TxD = sincos_positions(size, cfg.d_model).astype(cfg.dtype)
+        x_NxD = patches(x_BxHxWxC) + jnp.tile(positions_TxD, (batch, 1))
         x_NxD = Dropout()(x_NxD, dropout_rate, not train)
         for layer in range(cfg.num_layers):
             x_NxD = Block(cfg, name=f"block_{layer}")(x_NxD, batch, train, dropout_rate)
         # Under `post_ln` the last block has normalised already, and AlgoPerf adds nothing to it.
         if not cfg.post_ln:
-            x_NxD = nn.LayerNorm(name="final_norm")(x_NxD)
+            x_NxD = nn.LayerNorm(dtype=cfg.dtype, name="final_norm")(x_NxD)
         if cfg.attention_pooling:
             x_BxD = AttentionPooling(cfg, name="pooling")(x_NxD, batch)
         else:
-            x_BxD = x_NxD.reshape(batch, -1, cfg.d_model).mean(axis=1)
+            x_BxD = x_NxD.reshape(batch, -1, cfg.d_model).mean(axis=1, dtype=jnp.float32)
         x_BxD = jnp.tanh(nn.Dense(cfg.d_model, name="pre_logits")(x_BxD))
         # A head of zeros starts at even odds for all classes.
         return nn.Dense(cfg.num_classes, kernel_init=nn.initializers.zeros, name="head")(x_BxD)
@@ -75,6 +80,7 @@ class ConvPatches(nn.Module):
 
     features: int
     patch_size: int
+    dtype: str
 
     @nn.compact
     def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
@@ -85,8 +91,9 @@ class ConvPatches(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # The kernel keeps a convolution's shape: its parameter type and its fans depend on it.
         patches = x_BxHxWxC.reshape(batch, height // p, p, width // p, p, channels)
-        patches_NxP = patches.swapaxes(2, 3).reshape(-1, p * p * channels)
-        return patches_NxP @ kernel.reshape(-1, self.features) + bias
+        patches_NxP = patches.swapaxes(2, 3).reshape(-1, p * p * channels).astype(self.dtype)
+        kernel_PxD = kernel.reshape(-1, self.features).astype(self.dtype)
+        return (patches_NxP @ kernel_PxD + bias).astype(self.dtype)
 
 
 class Block(nn.Module):
@@ -101,11 +108,13 @@ class Block(nn.Module):
         cfg = self.config
         attention, mlp = Attention(cfg, name="attention"), MLP(cfg, name="mlp")
         layers = {
-            "attention_norm": lambda x: attention(x, x, batch),
+            "attention_norm": lambda x: recomputed(
+                attention, lambda layer, x: layer(x, x, batch), x, cfg.remat
+            ),
             "mlp_norm": lambda x: mlp(x, train, dropout_rate),
         }
         for name, layer in layers.items():
-            norm = nn.LayerNorm(name=name)
+            norm = nn.LayerNorm(dtype=cfg.dtype, name=name)
             y_NxD = Dropout()(layer(x_NxD if cfg.post_ln else norm(x_NxD)), dropout_rate, not train)
             x_NxD = norm(x_NxD + y_NxD) if cfg.post_ln else x_NxD + y_NxD
         return x_NxD
@@ -122,13 +131,15 @@ class Attention(nn.Module):
         heads = (batch, -1, cfg.num_heads, cfg.d_model // cfg.num_heads)
 
         def project(x: jax.Array, name: str) -> jax.Array:
-            return nn.Dense(cfg.d_model, kernel_init=_xavier, name=name)(x).reshape(heads)
+            dense = Dense(cfg.d_model, dtype=cfg.dtype, kernel_init=_xavier, name=name)
+            return dense(x).reshape(heads)
 
         q_BxQxHxK = project(queries_QxD, "query") * heads[-1] ** -0.5
         k_BxTxHxK, v_BxTxHxK = project(x_NxD, "key"), project(x_NxD, "value")
-        scores_BxHxQxT = jnp.einsum("bqhk,bthk->bhqt", q_BxQxHxK, k_BxTxHxK)
-        y_BxQxHxK = jnp.einsum("bhqt,bthk->bqhk", jax.nn.softmax(scores_BxHxQxT), v_BxTxHxK)
-        out = nn.Dense(cfg.d_model, kernel_init=_xavier, name="out")
+        scores_BxHxQxT = jnp.einsum("bqhk,bthk->bhqt", q_BxQxHxK, k_BxTxHxK).astype(jnp.float32)
+        weights_BxHxQxT = jax.nn.softmax(scores_BxHxQxT).astype(v_BxTxHxK.dtype)
+        y_BxQxHxK = jnp.einsum("bhqt,bthk->bqhk", weights_BxHxQxT, v_BxTxHxK)
+        out = Dense(cfg.d_model, dtype=cfg.dtype, kernel_init=_xavier, name="out")
         return out(y_BxQxHxK.reshape(queries_QxD.shape))
 
 
@@ -140,11 +151,11 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x_NxD: jax.Array, train: bool, dropout_rate: jax.Array | float) -> jax.Array:
         cfg = self.config
-        h_NxF = nn.gelu(_dense(cfg.mlp_hidden, "up")(x_NxD))
+        h_NxF = nn.gelu(_dense(cfg, cfg.mlp_hidden, "up")(x_NxD))
         if cfg.gated_mlp:
-            h_NxF *= _dense(cfg.mlp_hidden, "gate")(h_NxF)
+            h_NxF *= _dense(cfg, cfg.mlp_hidden, "gate")(h_NxF)
         h_NxF = Dropout()(h_NxF, dropout_rate, not train)
-        return _dense(cfg.d_model, "down")(h_NxF)
+        return _dense(cfg, cfg.d_model, "down")(h_NxF)
 
 
 class AttentionPooling(nn.Module):
@@ -156,9 +167,9 @@ class AttentionPooling(nn.Module):
     def __call__(self, x_NxD: jax.Array, batch: int) -> jax.Array:
         cfg = self.config
         probe = self.param("probe", _xavier, (1, 1, cfg.d_model))
-        probe_BxD = jnp.tile(probe[0], (batch, 1))
+        probe_BxD = jnp.tile(probe[0], (batch, 1)).astype(cfg.dtype)
         x_BxD = Attention(cfg, name="attention")(probe_BxD, x_NxD, batch)
-        y_BxD = nn.LayerNorm(name="mlp_norm")(x_BxD)
+        y_BxD = nn.LayerNorm(dtype=cfg.dtype, name="mlp_norm")(x_BxD)
         # Gates are for the blocks alone. So is dropout, in AlgoPerf: its targets rest on that.
         mlp = MLP(dataclasses.replace(cfg, gated_mlp=False), name="mlp")
         return x_BxD + mlp(y_BxD, train=False, dropout_rate=0.0)
@@ -172,6 +183,6 @@ def sincos_positions(size: int, d_model: int) -> np.ndarray:
     return np.concatenate(waves, axis=1).astype(np.float32)
 
 
-def _dense(features: int, name: str) -> nn.Dense:
+def _dense(cfg: ViTConfig, features: int, name: str) -> nn.Dense:
     bias_init = nn.initializers.normal(1e-6)
-    return nn.Dense(features, kernel_init=_xavier, bias_init=bias_init, name=name)
+    return Dense(features, dtype=cfg.dtype, kernel_init=_xavier, bias_init=bias_init, name=name)

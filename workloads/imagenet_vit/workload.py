@@ -46,7 +46,7 @@ SCALES = {
     "full": ImagenetViT(
         name="imagenet_vit",
         scale="full",
-        config=ViTConfig(),
+        config=ViTConfig(remat=True),
         batch_size=1024,
         eval_batch_size=2048,
         step_hint=167_999,

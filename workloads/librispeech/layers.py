@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Dropout
+from workloads.layers import Conv, Dense, Dropout
 from workloads.librispeech.frontend import FrontendConfig, log_mel, spec_augment
 
 _LAYER_NORM_EPS = 1e-6
@@ -34,25 +34,26 @@ def xavier_uniform(
     return jax.random.uniform(key, (math.prod(shape),), dtype, -limit, limit).reshape(shape)
 
 
-def dense(features: int, name: str | None = None) -> nn.Dense:
-    """A dense layer with the initialisation of both models."""
-    return nn.Dense(features, kernel_init=xavier_uniform, name=name)
+def dense(features: int, dtype: str, name: str | None = None) -> nn.Dense:
+    """A dense layer with the initialisation of both models, computing in `dtype`."""
+    return Dense(features, dtype=dtype, kernel_init=xavier_uniform, name=name)
 
 
 class LayerNorm(nn.Module):
-    """Layer norm whose scale is 1 + a parameter that starts at 0."""
+    """Layer norm whose scale is 1 + a parameter that starts at 0; float32, whatever comes in."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param("scale", nn.initializers.zeros, x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        dtype, x = x.dtype, x.astype(jnp.float32)
         x -= x.mean(axis=-1, keepdims=True)
         inverse = jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + _LAYER_NORM_EPS)
-        return x * inverse * (1 + scale) + bias
+        return (x * inverse * (1 + scale) + bias).astype(dtype)
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over valid frames; scale as in `LayerNorm`."""
+    """Batch norm over valid frames; scale and precision as in `LayerNorm`."""
 
     momentum: float
 
@@ -63,6 +64,7 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        dtype, x_BxTxD = x_BxTxD.dtype, x_BxTxD.astype(jnp.float32)
         if train:
             # Without a valid frame there is no mean, and 0 / 0 would end in the running one.
             weight_BxTx1 = valid_BxT[..., None] / jnp.maximum(valid_BxT.sum(), 1)
@@ -74,7 +76,7 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value, running_var.value
         x = (x_BxTxD - mean) * jax.lax.rsqrt(var + _BATCH_NORM_EPS) * (1 + scale) + bias
-        return jnp.where(valid_BxT[..., None], x, 0.0)
+        return jnp.where(valid_BxT[..., None], x, 0.0).astype(dtype)
 
 
 class SpeechInput(nn.Module):
@@ -85,6 +87,7 @@ class SpeechInput(nn.Module):
     Attributes:
       features, channels: widths of the dense layer and of the convolutions.
       activate: follows each convolution.
+      dtype: see `workloads.layers`; log-mel features are float32.
       positions: adds sinusoids that tell the position.
       freq_masks, time_masks: how many, in training.
     """
@@ -96,6 +99,7 @@ class SpeechInput(nn.Module):
     freq_masks: int
     time_masks: int
     activate: Callable[[jax.Array], jax.Array] = nn.relu
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(
@@ -114,16 +118,16 @@ class SpeechInput(nn.Module):
         # As in AlgoPerf, the first convolution hears the silence after an utterance's end.
         x = x_BxTxF[..., None]
         for _ in range(2):
-            conv = nn.Conv(self.channels, (3, 3), strides=(2, 2), kernel_init=xavier_uniform)
+            conv = Conv(self.channels, (3, 3), (2, 2), dtype=self.dtype, kernel_init=xavier_uniform)
             x = self.activate(conv(x))
             # A frame of stride 2 is valid if the first of its two is. Biases make padding nonzero
             # again, so it is cleared after each layer.
             lengths_B = -(-lengths_B // 2)
             x *= valid_frames(lengths_B, x.shape[1])[..., None, None]
         size, num_frames = x.shape[:2]
-        x_NxD = dense(self.features)(x.reshape(size * num_frames, -1))
+        x_NxD = dense(self.features, self.dtype)(x.reshape(size * num_frames, -1))
         if self.positions:
-            x_NxD += np.tile(sinusoids(num_frames, self.features), (size, 1))
+            x_NxD += np.tile(sinusoids(num_frames, self.features), (size, 1)).astype(self.dtype)
         x_NxD = Dropout()(x_NxD, dropout_rate, not train)
         return x_NxD.reshape(size, num_frames, -1), valid_frames(lengths_B, num_frames)
 

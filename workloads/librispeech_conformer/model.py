@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout
+from workloads.layers import Dropout, recomputed
 from workloads.librispeech.frontend import FrontendConfig
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense, xavier_uniform
 
@@ -30,6 +30,9 @@ class ConformerConfig:
       gelu: GELU in place of swish.
       dropout_rate: at the input, in feed-forward layers and on all residuals, where `model_fn`
         is given no rate.
+      dtype: see `workloads.layers`; products of the output layer are of it too.
+      remat: whether what lies below the blocks, whose first convolution is by far the largest
+        array, is computed again in the backward pass.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -47,6 +50,8 @@ class ConformerConfig:
     block_norm: bool = True
     gelu: bool = False
     dropout_rate: float = 0.1
+    dtype: str = "float32"
+    remat: bool = False
 
     def activate(self, x: jax.Array) -> jax.Array:
         return nn.gelu(x) if self.gelu else nn.swish(x)
@@ -69,13 +74,19 @@ class Conformer(nn.Module):
             positions=True,
             freq_masks=cfg.freq_masks,
             time_masks=cfg.time_masks,
+            dtype=cfg.dtype,
         )
-        x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
+        x_BxTxD, valid_BxT = recomputed(
+            listen,
+            lambda layer, audio: layer(audio, num_samples_B, train, dropout_rate),
+            audio_BxS,
+            cfg.remat,
+        )
         for i in range(cfg.num_blocks):
             block = ConformerBlock(cfg, name=f"block_{i}")
             x_BxTxD = block(x_BxTxD, valid_BxT, train, dropout_rate)
         flat_NxD = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
-        logits = dense(cfg.vocab_size, name="output")(flat_NxD)
+        logits = dense(cfg.vocab_size, cfg.dtype, "output")(flat_NxD).astype(jnp.float32)
         logits_BxTxV = logits.reshape(*valid_BxT.shape, cfg.vocab_size)
         return logits_BxTxV, 1.0 - valid_BxT
 
@@ -107,8 +118,8 @@ class FeedForward(nn.Module):
     def __call__(self, x_BxTxD: jax.Array, dropout_rate: Rate, deterministic: bool) -> jax.Array:
         cfg = self.config
         x = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
-        x = cfg.activate(dense(cfg.mlp_factor * cfg.d_model)(x))
-        x = dense(cfg.d_model)(Dropout()(x, dropout_rate, deterministic))
+        x = cfg.activate(dense(cfg.mlp_factor * cfg.d_model, cfg.dtype)(x))
+        x = dense(cfg.d_model, cfg.dtype)(Dropout()(x, dropout_rate, deterministic))
         return Dropout()(x, dropout_rate, deterministic).reshape(x_BxTxD.shape)
 
 
@@ -125,17 +136,18 @@ class SelfAttention(nn.Module):
         heads = (*valid_BxT.shape, cfg.num_heads, cfg.d_model // cfg.num_heads)
         x_NxD = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
         q, k, v = (
-            dense(cfg.d_model, name)(x_NxD).reshape(heads).swapaxes(1, 2)
+            dense(cfg.d_model, cfg.dtype, name)(x_NxD).reshape(heads).swapaxes(1, 2)
             for name in ("query", "key", "value")
         )
         scale_K = self.param("query_scale", nn.initializers.zeros, heads[-1:])
         # softplus(0) = log 2: queries start divided by the root of the head width.
-        q *= nn.softplus(scale_K) / (math.log(2.0) * math.sqrt(heads[-1]))
-        scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q, k)
+        q = (q * (nn.softplus(scale_K) / (math.log(2.0) * math.sqrt(heads[-1])))).astype(q.dtype)
+        scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q, k).astype(jnp.float32)
         scores_BxHxTxT = jnp.where(valid_BxT[:, None, None, :], scores_BxHxTxT, -1e9)
-        y = jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(scores_BxHxTxT), v)
+        weights_BxHxTxT = jax.nn.softmax(scores_BxHxTxT).astype(v.dtype)
+        y = jnp.einsum("bhts,bhsk->bhtk", weights_BxHxTxT, v)
         y *= cfg.attention_temperature
-        y_NxD = dense(cfg.d_model, "out")(y.swapaxes(1, 2).reshape(x_NxD.shape))
+        y_NxD = dense(cfg.d_model, cfg.dtype, "out")(y.swapaxes(1, 2).reshape(x_NxD.shape))
         return Dropout()(y_NxD, dropout_rate, deterministic).reshape(x_BxTxD.shape)
 
 
@@ -151,12 +163,13 @@ class Convolution(nn.Module):
         cfg = self.config
         x_NxD = LayerNorm()(x_BxTxD).reshape(-1, cfg.d_model)
         # Two dense layers are one of twice the width, cut in two: the paper's gated linear unit.
-        x_NxD = dense(cfg.d_model)(x_NxD) * nn.sigmoid(dense(cfg.d_model)(x_NxD))
+        value, gate = (dense(cfg.d_model, cfg.dtype)(x_NxD) for _ in range(2))
+        x_NxD = value * nn.sigmoid(gate)
         # Frames after the end are zero, so that those before it do not depend on the padding.
         x = jnp.where(valid_BxT[..., None], x_NxD.reshape(x_BxTxD.shape), 0.0)
         x = DepthwiseConv(cfg.kernel_size)(x)
         x = cfg.activate(BatchNorm(cfg.batch_norm_momentum)(x, valid_BxT, train))
-        x_NxD = dense(cfg.d_model)(x.reshape(-1, cfg.d_model))
+        x_NxD = dense(cfg.d_model, cfg.dtype)(x.reshape(-1, cfg.d_model))
         return Dropout()(x_NxD, dropout_rate, not train).reshape(x_BxTxD.shape)
 
 
@@ -174,6 +187,7 @@ class DepthwiseConv(nn.Module):
         padded = jnp.pad(x_BxTxD, ((0, 0), (before, after), (0, 0)))
         num_frames = x_BxTxD.shape[1]
         # On a CPU this is faster than the convolution of XLA, above all inside a loop.
-        return sum(
+        total = sum(
             padded[:, tap : tap + num_frames] * kernel_Cx1xD[tap] for tap in range(self.kernel_size)
         )
+        return total.astype(x_BxTxD.dtype)

@@ -36,7 +36,7 @@ SCALES = {
     "full": LibrispeechConformer(
         name="librispeech_conformer",
         scale="full",
-        config=ConformerConfig(),
+        config=ConformerConfig(remat=True),
         batch_size=256,
         eval_batch_size=256,
         step_hint=76_000,

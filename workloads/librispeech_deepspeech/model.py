@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout
+from workloads.layers import Dropout, recomputed
 from workloads.librispeech.frontend import FrontendConfig
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense
 
@@ -32,6 +32,10 @@ class DeepSpeechConfig:
       dropout_rate: at the input and, without residuals, in the feed-forward layers, where
         `model_fn` is given no rate.
       residual_dropout_rate: in feed-forward layers with a residual, whatever `model_fn` is given.
+      dtype: see `workloads.layers`; products of the output layer are of it too, and LSTMs, whose
+        state adds up over hundreds of frames, are float32.
+      remat: whether what lies below the LSTMs, whose first convolution is by far the largest array,
+        is computed again in the backward pass.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -49,6 +53,8 @@ class DeepSpeechConfig:
     tanh: bool = False
     dropout_rate: float = 0.1
     residual_dropout_rate: float = 0.1
+    dtype: str = "float32"
+    remat: bool = False
 
     def activate(self, x: jax.Array) -> jax.Array:
         return jnp.tanh(x) if self.tanh else nn.relu(x)
@@ -72,17 +78,25 @@ class DeepSpeech(nn.Module):
             freq_masks=cfg.freq_masks,
             time_masks=cfg.time_masks,
             activate=cfg.activate,
+            dtype=cfg.dtype,
         )
-        x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
+        x_BxTxD, valid_BxT = recomputed(
+            listen,
+            lambda layer, audio: layer(audio, num_samples_B, train, dropout_rate),
+            audio_BxS,
+            cfg.remat,
+        )
         for _ in range(cfg.num_lstm_layers):
-            y = BiLSTM(cfg.d_model // 2)(self._norm(x_BxTxD, valid_BxT, train), valid_BxT)
+            x = self._norm(x_BxTxD, valid_BxT, train).astype(jnp.float32)
+            y = BiLSTM(cfg.d_model // 2)(x, valid_BxT).astype(cfg.dtype)
             x_BxTxD = self._join(x_BxTxD, y)
         for _ in range(cfg.num_ffn_layers):
             y = self._feed_forward(self._norm(x_BxTxD, valid_BxT, train), dropout_rate, train)
             x_BxTxD = self._join(x_BxTxD, y)
         if cfg.output_norm:
             x_BxTxD = LayerNorm()(x_BxTxD)
-        logits = dense(cfg.vocab_size, name="output")(x_BxTxD.reshape(-1, cfg.d_model))
+        output = dense(cfg.vocab_size, cfg.dtype, "output")
+        logits = output(x_BxTxD.reshape(-1, cfg.d_model)).astype(jnp.float32)
         logits_BxTxV = logits.reshape(*valid_BxT.shape, cfg.vocab_size)
         return logits_BxTxV, 1.0 - valid_BxT
 
@@ -93,7 +107,8 @@ class DeepSpeech(nn.Module):
 
     def _feed_forward(self, x_BxTxD: jax.Array, dropout_rate: Rate, train: bool) -> jax.Array:
         cfg = self.config
-        x_NxD = cfg.activate(dense(cfg.d_model)(x_BxTxD.reshape(-1, cfg.d_model)))
+        hidden = dense(cfg.d_model, cfg.dtype)
+        x_NxD = cfg.activate(hidden(x_BxTxD.reshape(-1, cfg.d_model)))
         # AlgoPerf forgets to hand the rate on to layers with a residual; its targets rest on that.
         if cfg.residual:
             dropout_rate = cfg.residual_dropout_rate

@@ -35,7 +35,7 @@ SCALES = {
     "full": LibrispeechDeepSpeech(
         name="librispeech_deepspeech",
         scale="full",
-        config=DeepSpeechConfig(),
+        config=DeepSpeechConfig(remat=True),
         batch_size=256,
         eval_batch_size=256,
         step_hint=38_400,

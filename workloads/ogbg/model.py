@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout
+from workloads.layers import Dense, Dropout
 
 _ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu}
 
@@ -25,6 +25,7 @@ class GraphNetConfig:
       num_outputs: tasks; also the width of the global vector at the start, which is zero.
       max_nodes, max_edges: what a graph is padded to.
       dropout_rate: after every layer of the MLPs, where `model_fn` is given no rate.
+      dtype: see `workloads.layers`; sums over edges and nodes are float32.
     """
 
     hidden_dim: int = 256
@@ -36,6 +37,7 @@ class GraphNetConfig:
     max_nodes: int = 26
     max_edges: int = 56
     dropout_rate: float = 0.1
+    dtype: str = "float32"
 
 
 Part = tuple[jax.Array, jax.Array | None]  # values, and which row of them each row of output sees
@@ -56,8 +58,10 @@ class GraphNet(nn.Module):
         config = self.config
         (B, N, _), E = graphs["inputs"].shape, graphs["edges"].shape[1]
         embed_dim = config.hidden_dim // config.embed_divisor
-        nodes_VxD = nn.Dense(embed_dim, name="node_embedding")(_flat(graphs["inputs"]))
-        edges_LxD = nn.Dense(embed_dim, name="edge_embedding")(_flat(graphs["edges"]))
+        nodes_VxD, edges_LxD = (
+            Dense(embed_dim, dtype=config.dtype, name=name)(_flat(graphs[part]))
+            for name, part in (("node_embedding", "inputs"), ("edge_embedding", "edges"))
+        )
         globals_BxD = jnp.zeros((B, config.num_outputs))
 
         first_Bx1 = N * jnp.arange(B)[:, None]
@@ -72,12 +76,15 @@ class GraphNet(nn.Module):
             mlp = functools.partial(self._mlp, i, dropout_rate, not train)
             seen = [(nodes_VxD, senders_L), (nodes_VxD, receivers_L), (globals_BxD, graph_of_L)]
             edges_LxD = is_edge_Lx1 * mlp("edge", [(edges_LxD, None), *seen])
-            sent_VxD = jax.ops.segment_sum(edges_LxD, senders_L, B * N)
-            received_VxD = jax.ops.segment_sum(edges_LxD, receivers_L, B * N)
+            sent_VxD, received_VxD = (
+                jax.ops.segment_sum(edges_LxD.astype(jnp.float32), ends_L, B * N)
+                for ends_L in (senders_L, receivers_L)
+            )
             seen = [(sent_VxD, None), (received_VxD, None), (globals_BxD, graph_of_V)]
             nodes_VxD = is_node_Vx1 * mlp("node", [(nodes_VxD, None), *seen])
             sums = [
-                (x.reshape(B, -1, x.shape[1]).sum(axis=1), None) for x in (nodes_VxD, edges_LxD)
+                (x.reshape(B, -1, x.shape[1]).sum(axis=1, dtype=jnp.float32), None)
+                for x in (nodes_VxD, edges_LxD)
             ]
             globals_BxD = mlp("global", [*sums, (globals_BxD, None)])
         return nn.Dense(config.num_outputs, name="output")(globals_BxD)
@@ -92,8 +99,9 @@ class GraphNet(nn.Module):
     ) -> jax.Array:
         for layer in range(self.config.mlp_layers):
             suffix = f"{name}_{step}_{layer}"
-            x = DenseOfParts(self.config.hidden_dim, name=f"dense_{suffix}")(parts)
-            x = nn.LayerNorm(name=f"layernorm_{suffix}")(x)
+            width, dtype = self.config.hidden_dim, self.config.dtype
+            x = DenseOfParts(width, dtype, name=f"dense_{suffix}")(parts)
+            x = nn.LayerNorm(dtype=dtype, name=f"layernorm_{suffix}")(x)
             x = Dropout()(_ACTIVATIONS[self.config.activation](x), dropout_rate, deterministic)
             parts = [(x, None)]
         return x
@@ -103,6 +111,7 @@ class DenseOfParts(nn.Module):
     """A dense layer of concatenated parts, which are neither concatenated nor gathered first."""
 
     features: int
+    dtype: str
 
     @nn.compact
     def __call__(self, parts: Sequence[Part]) -> jax.Array:
@@ -113,10 +122,12 @@ class DenseOfParts(nn.Module):
         # A node is multiplied by its block of the kernel once and not once per edge, which halves
         # the work.
         for x, rows in parts:
-            product = x @ kernel[start : start + x.shape[-1]]
+            block = kernel[start : start + x.shape[-1]]
+            # Gathered in float32, in which the backward pass then sums what each row was used for.
+            product = (x.astype(self.dtype) @ block.astype(self.dtype)).astype(jnp.float32)
             total = total + (product if rows is None else product[rows])
             start += x.shape[-1]
-        return total
+        return total.astype(self.dtype)
 
 
 def _flat(features_BxRxF: jax.Array) -> jax.Array:

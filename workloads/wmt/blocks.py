@@ -11,6 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from workloads.layers import Dense
+
 KeysValues = tuple[jax.Array, jax.Array]
 Drop = Callable[[jax.Array], jax.Array]  # dropout at the rate of the call, or the identity
 
@@ -30,6 +32,7 @@ class TransformerConfig:
         and one at the end of each stack (Xiong et al. 2020).
       attention_temp: attention scores are multiplied by it.
       glu: the hidden layer is multiplied by a second, linear one (Shazeer 2020).
+      dtype: see `workloads.layers`; products of the output layer are of it too.
     """
 
     vocab_size: int = 32_000
@@ -44,6 +47,7 @@ class TransformerConfig:
     attention_temp: float = 1.0
     activation: str = "relu"
     glu: bool = False
+    dtype: str = "float32"
 
 
 class Residual(nn.Module):
@@ -52,7 +56,7 @@ class Residual(nn.Module):
     config: TransformerConfig
 
     def setup(self) -> None:
-        self.layernorm = layer_norm()
+        self.layernorm = layer_norm(self.config)
 
     def enter(self, x_BxTxD: jax.Array) -> jax.Array:
         return x_BxTxD if self.config.post_ln else self.layernorm(x_BxTxD)
@@ -68,9 +72,9 @@ class Attention(nn.Module):
     config: TransformerConfig
 
     def setup(self) -> None:
-        width = self.config.d_model
+        cfg = self.config
         self.query, self.key, self.value, self.out = (
-            _dense(width, use_bias=False) for _ in range(4)
+            _dense(cfg, cfg.d_model, use_bias=False) for _ in range(4)
         )
 
     def keys_values(self, x_BxSxD: jax.Array) -> KeysValues:
@@ -85,7 +89,8 @@ class Attention(nn.Module):
         # Scaling the queries is cheaper than scaling the scores, of which there are more.
         scale = self.config.attention_temp * q_BxHxTxK.shape[-1] ** -0.5
         scores_BxHxTxS = jnp.einsum("bhtk,bhsk->bhts", q_BxHxTxK * scale, k_BxHxSxK)
-        weights_BxHxTxS = jax.nn.softmax(jnp.where(mask_BxTxS[:, None], scores_BxHxTxS, -1e30))
+        scores_BxHxTxS = jnp.where(mask_BxTxS[:, None], scores_BxHxTxS.astype(jnp.float32), -1e30)
+        weights_BxHxTxS = jax.nn.softmax(scores_BxHxTxS).astype(v_BxHxSxK.dtype)
         y_BxHxTxK = jnp.einsum("bhts,bhsk->bhtk", weights_BxHxTxS, v_BxHxSxK)
         return flat(self.out, y_BxHxTxK.swapaxes(1, 2).reshape(x_BxTxD.shape))
 
@@ -102,10 +107,11 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array, drop: Drop) -> jax.Array:
         cfg = self.config
-        h_BxTxF = _ACTIVATIONS[cfg.activation](flat(_dense(cfg.mlp_hidden, "hidden"), x_BxTxD))
+        hidden = _dense(cfg, cfg.mlp_hidden, "hidden")
+        h_BxTxF = _ACTIVATIONS[cfg.activation](flat(hidden, x_BxTxD))
         if cfg.glu:
-            h_BxTxF *= flat(_dense(cfg.mlp_hidden, "gate"), x_BxTxD)
-        return flat(_dense(cfg.d_model, "output"), drop(h_BxTxF))
+            h_BxTxF *= flat(_dense(cfg, cfg.mlp_hidden, "gate"), x_BxTxD)
+        return flat(_dense(cfg, cfg.d_model, "output"), drop(h_BxTxF))
 
 
 def flat(layer: Callable[[jax.Array], jax.Array], x_BxTxD: jax.Array) -> jax.Array:
@@ -115,14 +121,17 @@ def flat(layer: Callable[[jax.Array], jax.Array], x_BxTxD: jax.Array) -> jax.Arr
     return y_NxF.reshape(*x_BxTxD.shape[:2], -1)
 
 
-def layer_norm(name: str | None = None) -> nn.Module:
+def layer_norm(cfg: TransformerConfig, name: str | None = None) -> nn.Module:
     """Layer norm with AlgoPerf's epsilon."""
-    return nn.LayerNorm(epsilon=1e-6, name=name)
+    return nn.LayerNorm(epsilon=1e-6, dtype=cfg.dtype, name=name)
 
 
-def _dense(features: int, name: str | None = None, use_bias: bool = True) -> nn.Module:
-    return nn.Dense(
+def _dense(
+    cfg: TransformerConfig, features: int, name: str | None = None, use_bias: bool = True
+) -> nn.Module:
+    return Dense(
         features,
+        dtype=cfg.dtype,
         use_bias=use_bias,
         # AlgoPerf's initialisation; linen's default is LeCun's, with zero biases.
         kernel_init=nn.initializers.xavier_uniform(),

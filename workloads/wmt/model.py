@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Dropout
+from workloads.layers import Dropout, Embed
 from workloads.wmt.blocks import (
     MLP,
     Attention,
@@ -48,7 +48,9 @@ class Transformer(nn.Module):
     def setup(self) -> None:
         cfg = self.config
         init = nn.initializers.normal(1.0)
-        self.shared_embedding = nn.Embed(cfg.vocab_size, cfg.d_model, embedding_init=init)
+        self.shared_embedding = Embed(
+            cfg.vocab_size, cfg.d_model, dtype=cfg.dtype, embedding_init=init
+        )
         self.encoder, self.decoder = Encoder(cfg), Decoder(cfg)
         self.dropout = Dropout()
 
@@ -98,19 +100,21 @@ class Transformer(nn.Module):
         """The cache before the first `decode_step`: zeros, which `visible` hides."""
         cfg = self.config
         slots, width = cfg.sentence_len * beams, cfg.d_model // cfg.num_heads
-        zeros = jnp.zeros((num_sentences, cfg.num_heads, slots, width))
+        zeros = jnp.zeros((num_sentences, cfg.num_heads, slots, width), cfg.dtype)
         return [(zeros, zeros) for _ in range(cfg.num_layers)]
 
     def _embed(self, tokens_BxT: jax.Array, position_BxT: jax.Array, drop: Drop) -> jax.Array:
         cfg = self.config
         # A table for the longer of the two uses, looked up by the position within a sentence.
-        table = jnp.asarray(sinusoids(max(cfg.row_len, cfg.sentence_len), cfg.d_model))
+        positions = max(cfg.row_len, cfg.sentence_len)
+        table = jnp.asarray(sinusoids(positions, cfg.d_model), cfg.dtype)
         x_BxTxD = self.shared_embedding(tokens_BxT.astype(jnp.int32))
         return drop(x_BxTxD + table[position_BxT.astype(jnp.int32)])
 
     def _logits(self, y_BxTxD: jax.Array) -> jax.Array:
         # Embeddings of unit variance are the output weights too, hence the scale.
-        return flat(self.shared_embedding.attend, y_BxTxD) / self.config.d_model**0.5
+        logits_BxTxV = flat(self.shared_embedding.attend, y_BxTxD).astype(jnp.float32)
+        return logits_BxTxV / self.config.d_model**0.5
 
 
 class Encoder(nn.Module):
@@ -130,7 +134,7 @@ class Encoder(nn.Module):
             residual = Residual(cfg, name=f"mlp_residual_{layer}")
             y_BxTxD = MLP(cfg, name=f"mlp_{layer}")(residual.enter(x_BxTxD), drop)
             x_BxTxD = residual.leave(x_BxTxD, drop(y_BxTxD))
-        return x_BxTxD if cfg.post_ln else layer_norm("encoder_layernorm")(x_BxTxD)
+        return x_BxTxD if cfg.post_ln else layer_norm(cfg, "encoder_layernorm")(x_BxTxD)
 
 
 class Decoder(nn.Module):
@@ -145,7 +149,7 @@ class Decoder(nn.Module):
         self.mlp = [MLP(cfg) for _ in layers]
         self.residual = [Residual(cfg) for _ in range(3 * cfg.num_layers)]
         if not cfg.post_ln:
-            self.decoder_layernorm = layer_norm()
+            self.decoder_layernorm = layer_norm(cfg)
 
     def keys_values(self, encoded_BxSxD: jax.Array) -> list[KeysValues]:
         """Of the encoder's output, for each layer's cross-attention."""

@@ -17,6 +17,7 @@ from typing import Any
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Event, Executor, Job, OnEvent, Outcome, nothing
 from algoperf_lite.machine.devices import Slot
+from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import cache
 
 JOIN_SECONDS = 300  # for all processes of a job to come together
@@ -37,12 +38,14 @@ class Group:
       join: arguments of `jax.distributed.initialize`; none where JAX finds them out.
       slot: of this host, for its member of a job.
       memory_limit: bytes of address space that the member may have; None for no limit.
+      numerics: of all members.
       process_id, num_processes: number of this process, of how many; known once they have met.
     """
 
     join: Mapping[str, Any]
     slot: Slot
     memory_limit: int | None = None
+    numerics: Numerics = USUAL
     process_id: int = 0
     num_processes: int = 0
 
@@ -76,13 +79,14 @@ def rendezvous(
     join: Mapping[str, Any],
     worker_slots: Sequence[Slot],
     memory_limit: int | None = None,
+    numerics: Numerics = USUAL,
 ) -> Group:
     """The group, once every host has started the command.
 
     Raises ValueError where JAX cannot find out the processes, RendezvousError where these do not
     come together in time.
     """
-    group = Group(join, worker_slots[0], memory_limit)
+    group = Group(join, worker_slots[0], memory_limit, numerics)
     result, error = _take_part(group, MEETING)
     if result is None:
         raise RendezvousError(
@@ -202,6 +206,7 @@ def _take_part(
             silence_limit=silence_limit,
             cache=cache.subfolder("compiled"),
             memory_limit=group.memory_limit,
+            numerics=group.numerics,
         )
         member = group.job_for_member(job, content)
         ((_, outcome),) = local.Local([group.slot]).run([member], on_event)
