@@ -30,6 +30,7 @@ class ConformerConfig:
       gelu: GELU in place of swish.
       dropout_rate: at the input, in feed-forward layers and on all residuals, where `model_fn`
         is given no rate.
+      ctc: how the loss is computed, a method of `ctc.ctc_losses`.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -47,6 +48,7 @@ class ConformerConfig:
     block_norm: bool = True
     gelu: bool = False
     dropout_rate: float = 0.1
+    ctc: str = "auto"
 
     def activate(self, x: jax.Array) -> jax.Array:
         return nn.gelu(x) if self.gelu else nn.swish(x)

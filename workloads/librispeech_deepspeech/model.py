@@ -32,6 +32,7 @@ class DeepSpeechConfig:
       dropout_rate: at the input and, without residuals, in the feed-forward layers, where
         `model_fn` is given no rate.
       residual_dropout_rate: in feed-forward layers with a residual, whatever `model_fn` is given.
+      ctc: how the loss is computed, a method of `ctc.ctc_losses`.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -49,6 +50,7 @@ class DeepSpeechConfig:
     tanh: bool = False
     dropout_rate: float = 0.1
     residual_dropout_rate: float = 0.1
+    ctc: str = "auto"
 
     def activate(self, x: jax.Array) -> jax.Array:
         return jnp.tanh(x) if self.tanh else nn.relu(x)
