@@ -30,6 +30,8 @@ class TransformerConfig:
         and one at the end of each stack (Xiong et al. 2020).
       attention_temp: attention scores are multiplied by it.
       glu: the hidden layer is multiplied by a second, linear one (Shazeer 2020).
+      loss_chunk: in training, positions of every row whose logits exist at a time: the loss makes
+        them, and again in the backward pass, in place of the model. 0 for all, made by the model.
     """
 
     vocab_size: int = 32_000
@@ -44,6 +46,7 @@ class TransformerConfig:
     attention_temp: float = 1.0
     activation: str = "relu"
     glu: bool = False
+    loss_chunk: int = 32
 
 
 class Residual(nn.Module):
