@@ -1,8 +1,8 @@
 """Muon for hidden matrices, AdamW for the rest, with equal steps (Jordan 2024; Liu et al. 2025)."""
 
 import jax
-import optax
 
+from algoperf_lite.optimizers.muon import muon
 from algoperf_lite.spec import ParameterType
 
 search_space = {
@@ -21,22 +21,19 @@ self_tuning_point = {
 
 def optimizer(workload, hyperparameters, learning_rate):
     hp = hyperparameters
-    return optax.contrib.muon(
+    return muon(
         learning_rate,
+        _is_hidden_matrix(workload),
+        b1=1 - hp.one_minus_beta1,
         weight_decay=hp.weight_decay,
-        consistent_rms=0.2,  # as large as AdamW's steps, so that they share a learning rate
-        adam_b1=1 - hp.one_minus_beta1,
-        adam_b2=0.99,
-        adam_weight_decay=hp.weight_decay,
-        muon_weight_dimension_numbers=_hidden_matrices(workload),
+        rms=0.2,  # steps as large as AdamW's, so that both share a learning rate
     )
 
 
-def _hidden_matrices(workload):
-    # None is for AdamW: vectors, convolutions, embeddings and the output layer.
-    def matrix(path, shape, kind):
+def _is_hidden_matrix(workload):
+    # AdamW is for vectors, convolutions, embeddings and the output layer.
+    def is_taken(path, shape, kind):
         is_hidden = not (workload.is_output_params(path[0].key) or kind is ParameterType.EMBEDDING)
-        is_matrix = len(shape.shape_tuple) == 2
-        return optax.contrib.MuonDimensionNumbers() if is_hidden and is_matrix else None
+        return is_hidden and len(shape.shape_tuple) == 2
 
-    return jax.tree.map_with_path(matrix, workload.param_shapes, workload.model_params_types)
+    return jax.tree.map_with_path(is_taken, workload.param_shapes, workload.model_params_types)

@@ -27,8 +27,9 @@ class ShampooState(NamedTuple):
     Attributes:
       count: steps done, () int32.
       mu, nu: EMA of the gradient and of its square, like the parameters.
-      factors, roots: per leaf a tuple over its modes, of (blocks, b_k, b_k) each; empty for leaves
-        that are not preconditioned. Roots are those of the last refresh, identities before it.
+      factors, roots: per leaf a tuple over its modes, of (blocks, b_k, b_k) each, None for a mode
+        that is left out; empty for leaves that are not preconditioned. Roots are those of the last
+        refresh, identities before it.
     """
 
     count: Array
@@ -36,6 +37,13 @@ class ShampooState(NamedTuple):
     nu: PyTree
     factors: PyTree
     roots: PyTree
+
+
+class Blocking(NamedTuple):
+    """How dimensions are cut: into equal blocks up to `size`; those above `max_dim` stay whole."""
+
+    size: int
+    max_dim: int
 
 
 def scale_by_shampoo(
@@ -47,6 +55,7 @@ def scale_by_shampoo(
     graft: str = "adam",
     root: int | None = None,
     block_size: int = 128,
+    max_dim: int = 8192,
     interval: int = 10,
     start: int | None = None,
 ) -> optax.GradientTransformation:
@@ -62,15 +71,18 @@ def scale_by_shampoo(
       graft: "adam", or "rmsprop" for second moments without bias correction.
       root: p of the inverse p-th roots; 2 x (number of modes) by default.
       block_size: larger dimensions are cut into equal blocks, each a parameter of its own.
+      max_dim: larger dimensions, as a table of embeddings has, get neither blocks nor factors; the
+        others of that leaf do (as in Anil et al. 2020).
       interval: steps between refreshes of the roots.
       start: 1-based step that is the first to be preconditioned; `interval` by default.
     """
     if graft not in GRAFTS:
         raise ValueError(f"unknown graft {graft!r}; expected one of {GRAFTS}")
     start = interval if start is None else start
+    blocking = Blocking(block_size, max_dim)
 
     def init(params: PyTree) -> ShampooState:
-        eyes = jax.tree.map(lambda p: _identities(p, block_size), params)
+        eyes = jax.tree.map(lambda p: _identities(p, blocking), params)
         return ShampooState(*kronecker.before_first_step(params, eyes))
 
     def update(
@@ -86,18 +98,16 @@ def scale_by_shampoo(
 
         # Without bias correction, which changes the length of a direction only; the graft sets it.
         factors = jax.tree.map(
-            lambda g, f: _update_factors(g, f, b2, block_size), grads, state.factors
+            lambda g, f: _update_factors(g, f, b2, blocking), grads, state.factors
         )
         due = (count >= start) & ((count - start) % interval == 0)
         roots = kronecker.refreshed(
             due, lambda: _inverse_roots(grads, factors, root, eps), state.roots
         )
 
-        def direction(momentum: Array, graft: Array, roots: tuple[Array, ...]) -> Array:
+        def direction(momentum: Array, graft: Array, roots: tuple[Array | None, ...]) -> Array:
             # Early factors hold too few gradients for roots; the graft is a safe way until then.
-            return jnp.where(
-                count >= start, _precondition(momentum, graft, roots, block_size), graft
-            )
+            return jnp.where(count >= start, _precondition(momentum, graft, roots, blocking), graft)
 
         directions = jax.tree.map(direction, mu_hat, grafted, roots)
         return directions, ShampooState(count, mu, nu, factors, roots)
@@ -140,23 +150,23 @@ def merged_shape(shape: Sequence[int], limit: int) -> tuple[int, ...]:
     return tuple(merged) if len(merged) > 1 else (math.prod(shape[:-1]), shape[-1])
 
 
-def to_blocks(x: Array, block_size: int) -> Array:
+def to_blocks(x: Array, blocking: Blocking) -> Array:
     """x as (blocks, b_1, .., b_m), each b_k <= block_size.
 
-    A mode of length d gives n = ceil(d / block_size) blocks of ceil(d / n), the last one padded
-    with zeros.
+    A mode of length d gives n = ceil(d / size) blocks of ceil(d / n), the last one padded with
+    zeros.
     """
     # Zeros leave products, norms and the largest eigenvalue as they are.
-    dims, counts, sizes = _grid(x.shape, block_size)
+    dims, counts, sizes = _grid(x.shape, blocking)
     pad = [(0, n * b - d) for d, n, b in zip(dims, counts, sizes, strict=True)]
     x = jnp.pad(x.reshape(dims), pad).reshape(_interleaved(counts, sizes))
     order = [*range(0, x.ndim, 2), *range(1, x.ndim, 2)]
     return x.transpose(order).reshape(-1, *sizes)
 
 
-def from_blocks(blocks: Array, shape: Sequence[int], block_size: int) -> Array:
+def from_blocks(blocks: Array, shape: Sequence[int], blocking: Blocking) -> Array:
     """The inverse of `to_blocks` for a leaf of `shape`."""
-    dims, counts, sizes = _grid(shape, block_size)
+    dims, counts, sizes = _grid(shape, blocking)
     modes = len(dims)
     order = [axis for k in range(modes) for axis in (k, modes + k)]
     x = blocks.reshape(*counts, *sizes).transpose(order)
@@ -164,10 +174,10 @@ def from_blocks(blocks: Array, shape: Sequence[int], block_size: int) -> Array:
     return x[tuple(slice(d) for d in dims)].reshape(shape)
 
 
-def _grid(shape: Sequence[int], block_size: int) -> tuple[tuple[int, ...], list[int], list[int]]:
+def _grid(shape: Sequence[int], blocking: Blocking) -> tuple[tuple[int, ...], list[int], list[int]]:
     """(merged dimensions, blocks per mode, length of a block per mode)."""
-    dims = merged_shape(shape, block_size)
-    counts = [-(-d // block_size) for d in dims]
+    dims = merged_shape(shape, blocking.size)
+    counts = [1 if d > blocking.max_dim else -(-d // blocking.size) for d in dims]
     return dims, counts, [-(-d // n) for d, n in zip(dims, counts, strict=True)]
 
 
@@ -187,13 +197,16 @@ def inverse_root(eigenvalues: Array, vectors: Array, p: int, eps: Scalar) -> Arr
     return kronecker.matmul(vectors * powers[..., None, :], jnp.swapaxes(vectors, -1, -2))
 
 
-def _identities(param: Array, block_size: int) -> tuple[Array, ...]:
-    _, counts, sizes = _grid(param.shape, block_size)
+def _identities(param: Array, blocking: Blocking) -> tuple[Array | None, ...]:
+    dims, counts, sizes = _grid(param.shape, blocking)
     # A vector's factor would cost as much as a matrix's, and vectors are few.
-    if len(sizes) < 2:
+    if len(sizes) < 2 or min(dims) > blocking.max_dim:
         return ()
     blocks = math.prod(counts)
-    return tuple(jnp.tile(jnp.eye(b, dtype=param.dtype), (blocks, 1, 1)) for b in sizes)
+    return tuple(
+        None if d > blocking.max_dim else jnp.tile(jnp.eye(b, dtype=param.dtype), (blocks, 1, 1))
+        for d, b in zip(dims, sizes, strict=True)
+    )
 
 
 def _momentum(grads: PyTree, mu: PyTree, b1: Scalar, count: Array, nesterov: bool) -> PyTree:
@@ -206,23 +219,28 @@ def _momentum(grads: PyTree, mu: PyTree, b1: Scalar, count: Array, nesterov: boo
 
 
 def _update_factors(
-    grad: Array, factors: tuple[Array, ...], b2: Scalar, block_size: int
-) -> tuple[Array, ...]:
+    grad: Array, factors: tuple[Array | None, ...], b2: Scalar, blocking: Blocking
+) -> tuple[Array | None, ...]:
     """EMA of G_(k) G_(k)^T for every block and mode."""
     if not factors:
         return ()
-    blocks = to_blocks(grad, block_size)
-    grams = [jax.vmap(lambda g, k=k: kronecker.gram(g, k))(blocks) for k in range(len(factors))]
-    return tuple(b2 * f + (1 - b2) * g for f, g in zip(factors, grams, strict=True))
+    blocks = to_blocks(grad, blocking)
+
+    def updated(mode: int, factor: Array) -> Array:
+        gram = jax.vmap(lambda block: kronecker.gram(block, mode))(blocks)
+        return b2 * factor + (1 - b2) * gram
+
+    return tuple(None if f is None else updated(k, f) for k, f in enumerate(factors))
 
 
 def _inverse_roots(grads: PyTree, factors: PyTree, root: int | None, eps: Scalar) -> PyTree:
     """Roots for all leaves, from the eigenvalues and vectors of all factors."""
     pairs = kronecker.by_size(_eigh, factors)
 
-    def of_leaf(_: Array, leaf: tuple[tuple[Array, Array], ...]) -> tuple[Array, ...]:
+    def of_leaf(_: Array, leaf: tuple[tuple[Array, Array] | None, ...]) -> tuple[Array | None, ...]:
         # With Gupta et al.'s p = 2 x (number of modes), the roots together scale like 1 / |G|.
-        return tuple(inverse_root(*pair, root or 2 * len(leaf), eps) for pair in leaf)
+        p = root or 2 * sum(pair is not None for pair in leaf)
+        return tuple(None if pair is None else inverse_root(*pair, p, eps) for pair in leaf)
 
     return jax.tree.map(of_leaf, grads, pairs)
 
@@ -232,15 +250,15 @@ def _eigh(matrix: Array) -> tuple[Array, Array]:
 
 
 def _precondition(
-    momentum: Array, grafted: Array, roots: tuple[Array, ...], block_size: int
+    momentum: Array, grafted: Array, roots: tuple[Array | None, ...], blocking: Blocking
 ) -> Array:
     """The momentum times all roots, each block rescaled to the norm of the grafted direction."""
     if not roots:
         return grafted
-    direction = jax.vmap(kronecker.multiply)(to_blocks(momentum, block_size), roots)
-    length, wanted = _norms(direction), _norms(to_blocks(grafted, block_size))
+    direction = jax.vmap(kronecker.multiply)(to_blocks(momentum, blocking), roots)
+    length, wanted = _norms(direction), _norms(to_blocks(grafted, blocking))
     direction = direction * (wanted / jnp.maximum(length, _TINY_NORM))
-    return from_blocks(direction, momentum.shape, block_size)
+    return from_blocks(direction, momentum.shape, blocking)
 
 
 def _norms(blocks: Array) -> Array:

@@ -28,7 +28,7 @@ from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import PopulationStepper
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, train_step
+from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.trial import attempts, logs, record, replayed_clock
 from algoperf_lite.trial import run as trial_run

@@ -15,6 +15,7 @@ import pytest
 
 import workloads
 from algoperf_lite.spec import ForwardPassMode, ParameterType
+from workloads import platform
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import MLP, LMConfig, QueryKeyNorm, causal_attention, rotate
 from workloads.finewebedu_lm.workload import VARIANTS
@@ -176,6 +177,40 @@ def test_attention_equals_jax_nn():
     expected = jax.nn.dot_product_attention(q, k, v, scale=1.0, is_causal=True)
     actual = causal_attention(*(x.swapaxes(1, 2) for x in (q, k, v))).swapaxes(1, 2)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_a_method_of_attention_without_its_device_is_refused():
+    q = jnp.zeros((1, 1, 3, 4))
+    with pytest.raises(ValueError, match="unknown method 'flash'"):
+        causal_attention(q, q, q, "flash")
+    with pytest.raises(ValueError, match="these are float32 of width 4"):
+        causal_attention(q, q, q, "cudnn")
+
+
+@pytest.mark.accelerator
+@pytest.mark.parametrize("members", [0, 2])
+def test_on_a_gpu_cudnns_attention_is_the_einsums(members):
+    if not platform.has_cudnn():
+        pytest.skip("cuDNN is for NVIDIA's cards")
+    shape = (members, 2, 3, 256, 64) if members else (2, 3, 256, 64)
+    q, k, v = np.random.default_rng(0).normal(0, 0.5, (3, *shape))
+    exact = [jnp.asarray(x, jnp.float32) for x in (q, k, v)]
+    rounded = [x.astype(jnp.bfloat16) for x in exact]
+
+    def gradients(method, inputs):
+        one = lambda q, k, v: causal_attention(q, k, v, method)  # noqa: E731
+        attention = jax.vmap(one) if members else one
+        weights = jnp.cos(jnp.arange(np.prod(shape)).reshape(shape))
+        total = lambda inputs: (weights * attention(*inputs).astype(jnp.float32)).sum()  # noqa: E731
+        return attention(*inputs), *jax.grad(total)(inputs)
+
+    found, by_einsum = gradients("cudnn", rounded), gradients("einsum", rounded)
+    with jax.default_matmul_precision("highest"):
+        expected = gradients("einsum", [x.astype(jnp.float32) for x in rounded])
+    # Both round to bfloat16 on the way; cuDNN's errors are to be no larger than the einsum's are.
+    for ours, theirs, exactly in zip(found, by_einsum, expected, strict=True):
+        error, allowed = (np.abs(np.float32(x) - np.float32(exactly)).max() for x in (ours, theirs))
+        assert error <= 2 * allowed + 1e-2 * np.abs(exactly).max()
 
 
 @pytest.mark.parametrize("per_token", [False, True])

@@ -196,6 +196,15 @@ def test_mixup_weights_are_beta_distributed():
     assert scipy.stats.kstest(samples, scipy.stats.beta(0.2, 0.2).cdf).pvalue > 0.01
 
 
+def test_quantiles_are_interpolated_as_numpy_does():
+    keys = jax.random.split(KEY, 500)
+    found = jax.vmap(lambda key: augmentation.beta_sample(key, 0.2))(keys)
+    levels = np.linspace(0, 1, 1025)
+    at = jax.vmap(jax.random.uniform)(keys)
+    expected = np.interp(at, levels, scipy.stats.beta.ppf(levels, 0.2, 0.2))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_mixup_mixes_pictures_and_labels_alike(pictures):
     labels = jax.nn.one_hot(np.arange(64) % 16, 16)
     pixels = jnp.asarray(pictures, jnp.float32)

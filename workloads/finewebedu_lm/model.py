@@ -11,7 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workloads import platform
 from workloads.layers import Embed, recomputed
+from workloads.losses import Unembedding
+
+METHODS = ("auto", "einsum", "cudnn")  # of attention
 
 _EPS = 1e-6
 _INIT_STD = 0.02
@@ -31,6 +35,9 @@ class LMConfig:
       rotary: rotary positions (Su et al. 2021); False adds a learned embedding of each position.
       gated_mlp: a gated linear unit (Dauphin et al. 2017); False is a plain ReLU layer of the same
         hidden width.
+      attention: how scores and averages are computed, one of `METHODS`.
+      loss_chunk: positions of every sequence whose logits exist at a time: the loss makes them,
+        and again in the backward pass, in place of the model. 0 for all, made by the model.
       width_multiplier: d_model over that of the base model whose hyperparameters are to be kept
         (muP: Yang et al. 2022, arXiv 2203.03466, table 8). Matrices start smaller by its square
         root, logits are divided by it, `learning_rate_multipliers` follow it.
@@ -53,6 +60,8 @@ class LMConfig:
     rotary: bool = True
     gated_mlp: bool = True
     remat: bool = False
+    attention: str = "auto"
+    loss_chunk: int = 64
     # Not shown by repr, which keys the calibration: they change no step's time.
     width_multiplier: float = dataclasses.field(default=1.0, repr=False)
     head_multiplier: float = dataclasses.field(default=1.0, repr=False)
@@ -61,14 +70,17 @@ class LMConfig:
 
 
 class DecoderLM(nn.Module):
-    """Logits (B, T, V) in float32 of the token that follows each position of `tokens_BxT`."""
+    """Logits (B, T, V) in float32 of the token that follows each position of `tokens_BxT`.
+
+    With a `loss_chunk`, what they are made of (`losses.Unembedding`).
+    """
 
     config: LMConfig
 
     @nn.compact
     def __call__(
         self, tokens_BxT: jax.Array, train: bool, dropout_rate: jax.Array | float
-    ) -> jax.Array:
+    ) -> jax.Array | Unembedding:
         del train, dropout_rate  # neither batch norm nor dropout
         cfg = self.config
         # One axis N = B * T outside attention, since XLA's CPU backend is much slower in the
@@ -92,6 +104,8 @@ class DecoderLM(nn.Module):
             y_NxD = MLP(cfg, name=f"mlp_{layer}")(h_NxD)
             x_NxD += _times(y_NxD, cfg.residual_multiplier)
         x_NxD = _times(_rms_norm(cfg, "final_norm")(x_NxD), 1 / cfg.width_multiplier)
+        if cfg.loss_chunk:
+            return Unembedding(x_NxD.reshape(*tokens_BxT.shape, -1), token_embed.embedding)
         logits_NxV = token_embed.attend(x_NxD)
         return logits_NxV.reshape(*tokens_BxT.shape, -1).astype(jnp.float32)
 
@@ -118,7 +132,7 @@ class CausalAttention(nn.Module):
             q_BxHxTxK, k_BxHxTxK = qk_norm(q_BxHxTxK, k_BxHxTxK)
         else:
             q_BxHxTxK *= (heads[-1] * cfg.head_multiplier) ** -0.5
-        y_BxHxTxK = causal_attention(q_BxHxTxK, k_BxHxTxK, v_BxHxTxK)
+        y_BxHxTxK = causal_attention(q_BxHxTxK, k_BxHxTxK, v_BxHxTxK, cfg.attention)
         return _residual_dense(cfg, "out")(y_BxHxTxK.swapaxes(1, 2).reshape(x_NxD.shape))
 
 
@@ -163,13 +177,45 @@ def rotate(x_BxHxTxK: jax.Array, theta: float) -> jax.Array:
     return turned.astype(x_BxHxTxK.dtype)
 
 
-def causal_attention(q_BxHxTxK: jax.Array, k_BxHxTxK: jax.Array, v_BxHxTxK: jax.Array) -> jax.Array:
-    """Values (B, H, T, K) averaged under softmax(q k^T), later positions left out; no scaling."""
+def causal_attention(
+    q_BxHxTxK: jax.Array, k_BxHxTxK: jax.Array, v_BxHxTxK: jax.Array, method: str = "einsum"
+) -> jax.Array:
+    """Values (B, H, T, K) averaged under softmax(q k^T), later positions left out; no scaling.
+
+    Args:
+      method: "einsum" keeps all scores; "cudnn" none (FlashAttention, Dao et al. 2022), on NVIDIA's
+        GPUs and in bfloat16; "auto" is cuDNN where it can be.
+
+    Raises:
+      ValueError: if there is no such method, or no cuDNN for it.
+    """
+    if _is_flash(q_BxHxTxK, method):
+        q, k, v = (x.swapaxes(1, 2) for x in (q_BxHxTxK, k_BxHxTxK, v_BxHxTxK))
+        y_BxTxHxK = jax.nn.dot_product_attention(
+            q, k, v, scale=1.0, is_causal=True, implementation="cudnn"
+        )
+        return y_BxTxHxK.swapaxes(1, 2)
     # The softmax is computed in float32 even where products are in bfloat16.
     scores_BxHxTxT = jnp.einsum("bhtk,bhsk->bhts", q_BxHxTxK, k_BxHxTxK).astype(jnp.float32)
     seen_TxT = np.tril(np.ones(scores_BxHxTxT.shape[-2:], bool))
     weights_BxHxTxT = jax.nn.softmax(jnp.where(seen_TxT, scores_BxHxTxT, -1e30))
     return jnp.einsum("bhts,bhsk->bhtk", weights_BxHxTxT.astype(v_BxHxTxK.dtype), v_BxHxTxK)
+
+
+def _is_flash(q_BxHxTxK: jax.Array, method: str) -> bool:
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r} of attention; expected one of {METHODS}")
+    # Head widths that cuDNN takes on every card since Ampere.
+    width = q_BxHxTxK.shape[-1]
+    fits = q_BxHxTxK.dtype in (jnp.bfloat16, jnp.float16) and width % 8 == 0 and width <= 128
+    is_possible = fits and platform.has_cudnn()
+    if method == "cudnn" and not is_possible:
+        raise ValueError(
+            "attention by method 'cudnn' needs an NVIDIA GPU, bfloat16 and heads of a width up to "
+            f"128 that 8 divides; these are {q_BxHxTxK.dtype} of width {width} on "
+            f"{jax.devices()[0].device_kind!r}; use method 'auto'"
+        )
+    return method != "einsum" and is_possible
 
 
 def _times(x: jax.Array, factor: float) -> jax.Array:

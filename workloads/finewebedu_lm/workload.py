@@ -11,7 +11,12 @@ from algoperf_lite.spec import Array, Batch, LossType, ParameterType, PyTree, Sh
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import DecoderLM, LMConfig
 from workloads.linen import LinenWorkload
-from workloads.losses import softmax_cross_entropy, weighted_loss
+from workloads.losses import (
+    Unembedding,
+    softmax_cross_entropy,
+    unembedded_cross_entropy,
+    weighted_loss,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +42,21 @@ class FinewebEduLM(LinenWorkload):
     def loss_fn(
         self,
         label_batch: Array,
-        logits_batch: Array,
+        logits_batch: Array | Unembedding,
         mask_batch: Array | None = None,
         label_smoothing: Array | float = 0.0,
     ) -> dict[str, Array]:
-        losses = softmax_cross_entropy(logits_batch, label_batch, label_smoothing)
+        losses = self._losses(logits_batch, label_batch, label_smoothing)
         return weighted_loss(losses, _token_weights(mask_batch, losses.shape))
+
+    def _losses(
+        self, logits: Array | Unembedding, labels: Array, label_smoothing: Array | float = 0.0
+    ) -> Array:
+        """The loss of each token, (B, T)."""
+        if isinstance(logits, Unembedding):
+            chunk = self.config.loss_chunk
+            return unembedded_cross_entropy(logits, labels, chunk, label_smoothing)
+        return softmax_cross_entropy(logits, labels, label_smoothing)
 
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()
@@ -52,7 +66,7 @@ class FinewebEduLM(LinenWorkload):
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
         logits = self.logits(params, batch, model_state, rng)
-        losses = softmax_cross_entropy(logits, batch["targets"])
+        losses = self._losses(logits, batch["targets"])
         weights = _token_weights(batch.get("weights"), losses.shape)
         return {"loss": (losses * weights).sum(axis=-1), "tokens": weights.sum(axis=-1)}
 
@@ -136,6 +150,7 @@ SCALES: dict[str, Any] = {
             mlp_hidden=128,
             dtype="float32",
             scale_dtype="float32",
+            loss_chunk=0,
         ),
         batch_size=16,
         eval_batch_size=64,

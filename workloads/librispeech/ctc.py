@@ -3,7 +3,7 @@
 Shape suffixes: B batch, T frames, V tokens, L target tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +12,51 @@ import numpy as np
 import optax
 
 from algoperf_lite.spec import Array
+from workloads import platform
 from workloads.librispeech.language import BLANK
 
+METHODS = ("auto", "scan", "kernel")
 
-def ctc_losses(logits_BxTxV: Array, logit_paddings_BxT: Array, targets_BxL: Array) -> jax.Array:
-    """Negative log-likelihood of each utterance's tokens, (B,); zeros in targets are padding."""
+
+def ctc_losses(
+    logits_BxTxV: Array, logit_paddings_BxT: Array, targets_BxL: Array, method: str = "auto"
+) -> jax.Array:
+    """Negative log-likelihood of each utterance's tokens, (B,); zeros in targets are padding.
+
+    Args:
+      method: "scan" over frames, "kernel" for all frames in one, which needs an NVIDIA GPU, or
+        "auto" for the kernel where there is one. All compute the same.
+
+    Raises:
+      ValueError: if there is no such method, or no GPU for it.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r} of the CTC loss; expected one of {METHODS}")
+    kernel = _kernel() if method != "scan" else None
+    if kernel is not None:
+        return kernel(logits_BxTxV, logit_paddings_BxT, targets_BxL, BLANK)
+    if method == "kernel":
+        raise ValueError(
+            "the CTC loss by method 'kernel' needs an NVIDIA GPU and a JAX with Pallas's Triton "
+            f"backend, and JAX {jax.__version__} computes on {jax.devices()[0].device_kind!r}; "
+            "use method 'auto'"
+        )
     target_paddings_BxL = (targets_BxL == BLANK).astype(jnp.float32)
     return optax.ctc_loss(
         logits_BxTxV, logit_paddings_BxT, targets_BxL, target_paddings_BxL, blank_id=BLANK
     )
+
+
+def _kernel() -> Callable[..., jax.Array] | None:
+    """`ctc_kernel.ctc_losses` where it runs, else None."""
+    if not platform.on_cuda():
+        return None
+    # Not at the top: Pallas takes a second to load, and JAX means to drop its Triton backend.
+    try:
+        from workloads.librispeech import ctc_kernel
+    except ImportError:
+        return None
+    return ctc_kernel.ctc_losses
 
 
 def greedy_decode(logits_BxTxV: Array, logit_paddings_BxT: Array) -> jax.Array:

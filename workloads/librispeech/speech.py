@@ -67,7 +67,7 @@ class SpeechWorkload(LinenWorkload):
         """
         del label_smoothing  # ignored, as in AlgoPerf
         # The loss is per token and not per utterance, as in AlgoPerf.
-        losses = ctc_losses(*logits_batch, label_batch)
+        losses = ctc_losses(*logits_batch, label_batch, self.config.ctc)
         weights = jnp.ones_like(losses) if mask_batch is None else mask_batch
         num_tokens = (label_batch != language.BLANK).sum(axis=1)
         return {
@@ -85,7 +85,7 @@ class SpeechWorkload(LinenWorkload):
     ) -> dict[str, Array]:
         logits, paddings = self.logits(params, batch, model_state, rng)
         return {
-            "ctc_loss": ctc_losses(logits, paddings, batch["targets"]),
+            "ctc_loss": ctc_losses(logits, paddings, batch["targets"], self.config.ctc),
             "decoded": greedy_decode(logits, paddings),
             "targets": jnp.asarray(batch["targets"]),
         }

@@ -33,6 +33,7 @@ class ConformerConfig:
       dtype: see `workloads.layers`; products of the output layer are of it too.
       remat: whether what lies below the blocks, whose first convolution is by far the largest
         array, is computed again in the backward pass.
+      ctc: how the loss is computed, a method of `ctc.ctc_losses`.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -52,6 +53,7 @@ class ConformerConfig:
     dropout_rate: float = 0.1
     dtype: str = "float32"
     remat: bool = False
+    ctc: str = "auto"
 
     def activate(self, x: jax.Array) -> jax.Array:
         return nn.gelu(x) if self.gelu else nn.swish(x)

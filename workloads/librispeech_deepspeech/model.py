@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from workloads.layers import Dropout, recomputed
 from workloads.librispeech.frontend import FrontendConfig
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense
+from workloads.librispeech_deepspeech import lstm
 
 Rate = jax.Array | float
 _GATES = "ifgo"
@@ -36,6 +37,8 @@ class DeepSpeechConfig:
         state adds up over hundreds of frames, are float32.
       remat: whether what lies below the LSTMs, whose first convolution is by far the largest array,
         is computed again in the backward pass.
+      ctc: how the loss is computed, a method of `ctc.ctc_losses`.
+      lstm: how its layers are computed, one of `lstm.METHODS`.
     """
 
     frontend: FrontendConfig = FrontendConfig()
@@ -55,6 +58,8 @@ class DeepSpeechConfig:
     residual_dropout_rate: float = 0.1
     dtype: str = "float32"
     remat: bool = False
+    ctc: str = "auto"
+    lstm: str = "auto"
 
     def activate(self, x: jax.Array) -> jax.Array:
         return jnp.tanh(x) if self.tanh else nn.relu(x)
@@ -88,7 +93,7 @@ class DeepSpeech(nn.Module):
         )
         for _ in range(cfg.num_lstm_layers):
             x = self._norm(x_BxTxD, valid_BxT, train).astype(jnp.float32)
-            y = BiLSTM(cfg.d_model // 2)(x, valid_BxT).astype(cfg.dtype)
+            y = BiLSTM(cfg.d_model // 2, cfg.lstm)(x, valid_BxT).astype(cfg.dtype)
             x_BxTxD = self._join(x_BxTxD, y)
         for _ in range(cfg.num_ffn_layers):
             y = self._feed_forward(self._norm(x_BxTxD, valid_BxT, train), dropout_rate, train)
@@ -122,12 +127,15 @@ class BiLSTM(nn.Module):
     """LSTMs from both ends of each utterance, side by side: (B, T, 2 H), zero on padded frames."""
 
     hidden: int
+    method: str = "scan"
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array, valid_BxT: jax.Array) -> jax.Array:
         size, num_frames, features = x_BxTxD.shape
         cells = [LSTMCell(self.hidden, name=name)(features) for name in ("forward", "backward")]
         kernels, recurrents, biases = zip(*cells, strict=True)
+        if lstm.uses_cudnn(self.method):
+            return lstm.by_cudnn(x_BxTxD, valid_BxT, kernels, recurrents, biases)
         # Both directions advance in one loop, and the products with the inputs, which do not wait
         # for each other, happen before it: a step of the loop is one small product.
         recurrent_RxHxG, bias_RxG = jnp.stack(recurrents), jnp.stack(biases)

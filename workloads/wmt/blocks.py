@@ -33,6 +33,8 @@ class TransformerConfig:
       attention_temp: attention scores are multiplied by it.
       glu: the hidden layer is multiplied by a second, linear one (Shazeer 2020).
       dtype: see `workloads.layers`; products of the output layer are of it too.
+      loss_chunk: in training, positions of every row whose logits exist at a time: the loss makes
+        them, and again in the backward pass, in place of the model. 0 for all, made by the model.
     """
 
     vocab_size: int = 32_000
@@ -48,6 +50,7 @@ class TransformerConfig:
     activation: str = "relu"
     glu: bool = False
     dtype: str = "float32"
+    loss_chunk: int = 32
 
 
 class Residual(nn.Module):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from workloads.layers import Dropout, Embed
+from workloads.losses import Unembedding
 from workloads.wmt.blocks import (
     MLP,
     Attention,
@@ -41,7 +42,10 @@ class Encoded(NamedTuple):
 
 
 class Transformer(nn.Module):
-    """Logits (B, T, V) of each target token given the inputs and the targets before it."""
+    """Logits (B, T, V) of each target token given the inputs and the targets before it.
+
+    In training with a `loss_chunk`, what they are made of (`losses.Unembedding`).
+    """
 
     config: TransformerConfig
 
@@ -56,7 +60,7 @@ class Transformer(nn.Module):
 
     def __call__(
         self, inputs: Row, targets: Row, train: bool, dropout_rate: jax.Array | float
-    ) -> jax.Array:
+    ) -> jax.Array | Unembedding:
         drop = functools.partial(self.dropout, rate=dropout_rate, deterministic=not train)
         encoded = self.encode(inputs, drop)
         # A token sees its own sentence alone: other sentences of a packed row are not there.
@@ -66,6 +70,9 @@ class Transformer(nn.Module):
         y_BxTxD, _ = self.decoder(
             x_BxTxD, visible_BxTxT, encoded, _sees(targets.segment, encoded.segment_BxS), drop
         )
+        if train and self.config.loss_chunk:
+            scaled_BxTxD = y_BxTxD / self.config.d_model**0.5
+            return Unembedding(scaled_BxTxD, self.shared_embedding.embedding)
         return self._logits(y_BxTxD)
 
     def encode(self, inputs: Row, drop: Drop = lambda x: x) -> Encoded:

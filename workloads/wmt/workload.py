@@ -10,7 +10,12 @@ import sacrebleu
 
 from algoperf_lite.spec import Array, Batch, LossType, PyTree
 from workloads.linen import LinenWorkload
-from workloads.losses import softmax_cross_entropy, weighted_loss
+from workloads.losses import (
+    Unembedding,
+    softmax_cross_entropy,
+    unembedded_cross_entropy,
+    weighted_loss,
+)
 from workloads.wmt import data
 from workloads.wmt.beam import beam_search
 from workloads.wmt.blocks import TransformerConfig
@@ -46,12 +51,16 @@ class WMT(LinenWorkload):
     def loss_fn(
         self,
         label_batch: Array,
-        logits_batch: Array,
+        logits_batch: Array | Unembedding,
         mask_batch: Array | None = None,
         label_smoothing: Array | float = 0.0,
     ) -> dict[str, Array]:
         labels = label_batch.astype(jnp.int32)
-        losses = softmax_cross_entropy(logits_batch, labels, label_smoothing)
+        if isinstance(logits_batch, Unembedding):
+            chunk = self.config.loss_chunk
+            losses = unembedded_cross_entropy(logits_batch, labels, chunk, label_smoothing)
+        else:
+            losses = softmax_cross_entropy(logits_batch, labels, label_smoothing)
         return weighted_loss(losses, _token_weights(labels, mask_batch))
 
     def dataset(self, split: str) -> dict[str, np.ndarray]:
@@ -139,6 +148,7 @@ SCALES: dict[str, Any] = {
             num_heads=2,
             num_layers=2,
             mlp_hidden=48,
+            loss_chunk=0,
         ),
         batch_size=8,
         eval_batch_size=16,

@@ -6,7 +6,7 @@ import jax
 
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, compilation, snapshot, train_step
+from algoperf_lite.training import collectives, snapshot, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup

@@ -15,7 +15,7 @@ from algoperf_lite.population.evolution import Generation
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import Population, PopulationStepper
 from algoperf_lite.spec import PyTree
-from algoperf_lite.training import compilation, train_step
+from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_order import Batches

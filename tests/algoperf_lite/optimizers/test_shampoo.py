@@ -3,12 +3,13 @@
 import functools
 
 import directions
+import jax
 import numpy as np
 import optax
 import pytest
 import scipy.linalg
 
-from algoperf_lite.optimizers import shampoo
+from algoperf_lite.optimizers import shampoo, soap
 
 BLOCK, INTERVAL, START = 8, 3, 4
 B1, B2, EPS = 0.9, 0.95, 1e-6
@@ -46,6 +47,32 @@ def test_directions_equal_plain_loops(nesterov, graft, root):
         )
 
 
+def test_a_mode_above_the_limit_is_left_out():
+    shapes = {"table": (30, 12), "two": (30, 25)}  # the second leaf has no mode left
+    grads = directions.gradients(shapes)
+    found = directions.directions(
+        shampoo.scale_by_shampoo(B1, B2, EPS, max_dim=20, **OPTIONS), grads
+    )
+    for name, shape in shapes.items():
+        leaf_grads = [np.float64(grad[name]) for grad in grads]
+        grafted = _grafted(leaf_grads, True, "adam")
+        expected = [adam for _, adam in grafted]
+        if name == "table":
+            expected = _shampoo(leaf_grads, grafted, shape, ((30,), (6, 6)), None, modes=(1,))
+        directions.check_close([step[name] for step in found], expected)
+
+
+def test_a_table_of_millions_of_rows_has_a_small_state():
+    table = {"embedding": jax.ShapeDtypeStruct((4_194_304, 128), "float32")}
+    for transformation in (shampoo.scale_by_shampoo(), soap.scale_by_soap()):
+        state = jax.eval_shape(transformation.init, table)
+        updates, after = jax.eval_shape(transformation.update, table, state)
+        assert updates["embedding"].shape == (4_194_304, 128)
+        sizes = [leaf.size for leaf in jax.tree.leaves(after)]
+        moments = 2 * 4_194_304 * 128
+        assert sum(sizes) - moments < 2 * 128**2 + 10  # a factor and a root, or a basis
+
+
 def _grafted(grads, nesterov, graft):
     """[(averaged gradient, Adam's or RMSprop's direction)] per step."""
     m, v, out = np.zeros_like(grads[0]), np.zeros_like(grads[0]), []
@@ -59,24 +86,24 @@ def _grafted(grads, nesterov, graft):
     return out
 
 
-def _shampoo(grads, grafted, merged, cuts, root):
-    """Every block on its own: factors, roots, preconditioning, the graft's norm."""
+def _shampoo(grads, grafted, merged, cuts, root, modes=None):
+    """Every block on its own: factors and roots of `modes` or of all, the graft's norm."""
     out = [adam.reshape(merged).copy() for _, adam in grafted]
     for block in _slices(cuts):
-        order = len(block)
-        p = root or 2 * order
-        factors = [0.0] * order
+        kept = range(len(block)) if modes is None else modes
+        p = root or 2 * len(kept)
+        factors = dict.fromkeys(kept, 0.0)
         for t, (g, (m_hat, adam)) in enumerate(zip(grads, grafted, strict=True), start=1):
             g = g.reshape(merged)[block]
-            for k in range(order):
+            for k in kept:
                 unfolded = np.moveaxis(g, k, 0).reshape(g.shape[k], -1)
                 factors[k] = B2 * factors[k] + (1 - B2) * unfolded @ unfolded.T
             if t < START:
                 continue
             if (t - START) % INTERVAL == 0:
-                roots = [_inverse_root(factor / (1 - B2**t), p) for factor in factors]
+                roots = {k: _inverse_root(f / (1 - B2**t), p) for k, f in factors.items()}
             direction = m_hat.reshape(merged)[block]
-            for k in range(order):
+            for k in kept:
                 direction = np.moveaxis(np.tensordot(roots[k], direction, (1, k)), 0, k)
             norm = np.linalg.norm(adam.reshape(merged)[block])
             out[t - 1][block] = direction * norm / np.linalg.norm(direction)
