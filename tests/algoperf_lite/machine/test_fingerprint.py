@@ -81,8 +81,8 @@ def test_a_cpu_does_not_say_what_its_device_has_in_use():
 @pytest.mark.accelerator
 def test_an_accelerator_says_what_it_is_and_what_is_in_use(fresh):
     found = fresh()
-    assert found["driver"].startswith("PJRT C API ")  # and more than that first line
-    assert len(found["driver"]) > len("PJRT C API ")
+    # Some versions put a line of the interface's before it, which says nothing of the driver.
+    assert len(found["driver"].removeprefix("PJRT C API ")) > 0
     assert any(name.startswith(("jax-cuda", "libtpu")) for name in found["versions"])
     if found["platform"] == "gpu":
         assert found["kernel_module"].startswith("NVRM version")
