@@ -17,10 +17,11 @@ from algoperf_lite.storage import atomic, cache
 
 REFERENCE = "nadamw"
 
-SCAN_SECONDS = 0.03  # of a dispatch: long enough to hide its cost, short enough to interrupt
+# Of a dispatch, at most: enough to hide its cost, and few where a loop is hopelessly slow. A number
+# that does not follow from a measurement, as single steps are left over and may round otherwise.
+SCANNED_STEPS = 8
 DISPATCH_SECONDS = 1e-4  # cost of a dispatch, about; unrolling can save a step no more
 
-_SCANNED_STEPS = 8  # at most, where it is measured: enough to tell, and few where it is hopeless
 _NUM_EVALS = 40  # per step hint, as in a trial
 _MEASURED_SECONDS = 0.4  # per sample: long against the clock's resolution and a timer interrupt
 _SAMPLES = 5  # an odd number, whose median is one of them
@@ -36,7 +37,7 @@ class Calibration:
     Attributes:
       seconds_per_step: median, in the faster mode.
       mode: the faster of `compiled_steps.MODES`.
-      steps_per_dispatch: in "scan" at most so many, which take tens of milliseconds.
+      steps_per_dispatch: at most, see `compiled_steps.dispatch_length`.
       seconds_by_mode: what decided.
       step_hint: of the workload; with seconds_per_step, the reference's time.
       key: of the fingerprint it holds for.
@@ -118,7 +119,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
-        length = compiled_steps.dispatch_length(_SCANNED_STEPS, [period])
+        length = compiled_steps.dispatch_length(SCANNED_STEPS, [period])
         stepper = train_step.NativeStepper(training, traced, data, batches, mode, length, layout)
         stepper.compile(state)
 
@@ -145,7 +146,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
         seconds |= fastest({mode: timed(mode) for mode in ("single", "unrolled")})
     mode = min(seconds, key=seconds.__getitem__)
     lengths = {
-        "scan": max(1, round(SCAN_SECONDS / seconds[mode])),
+        "scan": SCANNED_STEPS,
         "single": 1,
         "unrolled": compiled_steps.UNROLLED_STEPS,
     }

@@ -42,16 +42,18 @@ class Digits(LinenWorkload):
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
         """Shifts each picture by -1, 0 or 1 pixels along both axes; the edge is repeated."""
-        inputs_BxHxWxC = jnp.pad(batch["inputs"], ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        inputs_BxHxWxC = batch["inputs"]
         shifts_Bx2 = jax.random.randint(rng, (len(inputs_BxHxWxC), 2), 0, 3)
-        # All shifts and a choice, one axis after the other: slices at traced places would be a loop
-        # over the examples on a TPU.
+        # A choice between neighbours, one axis after the other: slices at traced places would be a
+        # loop over the examples on a TPU.
         for axis in (1, 2):
-            shift_Bx1x1x1 = shifts_Bx2[:, axis - 1, None, None, None]
-            slices = [jax.lax.slice_in_dim(inputs_BxHxWxC, i, i + 8, axis=axis) for i in range(3)]
-            inputs_BxHxWxC = jnp.where(
-                shift_Bx1x1x1 == 0, slices[0], jnp.where(shift_Bx1x1x1 == 1, slices[1], slices[2])
-            )
+            place = jax.lax.broadcasted_iota(jnp.int32, inputs_BxHxWxC.shape, axis)
+            last = inputs_BxHxWxC.shape[axis] - 1
+            before = jnp.where(place == 0, inputs_BxHxWxC, _moved(inputs_BxHxWxC, axis, 1))
+            after = jnp.where(place == last, inputs_BxHxWxC, _moved(inputs_BxHxWxC, axis, -1))
+            shift = shifts_Bx2[:, axis - 1, None, None, None]
+            moved = jnp.where(shift == 0, before, after)
+            inputs_BxHxWxC = jnp.where(shift == 1, inputs_BxHxWxC, moved)
         return {**batch, "inputs": inputs_BxHxWxC}
 
     def eval_step(
@@ -62,6 +64,13 @@ class Digits(LinenWorkload):
             "accuracy": jnp.argmax(logits, axis=-1) == batch["targets"],
             "loss": softmax_cross_entropy(logits, batch["targets"]),
         }
+
+
+def _moved(array: Array, axis: int, by: int) -> Array:
+    """An array moved by one place along an axis; zeros come in."""
+    sides = [(0, 0, 0)] * array.ndim
+    sides[axis] = (by, -by, 0)
+    return jax.lax.pad(array, jnp.zeros((), array.dtype), sides)
 
 
 SCALES = {
