@@ -1,0 +1,157 @@
+"""The feed: batches of a source, read ahead by threads. The only file here that knows threads.
+
+Work is divided by the rows of a batch, not by batches: the next batch is then ready as early as it
+can be, and memory does not grow with the number of workers.
+"""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from algoperf_lite.data.keys import RowKeys, Stream
+from algoperf_lite.data.plan import Plan
+from algoperf_lite.data.source import Source
+
+HostBatch = dict[str, np.ndarray]
+
+DEPTH = 4  # batches ahead; more would give a trial free batches after each evaluation
+MAX_BYTES = 2 * 2**30  # of all batches ahead together
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which batches a feed is to make.
+
+    Attributes:
+      plan: the examples of each batch.
+      seed: of the random numbers of rows; a trial's.
+      stream: what they are for.
+      rows: the part of each batch that this process makes; None for the whole.
+    """
+
+    plan: Plan
+    seed: int
+    stream: Stream = Stream.TRAIN
+    rows: slice | None = None
+
+
+class Feed:
+    """Batch `t` of a source, for any `t`; those after it are being made meanwhile.
+
+    A batch depends on the order and on `t` alone: not on workers, depth or what was asked before.
+    With a plan of one pass, batches have "weights", float32 (rows,), 0 for padding.
+
+    Args:
+      num_workers: threads that read; 0 makes each batch when it is asked for.
+      put: from a batch on the host to what `get` gives; called in one thread of its own, for
+        moving batches to the devices ahead of time.
+      depth, max_bytes: batches ahead, and their bytes; one is always ahead.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        order: Order,
+        num_workers: int,
+        put: Callable[[HostBatch], Any] = lambda batch: batch,
+        depth: int = DEPTH,
+        max_bytes: int = MAX_BYTES,
+    ):
+        self._source, self._order, self._put = source, order, put
+        self._num_workers, self._depth, self._max_bytes = num_workers, depth, max_bytes
+        self._ahead: collections.OrderedDict[int, Future[Any]] = collections.OrderedDict()
+        self._readers = self._putter = None
+        if num_workers:
+            self._readers = ThreadPoolExecutor(num_workers, "feed-read")
+            self._putter = ThreadPoolExecutor(1, "feed-put")
+        self.seconds_waited = 0.0  # in all calls of `get`
+
+    def __enter__(self) -> "Feed":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def get(self, t: int) -> Any:
+        """Batch `t`, put; waits until it is there.
+
+        Raises IndexError past the end of a pass, and what reading the batch raised.
+        """
+        last = self._order.plan.num_batches
+        if last is not None and not 0 <= t < last:
+            raise IndexError(f"batch {t} of a pass of {last}")
+        began = time.perf_counter()
+        try:
+            if self._readers is None:
+                return self._put(self._joined(t, [self._block(t, *b) for b in self._blocks(t)]))
+            self.expect(t)
+            found = self._ahead.pop(t).result()
+            self.expect(t + 1)
+            return found
+        finally:
+            self.seconds_waited += time.perf_counter() - began
+
+    def expect(self, t: int) -> None:
+        """Begins with batch `t` and those after it; what is ahead and not among them is dropped."""
+        last = self._order.plan.num_batches
+        wanted = range(t, t + self._depth if last is None else min(last, t + self._depth))
+        for old in [kept for kept in self._ahead if kept not in wanted]:
+            self._ahead.pop(old).cancel()
+        for each in wanted:
+            if self._readers is not None and each not in self._ahead:
+                self._ahead[each] = self._begin(each)
+
+    def rest(self) -> None:
+        """Waits until all that is ahead is made, so that none of the feed's threads computes."""
+        for future in list(self._ahead.values()):
+            if not future.cancelled():
+                future.exception()  # `get` raises it
+
+    def close(self) -> None:
+        """Ends the threads; batches that are not begun are never made."""
+        self._ahead.clear()
+        for pool in (self._putter, self._readers):
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, t: int) -> Future[Any]:
+        blocks = [self._readers.submit(self._block, t, *block) for block in self._blocks(t)]
+        return self._putter.submit(self._finish, t, blocks)
+
+    def _finish(self, t: int, blocks: list[Future[HostBatch]]) -> Any:
+        batch = self._joined(t, [block.result() for block in blocks])
+        size = sum(values.nbytes for values in batch.values())
+        # The first batch tells how many fit; those begun before are few.
+        self._depth = max(1, min(self._depth, self._max_bytes // max(1, size)))
+        return self._put(batch)
+
+    def _blocks(self, t: int) -> list[tuple[int, int]]:
+        """First and last row of each worker's part of this process's rows."""
+        total = len(self._order.plan.picks(t))
+        first, last, _ = (self._order.rows or slice(None)).indices(total)
+        parts = max(1, min(self._num_workers, last - first)) if self._source.is_divisible else 1
+        edges = np.linspace(first, last, parts + 1).round().astype(int)
+        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+    def _block(self, t: int, first: int, last: int) -> HostBatch:
+        order = self._order
+        keys = RowKeys(order.seed, order.stream, t, first)
+        return self._source.rows(order.plan.picks(t)[first:last], keys)
+
+    def _joined(self, t: int, blocks: list[Mapping[str, np.ndarray]]) -> HostBatch:
+        batch = {
+            name: np.concatenate([block[name] for block in blocks])
+            if len(blocks) > 1
+            else blocks[0][name]
+            for name in blocks[0]
+        }
+        # An evaluation's last batch is filled up; training drops what fills none.
+        if self._order.plan.num_batches is None:
+            return batch
+        weights = self._order.plan.weights(t)
+        return {**batch, "weights": weights[self._order.rows or slice(None)]}

@@ -1,0 +1,107 @@
+"""Sources: the examples of a split, wherever they lie, read row by row."""
+
+import abc
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.plan import Consecutive, Plan, Shuffled
+
+_SAMPLE_BYTES = 64 * 1024  # of each end of a file, for a fingerprint
+
+
+class DataError(ValueError):
+    """Data that are missing, damaged or of another form, in one sentence for the terminal.
+
+    It names the file (and the record or byte in it), what was expected, and what to do.
+    """
+
+
+class Source(abc.ABC):
+    """The examples of one split; frozen, cheap to build, safe in threads.
+
+    Files are opened when rows are first asked for. Two sources of equal fields give equal rows.
+
+    Attributes:
+      is_divisible: whether rows of a batch can be read apart and put together; not where they are
+        packed into arrays that all share, as graphs are.
+    """
+
+    is_divisible: ClassVar[bool] = True
+
+    @property
+    @abc.abstractmethod
+    def num_examples(self) -> int:
+        """Examples of the split, known without reading it: from a declared size or an index."""
+
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of what the split is read from; of names, sizes and ends of large files."""
+
+    @abc.abstractmethod
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """Examples read, decoded and, for training, randomly changed.
+
+        Args:
+          picks: int64 (rows,), some neighbouring rows of a batch of a plan.
+          keys: of the random numbers of these rows, should they need any.
+        Returns arrays with leading axis (rows,); the names, shapes and types are the same always.
+        Raises DataError where a file is damaged, with its name and the place in it.
+        """
+
+    def plan(self, seed: int, batch_size: int) -> Plan:
+        """The order of training. Default: a permutation per epoch."""
+        return Shuffled(self.num_examples, batch_size, seed)
+
+    def eval_plan(self, batch_size: int) -> Plan:
+        """The order of an evaluation: one pass. Default: the split's own order."""
+        return Consecutive(self.num_examples, batch_size)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class InMemory(Source):
+    """A split that lies in memory whole: arrays with one leading axis."""
+
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def num_examples(self) -> int:
+        """Length of the axis that all arrays share."""
+        return len(next(iter(self.arrays.values())))
+
+    def fingerprint(self) -> str:
+        """A hash of every byte."""
+        digest = hashlib.sha256()
+        for name, values in sorted(self.arrays.items()):
+            digest.update(f"{name}/{values.dtype}/{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values))
+        return digest.hexdigest()
+
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """The rows as they are; nothing is random."""
+        del keys
+        return {name: values[picks] for name, values in self.arrays.items()}
+
+
+def fingerprint_of_files(paths: Sequence[Path], root: Path) -> str:
+    """A hash of files' names below `root`, sizes and 64 KiB of each end: seconds for terabytes.
+
+    Raises DataError where one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                digest.update(f"{path.relative_to(root)}/{size}".encode())
+                for start in (0, max(0, size - _SAMPLE_BYTES)):
+                    file.seek(start)
+                    digest.update(file.read(_SAMPLE_BYTES))
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    return digest.hexdigest()
