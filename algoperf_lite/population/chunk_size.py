@@ -122,11 +122,13 @@ def member_seconds(
         step += num_steps
         return (time.perf_counter() - began) / num_steps * chunk_share
 
-    look = turn(_WARMUP_STEPS)
+    # Whole dispatches: single steps, which are left over in each turn, may cost something else.
+    dispatch = max(_WARMUP_STEPS, stepper.steps_per_dispatch)
+    look = turn(dispatch)
     if look > hopeless:
         return look
-    num_steps = max(_WARMUP_STEPS, round(_TURN_SECONDS / (look / chunk_share)))
-    return statistics.median(turn(num_steps) for _ in range(_TURNS))
+    dispatches = max(1, round(_TURN_SECONDS / (look / chunk_share) / dispatch))
+    return statistics.median(turn(dispatches * dispatch) for _ in range(_TURNS))
 
 
 def free_bytes(device: jax.Device, memory_share: float = 1.0) -> float:

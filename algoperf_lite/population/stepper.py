@@ -46,6 +46,11 @@ class PopulationStepper:
         seeds = [np.array([batches[i].seed for i in chunk], np.uint32) for chunk in layout.chunks]
         self._seeds = [layout.placed(s if layout.chunk_size > 1 else s[0]) for s in seeds]
 
+    @property
+    def steps_per_dispatch(self) -> int:
+        """See `compiled_steps.CompiledSteps`."""
+        return self._programs.steps_per_dispatch
+
     def population(
         self, states: Sequence[TrainState], traced: Mapping[str, np.ndarray]
     ) -> Population:

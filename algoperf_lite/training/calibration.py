@@ -16,14 +16,14 @@ from algoperf_lite.storage import atomic, cache
 
 REFERENCE = "nadamw"
 
-# Steps whose batches are selected together. In "loop" they are one dispatch: long enough to hide
-# its cost, short enough to interrupt. Elsewhere only the selection is to be spread.
-CHUNK_SECONDS = {"loop": 0.03, "single": 0.3, "unrolled": 0.3}
+SCAN_SECONDS = 0.03  # of a dispatch: long enough to hide its cost, short enough to interrupt
 DISPATCH_SECONDS = 1e-4  # cost of a dispatch, about; unrolling can save a step no more
 
+_SCANNED_STEPS = 8  # at most, where it is measured: enough to tell, and few where it is hopeless
+_NUM_EVALS = 40  # per step hint, as in a trial
 _MEASURED_SECONDS = 0.4  # per sample: long against the clock's resolution and a timer interrupt
 _SAMPLES = 5  # an odd number, whose median is one of them
-_WARMUP_STEPS = 4
+_WARMUP_STEPS = 8
 _SLOWDOWN_CUTOFF = 3.0  # times slower than the best way: a convolution in a loop takes minutes
 _MIN_RELATIVE_GAIN = 0.03  # share of a step that is worth compiling another program for
 
@@ -35,7 +35,7 @@ class Calibration:
     Attributes:
       seconds_per_step: median, in the faster mode.
       mode: the faster of `compiled_steps.MODES`.
-      steps_per_dispatch: so many that a dispatch in "loop" takes tens of milliseconds.
+      steps_per_dispatch: in "scan" at most so many, which take tens of milliseconds.
       seconds_by_mode: what decided.
       step_hint: of the workload; with seconds_per_step, the reference's time.
       key: of the fingerprint it holds for.
@@ -83,12 +83,14 @@ def calibrate(
 
 
 def _recalled(path: Path) -> dict[str, Any] | None:
+    from algoperf_lite.training import compiled_steps  # loads JAX
+
     try:
         found = json.loads(path.read_text())
-        Calibration(**found)
+        is_of_this_version = Calibration(**found).mode in compiled_steps.MODES
     except (OSError, ValueError, TypeError):
-        return None  # none, or of another version: measure and replace it
-    return found
+        return None
+    return found if is_of_this_version else None  # to be measured and replaced
 
 
 def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
@@ -108,31 +110,43 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     data = layout.shared(workload.dataset("train"))
     params, model_state = layout.shared(train_step.init_model(workload, seed=0))
     state = jax.jit(layout.spread(training.init, 3))(traced, params, model_state)
+    period = max(1, round(workload.step_hint / _NUM_EVALS))
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
-        chunk = 2 * compiled_steps.UNROLLED_STEPS
-        stepper = train_step.NativeStepper(training, traced, data, batches, mode, chunk, layout)
+        length = compiled_steps.dispatch_length(_SCANNED_STEPS, [period])
+        stepper = train_step.NativeStepper(training, traced, data, batches, mode, length, layout)
         stepper.compile(state)
 
         def seconds_per_step(num_steps: int) -> float:
             beat()
-            copy = jax.block_until_ready(jax.tree.map(lambda x: x.copy(), state))
+            # As a trial does it, which waits for the device at each evaluation. Where that is too
+            # long, whole dispatches.
+            length = stepper.programs.steps_per_dispatch
+            stop = period if period <= num_steps else length * max(1, round(num_steps / length))
+            pieces = range(max(1, round(num_steps / stop)))
+            current = jax.block_until_ready(jax.tree.map(lambda x: x.copy(), state))
             began = time.perf_counter()
-            jax.block_until_ready(stepper.advance(copy, 0, num_steps))
+            for piece in pieces:
+                current = jax.block_until_ready(stepper.advance(current, piece * stop, stop))
+            found = (time.perf_counter() - began) / (len(pieces) * stop)
             # Process 0's, so that all processes draw the same conclusions from it.
-            return collectives.broadcast_from_first((time.perf_counter() - began) / num_steps)
+            return collectives.broadcast_from_first(found)
 
         return seconds_per_step
 
-    seconds = fastest({"single": timed("single"), "loop": timed("loop")})
+    seconds = fastest({"single": timed("single"), "scan": timed("scan")})
     best = min(seconds.values())
     if min(seconds, key=seconds.get) == "single" and best < DISPATCH_SECONDS / _MIN_RELATIVE_GAIN:
         seconds |= fastest({mode: timed(mode) for mode in ("single", "unrolled")})
     mode = min(seconds, key=seconds.__getitem__)
-    chunk = max(1, round(CHUNK_SECONDS[mode] / seconds[mode]))
+    lengths = {
+        "scan": max(1, round(SCAN_SECONDS / seconds[mode])),
+        "single": 1,
+        "unrolled": compiled_steps.UNROLLED_STEPS,
+    }
     return Calibration(
-        seconds[mode], workload.step_hint, mode, chunk, seconds, fingerprint()["key"]
+        seconds[mode], workload.step_hint, mode, lengths[mode], seconds, fingerprint()["key"]
     )
 
 

@@ -1,14 +1,19 @@
 """Compiled training steps: how many a dispatch runs, for one member or for several together.
 
-Three ways with one interface and the same numbers up to rounding: "loop", many steps per dispatch
+Three ways with one interface and the same numbers up to rounding: "scan", many steps per dispatch
 in a device loop; "single", one jitted step per dispatch; "unrolled", a few steps written out in one
 program. Which is fastest depends on machine and model: a loop saves dispatches, but XLA's CPU
 backend runs convolutions inside loops 10 to 35 times slower (jax#12868); unrolling saves some of
 them and compiles longer. A measurement decides (`calibration.calibrate`); nothing looks at names.
+
+No step waits for the host. The loop's length is part of its program: with a bound that is only
+known when it runs, XLA's GPU backend would ask the host before each step whether there is another.
+And rows go to the device for many steps at a time; a step finds its own by its number.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +23,13 @@ import numpy as np
 from algoperf_lite.spec import Array, Batch, PyTree
 from algoperf_lite.training import compilation
 
-MODES = ("loop", "single", "unrolled")
+MODES = ("scan", "single", "unrolled")
+_FORMER_NAMES = {"loop": "scan"}  # in directories of experiments that were begun earlier
 UNROLLED_STEPS = 4  # more would save little of a dispatch and compile for longer
+# Steps whose rows go to the device together. Evaluations lie closer together at lite scale, and a
+# larger piece would be padding.
+_STEPS_OF_ROWS = 64
+_BYTES_OF_ROWS = 2**22  # at most, where batches are of hundreds of thousands of examples
 REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statistics of their own
 # Streams of a trial's random numbers. They are apart, so that a change of one leaves the others.
 INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM = 0, 1, 2
@@ -62,12 +72,22 @@ def single(program: Callable, num_arguments: int) -> Callable:
     return program
 
 
+def dispatch_length(most: int, periods: Collection[int]) -> int:
+    """The length up to `most` with which such stretches of steps take the fewest dispatches; of
+    several, the shortest.
+
+    Steps that do not fill a dispatch are single ones, so the longest is not always the best.
+    """
+    lengths = range(1, max(1, min(most, max(periods))) + 1)
+    return min(lengths, key=lambda length: sum(sum(divmod(steps, length)) for steps in periods))
+
+
 class CompiledSteps:
     """Steps for any state, hyperparameters, seed and rows of the shapes they are compiled for.
 
-    The data set lies on the device; a dispatch is handed the rows of its batches and gathers them
-    inside. State buffers are donated. One program is compiled; "unrolled" needs a second one for
-    the steps that are left over, and a submission that evaluates other parameters one for those.
+    The data set lies on the device, and so do the rows of the next batches; a step gathers its own.
+    State buffers are donated. A program of one step is compiled; "scan" and "unrolled" need another
+    one, of several, and a submission that evaluates other parameters one for those.
     """
 
     def __init__(
@@ -82,25 +102,38 @@ class CompiledSteps:
         """`step` and `evaluated` are those of `train_step.TrainStep`; `evaluated` is None where the
         trained parameters are evaluated.
 
-        In modes "single" and "unrolled" `steps_per_dispatch` steps have their batches selected at
-        a time.
+        `steps_per_dispatch` is the length of "scan"; other modes have theirs. Steps that are left
+        over are single ones.
         """
+        mode = _FORMER_NAMES.get(mode, mode)
         if mode not in MODES:
             raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
-        self._step, self._evaluated, self._data = step, evaluated, data
-        self._mode, self._steps, self._spread = mode, max(1, steps_per_dispatch), spread
-        self._compiled: dict[Callable, Callable[..., Any]] = {}
+        lengths = {"scan": max(1, steps_per_dispatch), "single": 1, "unrolled": UNROLLED_STEPS}
+        self.steps_per_dispatch = lengths[mode]
+        self._step, self._evaluated, self._data, self._spread = step, evaluated, data, spread
+        several = _scanned_steps if mode == "scan" else _unrolled_steps
+        self._several = several if self.steps_per_dispatch > 1 else _one_step
+        self._compiled: dict[Callable, jax.stages.Compiled] = {}
+        self._steps_of_rows = self.steps_per_dispatch  # until compile() has seen how large rows are
 
     def compile(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
         """Compiles ahead of time; `state` and `constants` may be mere shapes.
 
         Raises ValueError where a step would change the state's structure or types.
         """
-        for program, arguments in self._each_program(constants, rows):
-            stepped = functools.partial(program, self._step)
+        # In whole dispatches, so that none of them lacks a row.
+        most = min(_STEPS_OF_ROWS, _BYTES_OF_ROWS // rows(0, 1).nbytes)
+        self._steps_of_rows *= max(1, most // self._steps_of_rows)
+        shapes = self._window(rows, 0, 1, 0)
+        for program in dict.fromkeys((_one_step, self._several)):
+            arguments = (*constants, self._data, *shapes)
+            stepped = functools.partial(program, self._step, self.steps_per_dispatch)
             jitted = jax.jit(self._spread(stepped, 1 + len(arguments)), donate_argnums=0)
             _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
-            self._compiled[program] = compilation.compiled(jitted.lower(state, *arguments))
+            compiled = compilation.compiled(jitted.lower(state, *arguments))
+            self._compiled[program] = compiled
+            # One window serves all programs, so the others take it where the first one wants it.
+            shapes = jax.tree.map(_placed_shape, shapes, _places(compiled, len(shapes)))
         if self._evaluated is not None:
             arguments = (*constants, self._data, rows(0, REFRESHING_BATCHES))
             jitted = jax.jit(self._spread(self._evaluated, 1 + len(arguments)))
@@ -110,9 +143,9 @@ class CompiledSteps:
     def warm_up(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
         """Executes everything once on a copy of `state`."""
         # The first execution of a program costs tens of milliseconds that belong to compilation.
-        for program, arguments in self._each_program(constants, rows):
-            copy = jax.tree.map(jnp.copy, state)
-            jax.block_until_ready(self._compiled[program](copy, *arguments))
+        state_then = jax.tree.map(jnp.copy, state)
+        num_steps = self.steps_per_dispatch + (self._several is not _one_step)
+        jax.block_until_ready(self.advance(state_then, constants, rows, 0, num_steps))
         jax.block_until_ready(self.evaluated(state, constants, rows, 0))
 
     def needed_bytes(self) -> int:
@@ -131,17 +164,21 @@ class CompiledSteps:
         rows: BatchIndices,
         first_step: int,
         num_steps: int,
-        beat: Callable[[], None],
+        beat: Callable[[], None] = lambda: None,
     ) -> TrainState:
-        """The state `num_steps` after `first_step`; consumes `state` and does not block."""
+        """The state `num_steps` after `first_step`; consumes `state` and does not block.
+
+        `beat` is called once per dispatch.
+        """
         assert self._compiled, "compile() comes before advance()"
-        # numpy's zeros, whose transfer is part of the call; jnp's would be a dispatch of its own.
-        state = state._replace(loss_sum=np.zeros(state.loss_sum.shape, np.float32))
-        for start in range(first_step, first_step + num_steps, self._steps):
-            count = min(self._steps, first_step + num_steps - start)
-            for program, arguments in self._dispatches(constants, rows, start, count):
+        stop = first_step + num_steps
+        for start in range(first_step, stop, self._steps_of_rows):
+            count = min(self._steps_of_rows, stop - start)
+            window = self._placed(_one_step, self._window(rows, start, count, first_step))
+            arguments = (*constants, self._data, *window)
+            for program in self._dispatches(count):
                 state = self._compiled[program](state, *arguments)
-            beat()
+                beat()
         return state
 
     def evaluated(
@@ -153,54 +190,79 @@ class CompiledSteps:
         """
         if self._evaluated is None:
             return state.params, state.model_state
-        arguments = (*constants, self._data, rows(step, REFRESHING_BATCHES))
-        return self._compiled[self._evaluated](state, *arguments)
+        [batches] = self._placed(self._evaluated, [rows(step, REFRESHING_BATCHES)])
+        return self._compiled[self._evaluated](state, *constants, self._data, batches)
 
-    def _each_program(
-        self, constants: Constants, rows: BatchIndices
-    ) -> Iterator[tuple[Callable[..., TrainState], tuple[Any, ...]]]:
-        enough = UNROLLED_STEPS + 1 if self._mode == "unrolled" else 1
-        return self._dispatches(constants, rows, 0, enough)
+    def _dispatches(self, count: int) -> Iterator[Callable]:
+        """The programs that make `count` steps, in order."""
+        several, left = divmod(count, self.steps_per_dispatch)
+        return itertools.chain(
+            itertools.repeat(self._several, several), itertools.repeat(_one_step, left)
+        )
 
-    def _dispatches(
-        self, constants: Constants, rows: BatchIndices, first_step: int, count: int
-    ) -> Iterator[tuple[Callable[..., TrainState], tuple[Any, ...]]]:
-        """(program, its arguments beside the state) for each dispatch of `count` steps."""
-        # Rows go in as they are: the transfer of a few kilobytes is part of the call.
-        indices = rows(first_step, count)
-        fixed = (*constants, self._data)
-        if self._mode == "loop":
-            *members, _, batch_size = indices.shape
-            padded = np.zeros((*members, self._steps, batch_size), np.int32)
-            padded[..., :count, :] = indices  # to the one shape it is compiled for
-            yield _looped_steps, (*fixed, padded, np.int32(count))
-            return
-        unrolled = count - count % UNROLLED_STEPS if self._mode == "unrolled" else 0
-        for start in range(0, unrolled, UNROLLED_STEPS):
-            yield _unrolled_steps, (*fixed, indices[..., start : start + UNROLLED_STEPS, :])
-        for i in range(unrolled, count):
-            yield _one_step, (*fixed, indices[..., i, :])
+    def _window(
+        self, rows: BatchIndices, first_step: int, count: int, since: int
+    ) -> tuple[np.ndarray, np.int32, np.int32]:
+        """The last arguments of a program: rows of the steps from `first_step` on, padded to the
+        one shape that it is compiled for; that step; and the one losses are summed from."""
+        found = rows(first_step, count)
+        *members, _, batch_size = found.shape
+        padded = np.zeros((*members, self._steps_of_rows, batch_size), np.int32)
+        padded[..., :count, :] = found
+        return padded, np.int32(first_step), np.int32(since)
+
+    def _placed(self, program: Callable, arguments: Sequence[np.ndarray]) -> list[Array]:
+        """A program's last arguments on its devices."""
+        places = _places(self._compiled[program], len(arguments))
+        return [_put(*pair) for pair in zip(arguments, places, strict=True)]
 
 
 def _one_step(
-    step: Callable, state: TrainState, traced: Any, seed: Array, data: Batch, row: Array
+    step: Callable,
+    count: int,
+    state: TrainState,
+    traced: Any,
+    seed: Array,
+    data: Batch,
+    rows: Array,
+    first_step: Array,
+    since: Array,
 ) -> TrainState:
-    return step(state, traced, *batch_of(state, seed, data, row))
+    del count
+    # Reset here, as a new zero from the host would be a transfer of its own.
+    loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
+    row = jax.lax.dynamic_index_in_dim(rows, state.step - first_step, keepdims=False)
+    batch, key = batch_of(state, seed, data, row)
+    return step(state._replace(loss_sum=loss_sum), traced, batch, key)
 
 
-def _looped_steps(step: Callable, state: TrainState, *arguments: Any) -> TrainState:
-    *constants, rows, count = arguments
-    # A traced bound lets one program serve step 1, full dispatches and the shorter last one.
-    return jax.lax.fori_loop(
-        0, count, lambda i, state: _one_step(step, state, *constants, rows[i]), state
-    )
+def _scanned_steps(step: Callable, count: int, state: TrainState, *arguments: Any) -> TrainState:
+    def body(state: TrainState, _: None) -> tuple[TrainState, None]:
+        return _one_step(step, 1, state, *arguments), None
+
+    return jax.lax.scan(body, state, None, length=count)[0]
 
 
-def _unrolled_steps(step: Callable, state: TrainState, *arguments: Any) -> TrainState:
-    *constants, rows = arguments
-    for i in range(UNROLLED_STEPS):
-        state = _one_step(step, state, *constants, rows[i])
+def _unrolled_steps(step: Callable, count: int, state: TrainState, *arguments: Any) -> TrainState:
+    for _ in range(count):
+        state = _one_step(step, 1, state, *arguments)
     return state
+
+
+def _places(program: jax.stages.Compiled, count: int) -> tuple[jax.sharding.Sharding | None, ...]:
+    """Where a program wants the last `count` of its arguments; None for what it does not use."""
+    return program.input_shardings[0][-count:]
+
+
+def _placed_shape(array: np.ndarray, place: jax.sharding.Sharding) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=place)
+
+
+def _put(array: np.ndarray, place: jax.sharding.Sharding | None) -> Array:
+    if place is None or place.is_fully_addressable:
+        return jax.device_put(array, place)
+    # `device_put` would make sure that all processes have the same, which they would wait for.
+    return jax.make_array_from_callback(array.shape, place, lambda index: array[index])
 
 
 def _check_same_tree(before: PyTree, after: PyTree) -> None:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+_MOST_EXAMPLES = np.iinfo(np.int32).max
+
 
 @dataclasses.dataclass(frozen=True)
 class Batches:
     """Data order: batch t is a pure function of (seed, t), so resuming needs only t.
 
     Each epoch is a fresh permutation made on the host; its tail shorter than a batch is dropped.
-    Raises ValueError where a batch does not fit the split.
+    Raises ValueError where a batch does not fit the split, and for a split of more examples than
+    rows of 32 bits can name: its order is not permuted in memory, see `algoperf_lite.data.plan`.
     """
 
     num_examples: int
@@ -31,6 +34,11 @@ class Batches:
             raise ValueError(
                 f"batch size {self.batch_size} does not fit a training split of "
                 f"{self.num_examples} examples; choose 1 to {self.num_examples}"
+            )
+        if self.num_examples > _MOST_EXAMPLES:
+            raise ValueError(
+                f"a training split of {self.num_examples} examples; one that lies on the device "
+                f"has at most {_MOST_EXAMPLES}, and larger ones are read in parts"
             )
 
     def indices(self, first_step: int, num_steps: int) -> np.ndarray:

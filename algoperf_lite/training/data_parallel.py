@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from algoperf_lite.spec import PyTree
 
 _AXIS = "batch"
-_ROWS = 4  # of a program's arguments: state, hyperparameters, seed, data, rows, count
+_ROWS = 4  # of a program's arguments: state, hyperparameters, seed, data, rows, and steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import optax
 from algoperf_lite import spec
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compiled_steps, data_parallel
+from algoperf_lite.training import compilation, compiled_steps, data_parallel
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.data_parallel import DataParallel
@@ -159,6 +159,21 @@ class TrainStep:
         )
         # A batch whose labels are all missing has no mean, and its gradient should be 0, not NaN.
         return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
+
+
+def compiled_init(
+    training: TrainStep,
+    traced: Mapping[str, Array],
+    params: PyTree,
+    model_state: PyTree,
+    spread: compiled_steps.Parallelize = compiled_steps.single,
+) -> Callable[[Mapping[str, Array], PyTree, PyTree], TrainState]:
+    """`TrainStep.init` for such arguments, compiled and executed once."""
+    arguments = traced, params, model_state
+    init = compilation.compiled(jax.jit(spread(training.init, len(arguments))).lower(*arguments))
+    # On the clock is the submission's first state, not the loading of a program to the device.
+    jax.block_until_ready(init(*arguments))
+    return init
 
 
 def split_point(point: Mapping[str, Any] | None) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -64,8 +64,10 @@ def measure(
         step += num_steps
         return (now() - began) / num_steps
 
-    look = turn(_WARMUP_STEPS)
-    num_steps = max(1, min(period, round(_TURN_SECONDS / look)))
+    # Turns shorter than a period are of whole dispatches, or single steps would weigh too much.
+    length = stepper.programs.steps_per_dispatch
+    look = turn(length * max(1, round(_WARMUP_STEPS / length)))
+    num_steps = min(period, length * max(1, round(_TURN_SECONDS / look / length)))
     turns: list[float] = []
     while len(turns) < _TURNS or sum(turns) * num_steps < _MEASURED_SECONDS:
         turns.append(turn(num_steps))

@@ -1,6 +1,7 @@
 """The setup of a trial: workload and data on the device, then its submission and its point."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from algoperf_lite.spec import Array, PyTree, Workload
 from algoperf_lite.submission import native, requirements
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, train_step
+from algoperf_lite.training import compilation, compiled_steps, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator, data_sha256
 from algoperf_lite.trial.spec import TrialSpec
@@ -159,8 +160,14 @@ def stepping_facts(trial_spec: TrialSpec) -> dict[str, Any]:
 
 
 def steps_per_dispatch(trial_spec: TrialSpec, workload: Workload) -> int:
-    """No dispatch reaches beyond an evaluation, so more rows would only be padding."""
-    return min(trial_spec.steps_per_dispatch, -(-workload.step_hint // trial_spec.num_evals))
+    """The length of a dispatch that fits between evaluations, which no dispatch reaches beyond."""
+    # The grid is rounded to steps, so two lengths of period take turns.
+    period = workload.step_hint / trial_spec.num_evals
+    periods = {max(1, math.floor(period)), math.ceil(period)}
+    rules = trial_spec.population
+    if rules is not None and rules.ready_interval is not None:  # it stops for generations too
+        periods.add(rules.ready_interval)
+    return compiled_steps.dispatch_length(trial_spec.steps_per_dispatch, periods)
 
 
 def learning_rate(

@@ -28,7 +28,7 @@ from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import PopulationStepper
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, train_step
+from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.trial import attempts, logs, record, replayed_clock
 from algoperf_lite.trial import run as trial_run
@@ -179,7 +179,7 @@ def _start(
     models = [setup.initial(seed) for seed in seeds]
     clock.switch("compile", models)
     compiling, beginning = clock.seconds("compile"), clock.seconds("init")
-    init = compilation.compiled(jax.jit(training.init).lower(first, *models[0]))
+    init = train_step.compiled_init(training, first, *models[0])
     clock.switch("init")
     states = [init(first, *models[0])]
     clock.switch("compile", states)

@@ -28,6 +28,7 @@ from algoperf_lite.machine import fingerprint
 from algoperf_lite.spec import Workload
 from algoperf_lite.submission import find
 from algoperf_lite.training import calibration as training_calibration
+from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 from algoperf_lite.training.clock import ON_CLOCK, Ledger
 from algoperf_lite.trial.config import ExperimentConfig
@@ -102,16 +103,20 @@ def _steps_row(name: str, turns: int, seconds: float) -> str:
 
 def _harness(workload: Workload, calibration: Calibration) -> Way:
     # No dispatch is longer than the steps between two evaluations, as in a trial.
-    chunk = min(calibration.steps_per_dispatch, -(-workload.step_hint // NUM_EVALS))
-    _, stepper, state = reference.stepper(workload, calibration, chunk)
+    period = max(1, round(workload.step_hint / NUM_EVALS))
+    length = compiled_steps.dispatch_length(calibration.steps_per_dispatch, [period])
+    _, stepper, state = reference.stepper(workload, calibration, length)
+    step = 0
 
-    def run(first_step: int, num_steps: int) -> float:
-        nonlocal state
+    def run(_: int, num_steps: int) -> float:
+        nonlocal state, step
+        # The state's own step: its rows are found by it.
+        first_step, step = step, step + num_steps
         ledger = Ledger(account="log")
         ledger.switch("update_params", state)
         state = stepper.advance(state, first_step, num_steps)
         ledger.switch("prepare_for_eval", state)
-        ledger.switch("eval", stepper.prepare_for_eval(state, first_step + num_steps))
+        ledger.switch("eval", stepper.prepare_for_eval(state, step))
         return ledger.submission_seconds() / num_steps
 
     return run
@@ -119,7 +124,7 @@ def _harness(workload: Workload, calibration: Calibration) -> Way:
 
 def _bare_ways(workload: Workload, calibration: Calibration) -> dict[str, Way]:
     # In other modes a scan is there to show what it costs, so it may be short.
-    length = calibration.steps_per_dispatch if calibration.mode == "loop" else FIRST_LOOK
+    length = calibration.steps_per_dispatch if calibration.mode == "scan" else FIRST_LOOK
     return {
         "jit": bare_loops.jit_loop(workload),
         "scan": bare_loops.scan_loop(workload, length),

@@ -6,7 +6,7 @@ import jax
 
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, compilation, snapshot, train_step
+from algoperf_lite.training import collectives, snapshot, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup
@@ -43,8 +43,7 @@ class Native(Form):
         # Placing data on the devices is the harness's work, so it is off the clock.
         params, model_state, data = layout.shared((params, model_state, setup.data))
         clock.switch("compile", params, model_state, data)
-        lowered = jax.jit(layout.spread(training.init, 3)).lower(traced, params, model_state)
-        init = compilation.compiled(lowered)
+        init = train_step.compiled_init(training, traced, params, model_state, layout.spread)
         self._heartbeat()
         # The optimizer's first state is the submission's work, so it is on the clock.
         clock.switch("init")

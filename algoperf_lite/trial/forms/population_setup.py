@@ -15,7 +15,7 @@ from algoperf_lite.population.evolution import Generation
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import Population, PopulationStepper
 from algoperf_lite.spec import PyTree
-from algoperf_lite.training import compilation, train_step
+from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_order import Batches
@@ -97,7 +97,7 @@ def prepare(
     batches = [trial_setup.batches(setup.workload, submission, seed) for seed in seeds]
     clock.switch("compile")
     # One program makes all first states: points differ in numbers only, see `space`.
-    init = compilation.compiled(jax.jit(training.init).lower(_of(traced, 0), *models[0]))
+    init = train_step.compiled_init(training, _of(traced, 0), *models[0])
     heartbeat()
     clock.switch("init")
     states = [init(_of(traced, member), *model) for member, model in enumerate(models)]
@@ -144,7 +144,12 @@ def _choose(
 
     single.compile(fresh(single))
     seconds = chunk_size.member_seconds(single, fresh(single))
-    candidates = chunk_size.Candidates(single, programs.on, fresh, tuple(jax.local_devices()))
+    devices = tuple(jax.local_devices())
+    candidates = chunk_size.Candidates(single, programs.on, fresh, devices)
+    # A population's steps are on its clock and compilation is not. Where chunks can be many times
+    # faster, its score must not depend on how long a compiler took, or on whether it had to.
+    if devices[0].platform != "cpu":
+        compile_seconds = 0.0
     return chunk_size.choose(candidates, seconds, num_steps, compile_seconds, memory_share)
 
 

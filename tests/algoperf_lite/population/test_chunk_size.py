@@ -1,6 +1,7 @@
 """The size of chunks: the faster one, of those that fit into memory."""
 
 import jax
+import numpy as np
 import pytest
 from populations import POINTS, setting
 
@@ -41,6 +42,14 @@ def test_nothing_is_compiled_for_a_gain_that_does_not_pay_for_it(candidates):
     choice = chunk_size.choose(candidates, 1e-3, 1000, compile_seconds=1.0)
     assert choice.stepper is candidates.alone
     assert choice.reason == "3.0 s of steps do not pay for compiling another program"
+
+
+@pytest.mark.accelerator
+def test_free_memory_is_the_devices_own():
+    device = jax.local_devices()[0]
+    kept = jax.device_put(np.zeros(2**22, np.float32), device)
+    limit = device.memory_stats()["bytes_limit"]
+    assert 0 < chunk_size.free_bytes(device) <= limit - kept.nbytes
 
 
 def test_memory_bounds_the_chunks(candidates, monkeypatch):

@@ -63,7 +63,7 @@ def trained(devices, name, mode, pieces, **fields):
 
 def main():
     digits = trained((), "digits", "single", 3)
-    for mode, pieces in (("single", 3), ("loop", 1), ("unrolled", 2)):
+    for mode, pieces in (("single", 3), ("scan", 1), ("unrolled", 2)):
         _print(f"digits, {mode}", digits, trained(jax.devices(), "digits", mode, pieces))
     resnet = functools.partial(trained, name="imagenet_resnet", mode="single", pieces=2)
     _print("imagenet_resnet", *(resnet(d, eval_params=refreshed) for d in ((), jax.devices())))
