@@ -82,15 +82,6 @@ def population(value: str) -> Any:
     return PopulationConfig.parse(value)
 
 
-@checked
-def shard(value: str) -> str:
-    """A part of an experiment's trials, as in "2/8"."""
-    from algoperf_lite.experiment.shard import Shard
-
-    Shard.parse(value)
-    return value
-
-
 def _number(text: str, what: str, above: float | None = None) -> float:
     try:
         number = float(text)

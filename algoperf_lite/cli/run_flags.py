@@ -189,7 +189,6 @@ def _add_where(add: Callable[..., Any]) -> None:
     )
     add(
         "--shard",
-        type=flag_types.shard,
         metavar="I/N",
         help="run the I-th of N parts of the trials, from 1, while others run elsewhere, into the "
         "same --output_dir",

@@ -90,7 +90,8 @@ def versions() -> dict[str, str]:
 def _of_accelerators() -> dict[str, str]:
     """Versions of the installed distributions that belong to accelerators."""
     installed = (
-        (each.metadata["Name"].replace("_", "-"), each.version)
+        # A folder that a broken installation has left behind has no name.
+        ((each.metadata["Name"] or "").replace("_", "-"), each.version)
         for each in importlib.metadata.distributions()
     )
     return dict(sorted(pair for pair in installed if pair[0].startswith(_OF_ACCELERATORS)))

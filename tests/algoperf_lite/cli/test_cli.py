@@ -169,7 +169,6 @@ def _every_flag_of_run():
         "executor": "local",
         "population": "4",
         "checkpoint_share": "0.5",
-        "shard": "1/2",
     }
     switches = {"stop_at_target", "count_compile", "distributed"}
     names = [*options.defaults(), "output_dir"]
