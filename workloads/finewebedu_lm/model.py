@@ -52,7 +52,7 @@ class LMConfig:
     qk_norm: bool = True
     rotary: bool = True
     gated_mlp: bool = True
-    remat: bool = False
+    remat: bool = True
     # Not shown by repr, which keys the calibration: they change no step's time.
     width_multiplier: float = dataclasses.field(default=1.0, repr=False)
     head_multiplier: float = dataclasses.field(default=1.0, repr=False)

@@ -136,6 +136,7 @@ SCALES: dict[str, Any] = {
             mlp_hidden=128,
             dtype="float32",
             scale_dtype="float32",
+            remat=False,
         ),
         batch_size=16,
         eval_batch_size=64,
@@ -145,7 +146,7 @@ SCALES: dict[str, Any] = {
     "full": FinewebEduLM(
         name="finewebedu_lm",
         scale="full",
-        config=LMConfig(remat=True),
+        config=LMConfig(),
         batch_size=64,
         eval_batch_size=256,
         step_hint=72_000,

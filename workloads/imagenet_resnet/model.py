@@ -43,7 +43,7 @@ class ResNetConfig:
     activation: str = "relu"
     last_scale_init: float = 0.0
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
 
 
 # Batch norm follows every convolution and would subtract a bias at once.

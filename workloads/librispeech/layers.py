@@ -4,6 +4,7 @@ Shape suffixes: B batch, S samples, T frames, N = B * T, F mel bins, D features.
 valid frames.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Conv, Dense, Dropout
+from workloads.layers import Conv, Dense, Dropout, recomputed
 from workloads.librispeech.frontend import FrontendConfig, log_mel, spec_augment
 
 _LAYER_NORM_EPS = 1e-6
@@ -88,6 +89,7 @@ class SpeechInput(nn.Module):
       features, channels: widths of the dense layer and of the convolutions.
       activate: follows each convolution.
       dtype: see `workloads.layers`; log-mel features are float32.
+      remat: whether each convolution is computed again in the backward pass, see `recomputed`.
       positions: adds sinusoids that tell the position.
       freq_masks, time_masks: how many, in training.
     """
@@ -100,6 +102,7 @@ class SpeechInput(nn.Module):
     time_masks: int
     activate: Callable[[jax.Array], jax.Array] = nn.relu
     dtype: str = "float32"
+    remat: bool = False
 
     @nn.compact
     def __call__(
@@ -119,17 +122,20 @@ class SpeechInput(nn.Module):
         x = x_BxTxF[..., None]
         for _ in range(2):
             conv = Conv(self.channels, (3, 3), (2, 2), dtype=self.dtype, kernel_init=xavier_uniform)
-            x = self.activate(conv(x))
-            # A frame of stride 2 is valid if the first of its two is. Biases make padding nonzero
-            # again, so it is cleared after each layer.
+            # A frame of stride 2 is valid if the first of its two is.
             lengths_B = -(-lengths_B // 2)
-            x *= valid_frames(lengths_B, x.shape[1])[..., None, None]
+            x = recomputed(conv, functools.partial(self._applied, lengths_B), x, self.remat)
         size, num_frames = x.shape[:2]
         x_NxD = dense(self.features, self.dtype)(x.reshape(size * num_frames, -1))
         if self.positions:
             x_NxD += np.tile(sinusoids(num_frames, self.features), (size, 1)).astype(self.dtype)
         x_NxD = Dropout()(x_NxD, dropout_rate, not train)
         return x_NxD.reshape(size, num_frames, -1), valid_frames(lengths_B, num_frames)
+
+    def _applied(self, lengths_B: jax.Array, conv: nn.Module, x: jax.Array) -> jax.Array:
+        x = self.activate(conv(x))
+        # Biases make padding nonzero again, so it is cleared after each layer.
+        return x * valid_frames(lengths_B, x.shape[1])[..., None, None]
 
 
 def sinusoids(num_positions: int, features: int) -> np.ndarray:

@@ -51,7 +51,7 @@ class ConformerConfig:
     gelu: bool = False
     dropout_rate: float = 0.1
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
 
     def activate(self, x: jax.Array) -> jax.Array:
         return nn.gelu(x) if self.gelu else nn.swish(x)
@@ -75,6 +75,7 @@ class Conformer(nn.Module):
             freq_masks=cfg.freq_masks,
             time_masks=cfg.time_masks,
             dtype=cfg.dtype,
+            remat=cfg.remat,
         )
         x_BxTxD, valid_BxT = recomputed(
             listen,

@@ -54,7 +54,7 @@ class DeepSpeechConfig:
     dropout_rate: float = 0.1
     residual_dropout_rate: float = 0.1
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
 
     def activate(self, x: jax.Array) -> jax.Array:
         return jnp.tanh(x) if self.tanh else nn.relu(x)
@@ -79,6 +79,7 @@ class DeepSpeech(nn.Module):
             time_masks=cfg.time_masks,
             activate=cfg.activate,
             dtype=cfg.dtype,
+            remat=cfg.remat,
         )
         x_BxTxD, valid_BxT = recomputed(
             listen,
