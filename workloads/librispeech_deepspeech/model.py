@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout, recomputed
+from workloads.layers import Dropout
 from workloads.librispeech.frontend import FrontendConfig
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense
 
@@ -81,12 +81,7 @@ class DeepSpeech(nn.Module):
             dtype=cfg.dtype,
             remat=cfg.remat,
         )
-        x_BxTxD, valid_BxT = recomputed(
-            listen,
-            lambda layer, audio: layer(audio, num_samples_B, train, dropout_rate),
-            audio_BxS,
-            cfg.remat,
-        )
+        x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
         for _ in range(cfg.num_lstm_layers):
             x = self._norm(x_BxTxD, valid_BxT, train).astype(jnp.float32)
             y = BiLSTM(cfg.d_model // 2)(x, valid_BxT).astype(cfg.dtype)
