@@ -51,8 +51,17 @@ def operations(jaxpr):
     """All operations of a program, those inside its loops and calls included."""
     for operation in jaxpr.eqns:
         yield operation
-        for inner in jax.core.jaxprs_in_params(operation.params):
+        for inner in programs_in(list(operation.params.values())):
             yield from operations(inner)
+
+
+def programs_in(value):
+    """The programs among an operation's parameters."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from programs_in(part)
+    elif hasattr(value, "eqns"):
+        yield getattr(value, "jaxpr", value)
 
 
 def sizes(workload, dtype, names):

@@ -5,6 +5,7 @@ K width of a head, V vocabulary.
 """
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -59,7 +60,7 @@ class LMConfig:
     qk_norm: bool = True
     rotary: bool = True
     gated_mlp: bool = True
-    remat: bool = False
+    remat: bool = True
     attention: str = "auto"
     loss_chunk: int = 64
     # Not shown by repr, which keys the calibration: they change no step's time.
@@ -92,13 +93,16 @@ class DecoderLM(nn.Module):
             x_NxD += _embed(cfg, cfg.seq_len, "position_embed")(positions_N)
         x_NxD = _times(x_NxD, cfg.embedding_multiplier)
 
+        # Flash attention keeps no scores, so there is nothing to save by computing it again.
+        is_flash = _is_flash(cfg.dtype, cfg.d_model // cfg.num_heads, cfg.attention)
+
         def attend(attention: nn.Module, h_NxD: jax.Array) -> jax.Array:
             return attention(h_NxD, tokens_BxT.shape)
 
         for layer in range(cfg.num_layers):
             h_NxD = _rms_norm(cfg, f"attention_norm_{layer}")(x_NxD)
             attention = CausalAttention(cfg, name=f"attention_{layer}")
-            y_NxD = recomputed(attention, attend, h_NxD, cfg.remat)
+            y_NxD = recomputed(attention, attend, h_NxD, cfg.remat and not is_flash)
             x_NxD += _times(y_NxD, cfg.residual_multiplier)
             h_NxD = _rms_norm(cfg, f"mlp_norm_{layer}")(x_NxD)
             y_NxD = MLP(cfg, name=f"mlp_{layer}")(h_NxD)
@@ -189,7 +193,7 @@ def causal_attention(
     Raises:
       ValueError: if there is no such method, or no cuDNN for it.
     """
-    if _is_flash(q_BxHxTxK, method):
+    if _is_flash(q_BxHxTxK.dtype, q_BxHxTxK.shape[-1], method):
         q, k, v = (x.swapaxes(1, 2) for x in (q_BxHxTxK, k_BxHxTxK, v_BxHxTxK))
         y_BxTxHxK = jax.nn.dot_product_attention(
             q, k, v, scale=1.0, is_causal=True, implementation="cudnn"
@@ -202,17 +206,17 @@ def causal_attention(
     return jnp.einsum("bhts,bhsk->bhtk", weights_BxHxTxT.astype(v_BxHxTxK.dtype), v_BxHxTxK)
 
 
-def _is_flash(q_BxHxTxK: jax.Array, method: str) -> bool:
+def _is_flash(dtype: Any, width: int, method: str) -> bool:
+    """Whether cuDNN computes attention of heads of `width`."""
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r} of attention; expected one of {METHODS}")
     # Head widths that cuDNN takes on every card since Ampere.
-    width = q_BxHxTxK.shape[-1]
-    fits = q_BxHxTxK.dtype in (jnp.bfloat16, jnp.float16) and width % 8 == 0 and width <= 128
+    fits = jnp.dtype(dtype) in (jnp.bfloat16, jnp.float16) and width % 8 == 0 and width <= 128
     is_possible = fits and platform.has_cudnn()
     if method == "cudnn" and not is_possible:
         raise ValueError(
             "attention by method 'cudnn' needs an NVIDIA GPU, bfloat16 and heads of a width up to "
-            f"128 that 8 divides; these are {q_BxHxTxK.dtype} of width {width} on "
+            f"128 that 8 divides; these are {jnp.dtype(dtype)} of width {width} on "
             f"{jax.devices()[0].device_kind!r}; use method 'auto'"
         )
     return method != "einsum" and is_possible

@@ -151,6 +151,7 @@ SCALES: dict[str, Any] = {
             dtype="float32",
             scale_dtype="float32",
             loss_chunk=0,
+            remat=False,
         ),
         batch_size=16,
         eval_batch_size=64,
@@ -160,7 +161,7 @@ SCALES: dict[str, Any] = {
     "full": FinewebEduLM(
         name="finewebedu_lm",
         scale="full",
-        config=LMConfig(remat=True),
+        config=LMConfig(),
         batch_size=64,
         eval_batch_size=256,
         step_hint=72_000,

@@ -5,6 +5,7 @@ Shape suffixes: B batch, H and W picture, C channels.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -43,7 +44,7 @@ class ResNetConfig:
     activation: str = "relu"
     last_scale_init: float = 0.0
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
 
 
 # Batch norm follows every convolution and would subtract a bias at once.
@@ -62,11 +63,11 @@ class ResNet(nn.Module):
         del dropout_rate  # no dropout
         cfg = self.config
         x = self._stem(x_BxHxWxC, train)
-        for stage, num_blocks in enumerate(cfg.stage_sizes):
-            for block in range(num_blocks):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layer = Bottleneck(cfg, cfg.num_filters * 2**stage, stride)
-                x = recomputed(layer, lambda layer, x: layer(x, train), x, cfg.remat, _is_conv)
+        for number, num_blocks in enumerate(cfg.stage_sizes):
+            filters = cfg.num_filters * 2**number
+            strides = [2 if number > 0 and block == 0 else 1 for block in range(num_blocks)]
+            stage = Stage([Bottleneck(cfg, filters, stride) for stride in strides])
+            x = recomputed(stage, lambda stage, x: stage(x, train), x, cfg.remat, _is_conv)
         x_BxC = x.mean(axis=(1, 2), dtype=jnp.float32)
         return nn.Dense(cfg.num_classes, kernel_init=nn.initializers.normal(), name="head")(x_BxC)
 
@@ -77,6 +78,17 @@ class ResNet(nn.Module):
         x = getattr(nn, cfg.activation)(_batch_norm(cfg, train, name="BatchNorm_init")(conv(x)))
         # Not "SAME": on an even picture its windows would start one pixel later than AlgoPerf's.
         return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))) if cfg.stem_pool else x
+
+
+class Stage(nn.Module):
+    """Blocks one after another; they, and so their parameters, are those of who makes the stage."""
+
+    blocks: Sequence[nn.Module]
+
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        for block in self.blocks:
+            x = block(x, train)
+        return x
 
 
 class Bottleneck(nn.Module):

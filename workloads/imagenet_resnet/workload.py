@@ -32,6 +32,7 @@ SCALES = {
             num_filters=8,
             stem_size=3,
             stem_pool=False,
+            remat=False,
         ),
         batch_size=64,
         eval_batch_size=256,
@@ -40,7 +41,7 @@ SCALES = {
     "full": ImagenetResNet(
         name="imagenet_resnet",
         scale="full",
-        config=ResNetConfig(remat=True),
+        config=ResNetConfig(),
         batch_size=1024,
         eval_batch_size=1024,
         step_hint=195_999,

@@ -41,7 +41,7 @@ class ViTConfig:
     attention_pooling: bool = False
     dropout_rate: float = 0.0
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
 
 
 class ViT(nn.Module):
@@ -80,7 +80,7 @@ class ConvPatches(nn.Module):
 
     features: int
     patch_size: int
-    dtype: str
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:

@@ -38,6 +38,7 @@ SCALES = {
             num_layers=2,
             num_heads=2,
             mlp_hidden=128,
+            remat=False,
         ),
         batch_size=128,
         eval_batch_size=256,
@@ -46,7 +47,7 @@ SCALES = {
     "full": ImagenetViT(
         name="imagenet_vit",
         scale="full",
-        config=ViTConfig(remat=True),
+        config=ViTConfig(),
         batch_size=1024,
         eval_batch_size=2048,
         step_hint=167_999,

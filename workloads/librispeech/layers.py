@@ -5,18 +5,19 @@ valid frames.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads.layers import Conv, Dense, Dropout
+from workloads.layers import Conv, Dense, Dropout, recomputed
 from workloads.librispeech.frontend import FrontendConfig, log_mel, spec_augment
 
 _LAYER_NORM_EPS = 1e-6
 _BATCH_NORM_EPS = 1e-3
+_PARTS = 4  # of a batch, where convolutions are computed again
 
 
 def valid_frames(lengths_B: jax.Array, num_frames: int) -> jax.Array:
@@ -88,6 +89,8 @@ class SpeechInput(nn.Module):
       features, channels: widths of the dense layer and of the convolutions.
       activate: follows each convolution.
       dtype: see `workloads.layers`; log-mel features are float32.
+      remat: whether `Subsampling` is computed again in the backward pass, a part of the batch at a
+        time.
       positions: adds sinusoids that tell the position.
       freq_masks, time_masks: how many, in training.
     """
@@ -100,6 +103,7 @@ class SpeechInput(nn.Module):
     time_masks: int
     activate: Callable[[jax.Array], jax.Array] = nn.relu
     dtype: str = "float32"
+    remat: bool = False
 
     @nn.compact
     def __call__(
@@ -115,21 +119,49 @@ class SpeechInput(nn.Module):
             masks = self.freq_masks, self.time_masks
             rng = self.make_rng("dropout")
             x_BxTxF = spec_augment(x_BxTxF, lengths_B, rng, self.frontend, masks)
+        convolutions = [
+            Conv(self.channels, (3, 3), (2, 2), dtype=self.dtype, kernel_init=xavier_uniform)
+            for _ in range(2)
+        ]
+        layers = Subsampling(convolutions, dense(self.features, self.dtype), self.activate)
+        size = len(x_BxTxF)
+        # The first convolution makes by far the largest array of the model. Of one part of the
+        # batch at a time, it is that much smaller; a batch that does not divide is one part.
+        num_parts = _PARTS if self.remat and size % _PARTS == 0 else 1
+        parts = zip(jnp.split(x_BxTxF, num_parts), jnp.split(lengths_B, num_parts), strict=True)
+        x_NxD = jnp.concatenate(
+            [
+                recomputed(layers, lambda layers, x, n=lengths: layers(x, n), part, self.remat)
+                for part, lengths in parts
+            ]
+        )
+        num_frames, lengths_B = len(x_NxD) // size, -(-lengths_B // 4)
+        if self.positions:
+            x_NxD += np.tile(sinusoids(num_frames, self.features), (size, 1)).astype(self.dtype)
+        x_NxD = Dropout()(x_NxD, dropout_rate, not train)
+        return x_NxD.reshape(size, num_frames, -1), valid_frames(lengths_B, num_frames)
+
+
+class Subsampling(nn.Module):
+    """Two 3x3 convolutions of stride 2 and a dense layer: (B, T, F) to (B * T / 4, D).
+
+    The layers, and so their parameters, are those of the module that makes it.
+    """
+
+    convolutions: Sequence[nn.Module]
+    dense: nn.Module
+    activate: Callable[[jax.Array], jax.Array]
+
+    def __call__(self, x_BxTxF: jax.Array, lengths_B: jax.Array) -> jax.Array:
         # As in AlgoPerf, the first convolution hears the silence after an utterance's end.
         x = x_BxTxF[..., None]
-        for _ in range(2):
-            conv = Conv(self.channels, (3, 3), (2, 2), dtype=self.dtype, kernel_init=xavier_uniform)
+        for conv in self.convolutions:
             x = self.activate(conv(x))
             # A frame of stride 2 is valid if the first of its two is. Biases make padding nonzero
             # again, so it is cleared after each layer.
             lengths_B = -(-lengths_B // 2)
             x *= valid_frames(lengths_B, x.shape[1])[..., None, None]
-        size, num_frames = x.shape[:2]
-        x_NxD = dense(self.features, self.dtype)(x.reshape(size * num_frames, -1))
-        if self.positions:
-            x_NxD += np.tile(sinusoids(num_frames, self.features), (size, 1)).astype(self.dtype)
-        x_NxD = Dropout()(x_NxD, dropout_rate, not train)
-        return x_NxD.reshape(size, num_frames, -1), valid_frames(lengths_B, num_frames)
+        return self.dense(x.reshape(x.shape[0] * x.shape[1], -1))
 
 
 def sinusoids(num_positions: int, features: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout, recomputed
+from workloads.layers import Dropout
 from workloads.librispeech.frontend import FrontendConfig
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense, xavier_uniform
 
@@ -52,7 +52,7 @@ class ConformerConfig:
     gelu: bool = False
     dropout_rate: float = 0.1
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
     ctc: str = "auto"
 
     def activate(self, x: jax.Array) -> jax.Array:
@@ -77,13 +77,9 @@ class Conformer(nn.Module):
             freq_masks=cfg.freq_masks,
             time_masks=cfg.time_masks,
             dtype=cfg.dtype,
+            remat=cfg.remat,
         )
-        x_BxTxD, valid_BxT = recomputed(
-            listen,
-            lambda layer, audio: layer(audio, num_samples_B, train, dropout_rate),
-            audio_BxS,
-            cfg.remat,
-        )
+        x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
         for i in range(cfg.num_blocks):
             block = ConformerBlock(cfg, name=f"block_{i}")
             x_BxTxD = block(x_BxTxD, valid_BxT, train, dropout_rate)

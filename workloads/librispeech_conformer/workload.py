@@ -28,6 +28,7 @@ SCALES = {
             mlp_factor=2,
             subsample_channels=8,
             batch_norm_momentum=0.95,
+            remat=False,
         ),
         batch_size=24,
         eval_batch_size=64,
@@ -36,7 +37,7 @@ SCALES = {
     "full": LibrispeechConformer(
         name="librispeech_conformer",
         scale="full",
-        config=ConformerConfig(remat=True),
+        config=ConformerConfig(),
         batch_size=256,
         eval_batch_size=256,
         step_hint=76_000,

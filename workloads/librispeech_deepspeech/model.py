@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import Dropout, recomputed
+from workloads.layers import Dropout
 from workloads.librispeech.frontend import FrontendConfig
 from workloads.librispeech.layers import BatchNorm, LayerNorm, SpeechInput, dense
 from workloads.librispeech_deepspeech import lstm
@@ -57,7 +57,7 @@ class DeepSpeechConfig:
     dropout_rate: float = 0.1
     residual_dropout_rate: float = 0.1
     dtype: str = "float32"
-    remat: bool = False
+    remat: bool = True
     ctc: str = "auto"
     lstm: str = "auto"
 
@@ -84,13 +84,9 @@ class DeepSpeech(nn.Module):
             time_masks=cfg.time_masks,
             activate=cfg.activate,
             dtype=cfg.dtype,
+            remat=cfg.remat,
         )
-        x_BxTxD, valid_BxT = recomputed(
-            listen,
-            lambda layer, audio: layer(audio, num_samples_B, train, dropout_rate),
-            audio_BxS,
-            cfg.remat,
-        )
+        x_BxTxD, valid_BxT = listen(audio_BxS, num_samples_B, train, dropout_rate)
         for _ in range(cfg.num_lstm_layers):
             x = self._norm(x_BxTxD, valid_BxT, train).astype(jnp.float32)
             y = BiLSTM(cfg.d_model // 2, cfg.lstm)(x, valid_BxT).astype(cfg.dtype)

@@ -27,6 +27,7 @@ SCALES = {
             num_ffn_layers=2,
             subsample_channels=8,
             batch_norm_momentum=0.95,
+            remat=False,
         ),
         batch_size=24,
         eval_batch_size=64,
@@ -35,7 +36,7 @@ SCALES = {
     "full": LibrispeechDeepSpeech(
         name="librispeech_deepspeech",
         scale="full",
-        config=DeepSpeechConfig(remat=True),
+        config=DeepSpeechConfig(),
         batch_size=256,
         eval_batch_size=256,
         step_hint=38_400,
