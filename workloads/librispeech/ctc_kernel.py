@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton as plgpu
+from jax.experimental.pallas.triton import CompilerParams, debug_barrier, load, store
 
 from algoperf_lite.spec import Array
 
@@ -118,7 +118,7 @@ def _recursion(chain: Chain, with_posteriors: bool, interpret: bool) -> tuple[ja
         out_specs=[row(*shape) for shape in shapes],
         out_shape=[jax.ShapeDtypeStruct((size, *shape), jnp.float32) for shape in shapes],
         # One stage: loads of a later frame must not be moved before the stores of this one.
-        compiler_params=plgpu.CompilerParams(num_warps=max(1, min(8, width // 64)), num_stages=1),
+        compiler_params=CompilerParams(num_warps=max(1, min(8, width // 64)), num_stages=1),
         interpret=interpret,
         name="ctc",
     )(*chain)
@@ -140,24 +140,24 @@ def _kernel(
     num_frames, positions = scores_TxP.shape
     lanes = jnp.arange(width)
     is_position, is_label = lanes < positions, (lanes > 0) & (lanes < positions)
-    again = plgpu.load(again_P.at[lanes], mask=is_position, other=0.0)
+    again = load(again_P.at[lanes], mask=is_position, other=0.0)
     is_last = lanes == length_1[0]
 
     def barrier() -> None:
         if not interpret:  # there a single thread does everything
-            plgpu.debug_barrier()
+            debug_barrier()
 
     def moved(frame: Array, x: Array, by: int) -> Array:
         """`x` as the lane `by` places ahead has it."""
-        plgpu.store(meeting_2xP.at[frame & 1, lanes], x, mask=is_position)
+        store(meeting_2xP.at[frame & 1, lanes], x, mask=is_position)
         barrier()
         theirs = lanes + by
         is_there = (theirs >= 0) & (theirs < positions)
-        return plgpu.load(meeting_2xP.at[frame & 1, theirs], mask=is_there, other=_NEVER)
+        return load(meeting_2xP.at[frame & 1, theirs], mask=is_there, other=_NEVER)
 
     def read(frame: Array) -> tuple[Array, Array, Array]:
         """Log-probabilities of the blank and of each lane's token; whether the frame is padding."""
-        token = plgpu.load(scores_TxP.at[frame, lanes], mask=is_position, other=0.0)
+        token = load(scores_TxP.at[frame, lanes], mask=is_position, other=0.0)
         return scores_TxP[frame, 0], token, padding_T[frame] > 0
 
     def ahead(frame: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -170,7 +170,7 @@ def _kernel(
         a_blank = jnp.where(is_padding, a_blank, next_blank)
         a_label = jnp.where(is_padding, a_label, next_label)
         for kept, a in zip(posteriors_TxP, (a_blank, a_label), strict=False):
-            plgpu.store(kept.at[frame, lanes], a, mask=is_position)
+            store(kept.at[frame, lanes], a, mask=is_position)
         return a_blank, a_label
 
     start = jnp.where(lanes == 0, 0.0, _LOG_ZERO), jnp.where(is_label, _LOG_ZERO, _NEVER)
@@ -185,15 +185,14 @@ def _kernel(
         frame = num_frames - 1 - index
         blank, token, is_padding = read(frame)
         alphas = [
-            plgpu.load(kept.at[frame, lanes], mask=is_position, other=_NEVER)
-            for kept in posteriors_TxP
+            load(kept.at[frame, lanes], mask=is_position, other=_NEVER) for kept in posteriors_TxP
         ]
         from_blank, from_label = blank + states[0], token + states[1]
         after = moved(frame, from_label, by=1)
         # Only behind the barrier: until then another thread may still have to read its alpha here.
         for kept, a, b in zip(posteriors_TxP, alphas, states, strict=True):
             posterior = jnp.where(is_padding, 0.0, jnp.exp(a + b + loss))
-            plgpu.store(kept.at[frame, lanes], posterior, mask=is_position)
+            store(kept.at[frame, lanes], posterior, mask=is_position)
         b_blank = _log_add(from_blank, after)
         b_label = _log_add(_log_add(from_blank, from_label), after + again)
         return (
