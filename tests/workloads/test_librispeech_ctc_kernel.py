@@ -129,7 +129,6 @@ def test_without_a_gpu_the_loss_is_optaxs_bit_for_bit(monkeypatch):
 
 
 @pytest.mark.accelerator
-@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
 @pytest.mark.parametrize("members", [0, 2])
 def test_on_a_gpu_the_kernel_equals_the_scan(members):
     if not platform.on_cuda():
