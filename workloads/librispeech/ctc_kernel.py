@@ -10,7 +10,9 @@ log alpha, the probability of the frames so far, and with `b` for log beta, that
 come (Graves et al. 2006, section 4.1).
 """
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -109,7 +111,7 @@ def _recursion(chain: Chain, with_posteriors: bool, interpret: bool) -> tuple[ja
     def row(*shape: int) -> pl.BlockSpec:
         return pl.BlockSpec((None, *shape), lambda i: (i, *[0] * len(shape)))
 
-    # Threads of a block meet in global memory: two rows, so that one barrier a frame is enough.
+    # Threads of a block meet in global memory: Triton has no other way from lane to lane.
     shapes = [(1,), (2, positions)] + [(num_frames, positions)] * (2 * with_posteriors)
     found = pl.pallas_call(
         functools.partial(_kernel, width=width, interpret=interpret),
@@ -125,6 +127,49 @@ def _recursion(chain: Chain, with_posteriors: bool, interpret: bool) -> tuple[ja
     return found[0][:, 0], *found[2:]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Block:
+    """The threads of one utterance: its arrays, and a lane for each position.
+
+    Attributes:
+      meeting_2xP: where threads leave numbers for each other.
+      interpret: whether a single thread does everything.
+    """
+
+    scores_TxP: Any
+    padding_T: Any
+    meeting_2xP: Any
+    lanes: jax.Array
+    interpret: bool
+
+    @property
+    def is_position(self) -> jax.Array:
+        return self.lanes < self.scores_TxP.shape[1]
+
+    @property
+    def is_label(self) -> jax.Array:
+        return self.is_position & (self.lanes > 0)
+
+    def read(self, frame: Array) -> tuple[Array, Array, Array]:
+        """Log-probabilities of the blank and of each lane's token; whether the frame is padding."""
+        token = load(self.scores_TxP.at[frame, self.lanes], mask=self.is_position, other=0.0)
+        return self.scores_TxP[frame, 0], token, self.padding_T[frame] > 0
+
+    def moved(self, frame: Array, x: Array, by: int) -> Array:
+        """`x` as the lane `by` places ahead has it."""
+        # Two rows in turns: who is late in reading one finds it as it was behind this barrier.
+        row, theirs = frame & 1, self.lanes + by
+        store(self.meeting_2xP.at[row, self.lanes], x, mask=self.is_position)
+        self.barrier()
+        is_there = (theirs >= 0) & (theirs < self.scores_TxP.shape[1])
+        return load(self.meeting_2xP.at[row, theirs], mask=is_there, other=_NEVER)
+
+    def barrier(self) -> None:
+        """Waits for all threads and makes visible what they stored."""
+        if not self.interpret:
+            debug_barrier()
+
+
 def _kernel(
     scores_TxP: Any,
     again_P: Any,
@@ -137,62 +182,59 @@ def _kernel(
     interpret: bool,
 ) -> None:
     """One utterance. Posteriors, where they are asked for, hold log alpha until beta comes by."""
-    num_frames, positions = scores_TxP.shape
-    lanes = jnp.arange(width)
-    is_position, is_label = lanes < positions, (lanes > 0) & (lanes < positions)
-    again = load(again_P.at[lanes], mask=is_position, other=0.0)
-    is_last = lanes == length_1[0]
+    block = _Block(scores_TxP, padding_T, meeting_2xP, jnp.arange(width), interpret)
+    again = load(again_P.at[block.lanes], mask=block.is_position, other=0.0)
+    is_last = block.lanes == length_1[0]
+    ends = _ahead(block, again, posteriors_TxP)
+    loss = -jnp.sum(jnp.where(is_last, _log_add(*ends), 0.0))
+    losses_1[0] = loss
+    if posteriors_TxP:
+        block.barrier()
+        _back(block, again, is_last, loss, posteriors_TxP)
 
-    def barrier() -> None:
-        if not interpret:  # there a single thread does everything
-            debug_barrier()
 
-    def moved(frame: Array, x: Array, by: int) -> Array:
-        """`x` as the lane `by` places ahead has it."""
-        store(meeting_2xP.at[frame & 1, lanes], x, mask=is_position)
-        barrier()
-        theirs = lanes + by
-        is_there = (theirs >= 0) & (theirs < positions)
-        return load(meeting_2xP.at[frame & 1, theirs], mask=is_there, other=_NEVER)
+def _ahead(block: _Block, again: Array, kept_TxP: Sequence[Any]) -> tuple[Array, Array]:
+    """Log alpha of both states after the last frame; those of every frame go to `kept_TxP`."""
 
-    def read(frame: Array) -> tuple[Array, Array, Array]:
-        """Log-probabilities of the blank and of each lane's token; whether the frame is padding."""
-        token = load(scores_TxP.at[frame, lanes], mask=is_position, other=0.0)
-        return scores_TxP[frame, 0], token, padding_T[frame] > 0
-
-    def ahead(frame: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
+    def step(frame: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
         a_blank, a_label = states
-        blank, token, is_padding = read(frame)
+        blank, token, is_padding = block.read(frame)
         # A token comes after its own last frame, after a blank, or right after another token.
-        before = moved(frame, _log_add(a_blank, a_label + again), by=-1)
-        next_label = jnp.where(is_label, token + _log_add(a_label, before), _NEVER)
+        before = block.moved(frame, _log_add(a_blank, a_label + again), by=-1)
+        next_label = jnp.where(block.is_label, token + _log_add(a_label, before), _NEVER)
         next_blank = blank + _log_add(a_blank, a_label)
         a_blank = jnp.where(is_padding, a_blank, next_blank)
         a_label = jnp.where(is_padding, a_label, next_label)
-        for kept, a in zip(posteriors_TxP, (a_blank, a_label), strict=False):
-            store(kept.at[frame, lanes], a, mask=is_position)
+        for kept, a in zip(kept_TxP, (a_blank, a_label), strict=False):
+            store(kept.at[frame, block.lanes], a, mask=block.is_position)
         return a_blank, a_label
 
-    start = jnp.where(lanes == 0, 0.0, _LOG_ZERO), jnp.where(is_label, _LOG_ZERO, _NEVER)
-    a_blank, a_label = jax.lax.fori_loop(0, num_frames, ahead, start)
-    loss = -jnp.sum(jnp.where(is_last, _log_add(a_blank, a_label), 0.0))
-    losses_1[0] = loss
-    if not posteriors_TxP:
-        return
-    barrier()
+    start = (
+        jnp.where(block.lanes == 0, 0.0, _LOG_ZERO),
+        jnp.where(block.is_label, _LOG_ZERO, _NEVER),
+    )
+    return jax.lax.fori_loop(0, block.scores_TxP.shape[0], step, start)
 
-    def back(index: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
+
+def _back(
+    block: _Block, again: Array, is_last: Array, loss: Array, kept_TxP: Sequence[Any]
+) -> None:
+    """Turns log alpha in `kept_TxP` into each state's probability given the target."""
+    num_frames = block.scores_TxP.shape[0]
+
+    def step(index: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
         frame = num_frames - 1 - index
-        blank, token, is_padding = read(frame)
+        blank, token, is_padding = block.read(frame)
         alphas = [
-            load(kept.at[frame, lanes], mask=is_position, other=_NEVER) for kept in posteriors_TxP
+            load(kept.at[frame, block.lanes], mask=block.is_position, other=_NEVER)
+            for kept in kept_TxP
         ]
         from_blank, from_label = blank + states[0], token + states[1]
-        after = moved(frame, from_label, by=1)
+        after = block.moved(frame, from_label, by=1)
         # Only behind the barrier: until then another thread may still have to read its alpha here.
-        for kept, a, b in zip(posteriors_TxP, alphas, states, strict=True):
+        for kept, a, b in zip(kept_TxP, alphas, states, strict=True):
             posterior = jnp.where(is_padding, 0.0, jnp.exp(a + b + loss))
-            store(kept.at[frame, lanes], posterior, mask=is_position)
+            store(kept.at[frame, block.lanes], posterior, mask=block.is_position)
         b_blank = _log_add(from_blank, after)
         b_label = _log_add(_log_add(from_blank, from_label), after + again)
         return (
@@ -201,7 +243,7 @@ def _kernel(
         )
 
     end = jnp.where(is_last, 0.0, _NEVER)
-    jax.lax.fori_loop(0, num_frames, back, (end, jnp.where(is_label, end, _NEVER)))
+    jax.lax.fori_loop(0, num_frames, step, (end, jnp.where(block.is_label, end, _NEVER)))
 
 
 def _log_add(x: Array, y: Array) -> Array:
