@@ -40,10 +40,19 @@ class ShampooState(NamedTuple):
 
 
 class Blocking(NamedTuple):
-    """How dimensions are cut: into equal blocks up to `size`; those above `max_dim` stay whole."""
+    """How dimensions are cut.
 
-    size: int
-    max_dim: int
+    Attributes:
+      size: larger dimensions are cut into equal blocks, each a parameter of its own.
+      max_dim: larger dimensions, as a table of embeddings has, get neither blocks nor factors; the
+        others of that leaf do (as in Anil et al. 2020).
+    """
+
+    size: int = 128
+    max_dim: int = 8192
+
+
+BLOCKS = Blocking()
 
 
 def scale_by_shampoo(
@@ -54,8 +63,7 @@ def scale_by_shampoo(
     nesterov: bool = True,
     graft: str = "adam",
     root: int | None = None,
-    block_size: int = 128,
-    max_dim: int = 8192,
+    blocking: Blocking = BLOCKS,
     interval: int = 10,
     start: int | None = None,
 ) -> optax.GradientTransformation:
@@ -70,16 +78,13 @@ def scale_by_shampoo(
       nesterov: look ahead, as optax.nadam does.
       graft: "adam", or "rmsprop" for second moments without bias correction.
       root: p of the inverse p-th roots; 2 x (number of modes) by default.
-      block_size: larger dimensions are cut into equal blocks, each a parameter of its own.
-      max_dim: larger dimensions, as a table of embeddings has, get neither blocks nor factors; the
-        others of that leaf do (as in Anil et al. 2020).
+      blocking: how large dimensions are cut.
       interval: steps between refreshes of the roots.
       start: 1-based step that is the first to be preconditioned; `interval` by default.
     """
     if graft not in GRAFTS:
         raise ValueError(f"unknown graft {graft!r}; expected one of {GRAFTS}")
     start = interval if start is None else start
-    blocking = Blocking(block_size, max_dim)
 
     def init(params: PyTree) -> ShampooState:
         eyes = jax.tree.map(lambda p: _identities(p, blocking), params)
@@ -151,7 +156,7 @@ def merged_shape(shape: Sequence[int], limit: int) -> tuple[int, ...]:
 
 
 def to_blocks(x: Array, blocking: Blocking) -> Array:
-    """x as (blocks, b_1, .., b_m), each b_k <= block_size.
+    """x as (blocks, b_1, .., b_m), each b_k <= `blocking.size`.
 
     A mode of length d gives n = ceil(d / size) blocks of ceil(d / n), the last one padded with
     zeros.

@@ -1,5 +1,6 @@
 """The CTC kernel against optax's scan: losses and gradients of every kind of utterance."""
 
+import contextlib
 import functools
 
 import jax
@@ -9,7 +10,9 @@ import optax
 import pytest
 
 from workloads import platform
-from workloads.librispeech import ctc, ctc_kernel
+from workloads.librispeech import ctc
+
+ctc_kernel = pytest.importorskip("workloads.librispeech.ctc_kernel", exc_type=ImportError)
 
 FRAMES, TOKENS = 13, 6
 # Of each utterance: frames, target.
@@ -56,6 +59,20 @@ def losses_and_gradients(losses, logits, paddings, targets):
 
     gradients, found = jax.grad(total, has_aux=True)(logits)
     return found, gradients
+
+
+def long_utterances(frames):
+    random = np.random.default_rng(3)
+    cases = [(length, tuple(random.integers(1, 50, length // 5))) for length in frames]
+    return utterances([*POSSIBLE, *cases], frames=max(frames), tokens=50, length=max(frames) // 5)
+
+
+def in_float64(logits, paddings, targets):
+    """By optax, whose own sums over hundreds of frames cost float32 three of its digits."""
+    widen = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    with widen(True):
+        batch = np.asarray(logits, np.float64), np.asarray(paddings, np.float64), targets
+        return jax.tree.map(np.asarray, losses_and_gradients(by_optax, *map(jnp.asarray, batch)))
 
 
 def assert_equal(found, expected, atol=1e-5):
@@ -126,26 +143,52 @@ def test_without_a_gpu_the_loss_is_optaxs_bit_for_bit(monkeypatch):
         ctc.ctc_losses(*batch, method="triton")
 
 
+def for_a_gpu():
+    """Lowering for an H100 that need not be here; JAX before 0.11 takes one for granted."""
+    if not hasattr(jax.sharding, "AbstractDevice"):
+        return contextlib.nullcontext()
+    card = jax.sharding.AbstractDevice("NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu")
+    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=card))
+
+
+def test_losses_and_gradient_are_one_launch_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(platform, "on_cuda", lambda: True)
+    logits, paddings, targets = utterances(POSSIBLE)
+    for method, launches in (("auto", 1), ("scan", 0)):
+        gradient = jax.jit(
+            jax.grad(lambda x, m=method: ctc.ctc_losses(x, paddings, targets, m).sum())
+        )
+        with for_a_gpu():
+            program = gradient.trace(logits).lower(lowering_platforms=("cuda",)).as_text()
+        assert program.count("xla.gpu.triton") == launches
+        assert ("stablehlo.while" in program) == (launches == 0)
+
+
+def test_long_utterances_keep_their_digits():
+    batch = long_utterances(frames=(200, 140))
+    found = losses_and_gradients(by_kernel, *batch)
+    expected = in_float64(*batch)
+    np.testing.assert_allclose(found[0], expected[0], rtol=2e-6)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-5 * np.abs(expected[1]).max())
+
+
 @pytest.mark.accelerator
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
 @pytest.mark.parametrize("members", [0, 2])
-def test_on_a_gpu_the_kernel_equals_the_scan(members):
+def test_on_a_gpu_the_kernel_computes_what_a_scan_in_float64_does(members):
     if not platform.on_cuda():
         pytest.skip("the kernel is written for NVIDIA's cards")
-    random = np.random.default_rng(3)
-    cases = [(frames, tuple(random.integers(1, 50, 100))) for frames in (500, 350, 210)]
-    batch = utterances([*POSSIBLE, *cases], frames=500, tokens=50, length=128)
-    compared = []
-    for method in ("kernel", "scan"):
-        losses = functools.partial(ctc.ctc_losses, method=method)
-        step = functools.partial(losses_and_gradients, losses)
-        # Both methods select log-probabilities by products, which TF32 would round.
-        with jax.default_matmul_precision("highest"):
-            if members:
-                stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * members), batch)
-                compared.append(jax.vmap(step)(*stacked))
-            else:
-                compared.append(step(*batch))
-    # Losses are in the hundreds, and the card's exponentials are good for 22 bits.
-    assert_equal(*compared, atol=1e-4)
-    assert np.isfinite(compared[0][0]).all()
+    batch = long_utterances(frames=(500, 350, 210))
+    losses = functools.partial(ctc.ctc_losses, method="kernel")
+    step = functools.partial(losses_and_gradients, losses)
+    expected = in_float64(*batch)
+    # The gradient is a product, which TF32 would round.
+    with jax.default_matmul_precision("highest"):
+        if members:
+            found = jax.vmap(step)(*(jnp.stack([leaf] * members) for leaf in batch))
+            expected = [np.stack([leaf] * members) for leaf in expected]
+        else:
+            found = step(*batch)
+    # The card's exponentials are good for 22 bits, and five hundred of them follow one another.
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-4 * np.abs(expected[1]).max())

@@ -51,7 +51,8 @@ def _kernel() -> Callable[..., jax.Array] | None:
     """`ctc_kernel.ctc_losses` where it runs, else None."""
     if not platform.on_cuda():
         return None
-    # Not at the top: Pallas takes a second to load, and JAX means to drop its Triton backend.
+    # Not at the top: Pallas takes a second to load. JAX 0.7 lacks a part of its Triton backend, and
+    # later versions mean to drop it.
     try:
         from workloads.librispeech import ctc_kernel
     except ImportError:

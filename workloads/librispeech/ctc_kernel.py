@@ -8,15 +8,20 @@ two states: "label", in which the n-th token was heard last, and "blank", in whi
 after it. Position 0 is that before the first token and has a blank alone. Names begin with `a` for
 log alpha, the probability of the frames so far, and with `b` for log beta, that of the frames to
 come (Graves et al. 2006, section 4.1).
+
+Both are kept relative to the likeliest state of their frame: a sum over five hundred frames is in
+the thousands, where float32 has three digits left of a probability.
 """
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton as plgpu
+from jax.experimental.pallas.triton import CompilerParams, debug_barrier, load, store
 
 from algoperf_lite.spec import Array
 
@@ -63,6 +68,8 @@ def _forward(logits: Array, paddings: Array, targets: Array, blank: int, interpr
     chain = _chain(logits, paddings, targets, blank)
     losses_B, in_blank_BxTxP, in_label_BxTxP = _recursion(chain, True, interpret)
     heard_BxTxP = in_label_BxTxP.at[..., 0].set(in_blank_BxTxP.sum(axis=-1))
+    # The likeliest state of a frame is 1 before this; those of padding are all 0, and stay it.
+    heard_BxTxP /= jnp.maximum(1, heard_BxTxP.sum(axis=-1, keepdims=True))
     return losses_B, (logits, heard_BxTxP, targets)
 
 
@@ -76,7 +83,7 @@ def _backward(blank: int, interpret: bool, kept: tuple, slopes_B: Array) -> tupl
     precise = jax.lax.Precision.HIGHEST
     found_BxTxV = jnp.einsum("btp,bpv->btv", heard_BxTxP, one_hot_BxPxV, precision=precise)
     # 1 for a frame that is there, and 0 for padding.
-    mass_BxTx1 = heard_BxTxP.sum(axis=-1, keepdims=True)
+    mass_BxTx1 = (heard_BxTxP.max(axis=-1, keepdims=True) > 0).astype(jnp.float32)
     expected_BxTxV = jax.nn.softmax(logits_BxTxV.astype(jnp.float32)) * mass_BxTx1
     slopes = slopes_B[:, None, None] * (expected_BxTxV - found_BxTxV)
     return slopes.astype(logits_BxTxV.dtype), None, None
@@ -101,7 +108,8 @@ def _chain(logits_BxTxV: Array, paddings_BxT: Array, targets_BxL: Array, blank: 
 
 
 def _recursion(chain: Chain, with_posteriors: bool, interpret: bool) -> tuple[jax.Array, ...]:
-    """(losses (B,)) or (losses, posteriors of the blank states, of the label states (B, T, P))."""
+    """(losses (B,)) or (losses, posteriors of the blank states, of the label states (B, T, P)),
+    the likeliest state of each frame being 1."""
     size, num_frames, positions = chain.scores_BxTxP.shape
     # Triton's vectors have powers of two as lengths.
     width = max(2, pl.next_power_of_2(positions))
@@ -109,7 +117,7 @@ def _recursion(chain: Chain, with_posteriors: bool, interpret: bool) -> tuple[ja
     def row(*shape: int) -> pl.BlockSpec:
         return pl.BlockSpec((None, *shape), lambda i: (i, *[0] * len(shape)))
 
-    # Threads of a block meet in global memory: two rows, so that one barrier a frame is enough.
+    # Threads of a block meet in global memory: Triton has no other way from lane to lane.
     shapes = [(1,), (2, positions)] + [(num_frames, positions)] * (2 * with_posteriors)
     found = pl.pallas_call(
         functools.partial(_kernel, width=width, interpret=interpret),
@@ -118,11 +126,54 @@ def _recursion(chain: Chain, with_posteriors: bool, interpret: bool) -> tuple[ja
         out_specs=[row(*shape) for shape in shapes],
         out_shape=[jax.ShapeDtypeStruct((size, *shape), jnp.float32) for shape in shapes],
         # One stage: loads of a later frame must not be moved before the stores of this one.
-        compiler_params=plgpu.CompilerParams(num_warps=max(1, min(8, width // 64)), num_stages=1),
+        compiler_params=CompilerParams(num_warps=max(1, min(8, width // 64)), num_stages=1),
         interpret=interpret,
         name="ctc",
     )(*chain)
     return found[0][:, 0], *found[2:]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Block:
+    """The threads of one utterance: its arrays, and a lane for each position.
+
+    Attributes:
+      meeting_2xP: where threads leave numbers for each other.
+      interpret: whether a single thread does everything.
+    """
+
+    scores_TxP: Any
+    padding_T: Any
+    meeting_2xP: Any
+    lanes: jax.Array
+    interpret: bool
+
+    @property
+    def is_position(self) -> jax.Array:
+        return self.lanes < self.scores_TxP.shape[1]
+
+    @property
+    def is_label(self) -> jax.Array:
+        return self.is_position & (self.lanes > 0)
+
+    def read(self, frame: Array) -> tuple[Array, Array, Array]:
+        """Log-probabilities of the blank and of each lane's token; whether the frame is padding."""
+        token = load(self.scores_TxP.at[frame, self.lanes], mask=self.is_position, other=0.0)
+        return self.scores_TxP[frame, 0], token, self.padding_T[frame] > 0
+
+    def moved(self, frame: Array, x: Array, by: int) -> Array:
+        """`x` as the lane `by` places ahead has it."""
+        # Two rows in turns: who is late in reading one finds it as it was behind this barrier.
+        row, theirs = frame & 1, self.lanes + by
+        store(self.meeting_2xP.at[row, self.lanes], x, mask=self.is_position)
+        self.barrier()
+        is_there = (theirs >= 0) & (theirs < self.scores_TxP.shape[1])
+        return load(self.meeting_2xP.at[row, theirs], mask=is_there, other=_NEVER)
+
+    def barrier(self) -> None:
+        """Waits for all threads and makes visible what they stored."""
+        if not self.interpret:
+            debug_barrier()
 
 
 def _kernel(
@@ -137,72 +188,77 @@ def _kernel(
     interpret: bool,
 ) -> None:
     """One utterance. Posteriors, where they are asked for, hold log alpha until beta comes by."""
-    num_frames, positions = scores_TxP.shape
-    lanes = jnp.arange(width)
-    is_position, is_label = lanes < positions, (lanes > 0) & (lanes < positions)
-    again = plgpu.load(again_P.at[lanes], mask=is_position, other=0.0)
-    is_last = lanes == length_1[0]
+    block = _Block(scores_TxP, padding_T, meeting_2xP, jnp.arange(width), interpret)
+    again = load(again_P.at[block.lanes], mask=block.is_position, other=0.0)
+    is_last = block.lanes == length_1[0]
+    *ends, total = _ahead(block, again, posteriors_TxP)
+    losses_1[0] = -total - jnp.sum(jnp.where(is_last, _log_add(*ends), 0.0))
+    if posteriors_TxP:
+        block.barrier()
+        _back(block, again, is_last, posteriors_TxP)
 
-    def barrier() -> None:
-        if not interpret:  # there a single thread does everything
-            plgpu.debug_barrier()
 
-    def moved(frame: Array, x: Array, by: int) -> Array:
-        """`x` as the lane `by` places ahead has it."""
-        plgpu.store(meeting_2xP.at[frame & 1, lanes], x, mask=is_position)
-        barrier()
-        theirs = lanes + by
-        is_there = (theirs >= 0) & (theirs < positions)
-        return plgpu.load(meeting_2xP.at[frame & 1, theirs], mask=is_there, other=_NEVER)
+def _ahead(block: _Block, again: Array, kept_TxP: Sequence[Any]) -> tuple[Array, ...]:
+    """Log alpha of both states after the last frame, and what it is relative to; those of every
+    frame go to `kept_TxP`."""
 
-    def read(frame: Array) -> tuple[Array, Array, Array]:
-        """Log-probabilities of the blank and of each lane's token; whether the frame is padding."""
-        token = plgpu.load(scores_TxP.at[frame, lanes], mask=is_position, other=0.0)
-        return scores_TxP[frame, 0], token, padding_T[frame] > 0
-
-    def ahead(frame: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
-        a_blank, a_label = states
-        blank, token, is_padding = read(frame)
+    def step(frame: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        a_blank, a_label, total = states
+        blank, token, is_padding = block.read(frame)
         # A token comes after its own last frame, after a blank, or right after another token.
-        before = moved(frame, _log_add(a_blank, a_label + again), by=-1)
-        next_label = jnp.where(is_label, token + _log_add(a_label, before), _NEVER)
+        before = block.moved(frame, _log_add(a_blank, a_label + again), by=-1)
+        next_label = jnp.where(block.is_label, token + _log_add(a_label, before), _NEVER)
         next_blank = blank + _log_add(a_blank, a_label)
+        next_blank, next_label, top = _relative(next_blank, next_label)
         a_blank = jnp.where(is_padding, a_blank, next_blank)
         a_label = jnp.where(is_padding, a_label, next_label)
-        for kept, a in zip(posteriors_TxP, (a_blank, a_label), strict=False):
-            plgpu.store(kept.at[frame, lanes], a, mask=is_position)
-        return a_blank, a_label
+        for kept, a in zip(kept_TxP, (a_blank, a_label), strict=False):
+            store(kept.at[frame, block.lanes], a, mask=block.is_position)
+        return a_blank, a_label, total + jnp.where(is_padding, 0.0, top)
 
-    start = jnp.where(lanes == 0, 0.0, _LOG_ZERO), jnp.where(is_label, _LOG_ZERO, _NEVER)
-    a_blank, a_label = jax.lax.fori_loop(0, num_frames, ahead, start)
-    loss = -jnp.sum(jnp.where(is_last, _log_add(a_blank, a_label), 0.0))
-    losses_1[0] = loss
-    if not posteriors_TxP:
-        return
-    barrier()
+    start = (
+        jnp.where(block.lanes == 0, 0.0, _LOG_ZERO),
+        jnp.where(block.is_label, _LOG_ZERO, _NEVER),
+        jnp.float32(0),
+    )
+    return jax.lax.fori_loop(0, block.scores_TxP.shape[0], step, start)
 
-    def back(index: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
+
+def _back(block: _Block, again: Array, is_last: Array, kept_TxP: Sequence[Any]) -> None:
+    """Turns log alpha in `kept_TxP` into each state's probability given the target, over that of
+    the likeliest."""
+    num_frames = block.scores_TxP.shape[0]
+
+    def step(index: Array, states: tuple[Array, Array]) -> tuple[Array, Array]:
         frame = num_frames - 1 - index
-        blank, token, is_padding = read(frame)
+        blank, token, is_padding = block.read(frame)
         alphas = [
-            plgpu.load(kept.at[frame, lanes], mask=is_position, other=_NEVER)
-            for kept in posteriors_TxP
+            load(kept.at[frame, block.lanes], mask=block.is_position, other=_NEVER)
+            for kept in kept_TxP
         ]
         from_blank, from_label = blank + states[0], token + states[1]
-        after = moved(frame, from_label, by=1)
+        after = block.moved(frame, from_label, by=1)
         # Only behind the barrier: until then another thread may still have to read its alpha here.
-        for kept, a, b in zip(posteriors_TxP, alphas, states, strict=True):
-            posterior = jnp.where(is_padding, 0.0, jnp.exp(a + b + loss))
-            plgpu.store(kept.at[frame, lanes], posterior, mask=is_position)
+        *joint, _ = _relative(*(a + b for a, b in zip(alphas, states, strict=True)))
+        for kept, x in zip(kept_TxP, joint, strict=True):
+            posterior = jnp.where(is_padding, 0.0, jnp.exp(x))
+            store(kept.at[frame, block.lanes], posterior, mask=block.is_position)
         b_blank = _log_add(from_blank, after)
         b_label = _log_add(_log_add(from_blank, from_label), after + again)
+        b_blank, b_label, _ = _relative(b_blank, b_label)
         return (
             jnp.where(is_padding, states[0], b_blank),
             jnp.where(is_padding, states[1], b_label),
         )
 
     end = jnp.where(is_last, 0.0, _NEVER)
-    jax.lax.fori_loop(0, num_frames, back, (end, jnp.where(is_label, end, _NEVER)))
+    jax.lax.fori_loop(0, num_frames, step, (end, jnp.where(block.is_label, end, _NEVER)))
+
+
+def _relative(x_blank: Array, x_label: Array) -> tuple[Array, Array, Array]:
+    """Logarithms over the largest of them, and that one."""
+    top = jnp.maximum(jnp.max(x_blank), jnp.max(x_label))
+    return x_blank - top, x_label - top, top
 
 
 def _log_add(x: Array, y: Array) -> Array:

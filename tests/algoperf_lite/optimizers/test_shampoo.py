@@ -13,7 +13,7 @@ from algoperf_lite.optimizers import shampoo, soap
 
 BLOCK, INTERVAL, START = 8, 3, 4
 B1, B2, EPS = 0.9, 0.95, 1e-6
-OPTIONS = {"block_size": BLOCK, "interval": INTERVAL, "start": START}
+OPTIONS = {"blocking": shampoo.Blocking(BLOCK), "interval": INTERVAL, "start": START}
 # By hand: leaf shape, the same with neighbours merged up to 8, and each mode cut into blocks.
 LEAVES = {
     "matrix": ((5, 7), (5, 7), ((5,), (7,))),
@@ -50,9 +50,9 @@ def test_directions_equal_plain_loops(nesterov, graft, root):
 def test_a_mode_above_the_limit_is_left_out():
     shapes = {"table": (30, 12), "two": (30, 25)}  # the second leaf has no mode left
     grads = directions.gradients(shapes)
-    found = directions.directions(
-        shampoo.scale_by_shampoo(B1, B2, EPS, max_dim=20, **OPTIONS), grads
-    )
+    options = {**OPTIONS, "blocking": shampoo.Blocking(BLOCK, max_dim=20)}
+    transformation = shampoo.scale_by_shampoo(B1, B2, EPS, **options)
+    found = directions.directions(transformation, grads)
     for name, shape in shapes.items():
         leaf_grads = [np.float64(grad[name]) for grad in grads]
         grafted = _grafted(leaf_grads, True, "adam")
