@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from algoperf_lite.machine import fingerprint
-from studies.accelerator.child import Say
+from studies.accelerator.findings import Say
 
 _NVIDIA = "name,driver_version,memory.total,power.limit,clocks.max.sm"
 _STATE_LEAVES = 300  # about a transformer's with its optimizer

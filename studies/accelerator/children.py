@@ -6,7 +6,6 @@ itself. A child that crashes, hangs or runs out of memory costs what it would ha
 
 import contextlib
 import dataclasses
-import json
 import os
 import queue
 import signal
@@ -17,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.accelerator.child import MARK
+from studies.accelerator import findings
 
 _SETTLE_SECONDS = 0.5  # until the kernels in flight of children that were stopped have ended
 
@@ -144,9 +143,9 @@ class Children:
 
     def _listen(self, child: Child) -> None:
         with child.process.stdout as lines:
-            for line in lines:
-                if line.startswith(MARK.encode()):
-                    self._heard.put((child, json.loads(line[len(MARK) :])))
+            for said in map(findings.heard, lines):
+                if said is not None:
+                    self._heard.put((child, said))
         child.process.wait()
         self._heard.put((child, None))
 

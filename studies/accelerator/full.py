@@ -21,12 +21,13 @@ from algoperf_lite.submission import native
 from algoperf_lite.training import compiled_steps, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from studies.accelerator import published
-from studies.accelerator.child import Say
+from studies.accelerator.findings import Say
 from studies.accelerator.made_batches import made_batch
 from studies.measurements import bare_loops
 
-# (way, share of AlgoPerf's batch): a quarter is what each of AlgoPerf's four cards takes.
-MEASURED = (("native", 1), ("bare", 1), ("native", 4))
+# (way, share of AlgoPerf's batch): a quarter is what each of AlgoPerf's four cards takes. It comes
+# first, since the peak of memory is that of the process so far.
+MEASURED = (("native", 4), ("native", 1), ("bare", 1))
 _LOOK_SECONDS = 1.0  # of steps that are waited for one by one
 _RUN_SECONDS = 1.5  # of steps that are not
 _SEED = np.uint32(0)
@@ -202,7 +203,10 @@ def _described(workload: Any, program: Program) -> dict[str, Any]:
         "batch": program.size,
         "share": program.share,
         "precision": program.precision,
-        "flops": published.STEP_FLOPS[workload.name] / program.share,
+        # Of AlgoPerf's sizes; None where --tiny has put small ones in their place.
+        "flops": published.STEP_FLOPS[workload.name] / program.share
+        if workload.scale == "full"
+        else None,
         "trace_seconds": program.trace_seconds,
         "compile_seconds": program.compile_seconds,
         "temp_gb": need.temp_size_in_bytes / 1e9,

@@ -14,7 +14,7 @@ from algoperf_lite.submission import native
 from algoperf_lite.training import compiled_steps, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from algoperf_lite.training.clock import Ledger
-from studies.accelerator.child import Say
+from studies.accelerator.findings import Say
 from studies.measurements import bare_loops
 from studies.measurements.bare_loops import Way
 

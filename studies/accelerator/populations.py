@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from algoperf_lite.population.chunk_size import member_seconds
-from studies.accelerator.child import Say
+from studies.accelerator.findings import Say
 from studies.accelerator.lite import CHUNK
 from studies.measurements import chunk_sizes
 

@@ -65,25 +65,34 @@ def _full(found: Sequence[Finding], device: str) -> Iterator[str]:
 
 
 def _full_row(one: Finding, bare: float | None, device: str) -> str:
-    name, seconds = one["item"].partition(":")[0], one["seconds"]
-    rate = one["flops"] / seconds
-    peak = published.peak_flops(device, one["precision"])
-    theirs = published.ALGOPERF_SECONDS[name]
+    seconds = one["seconds"]
     return _row(
-        name,
+        one["item"].partition(":")[0],
         one["batch"],
         one["precision"],
         f"{seconds:.4f}" if one["finite"] else f"{seconds:.4f} (not finite)",
         "" if bare is None else f"{bare:.4f}",
         "" if bare is None else f"{seconds / bare:.3f}",
-        f"{rate / 1e12:.1f}",
-        "" if peak is None else f"{rate / peak:.0%}",
+        *_arithmetic(one, device),
         f"{one['temp_gb']:.1f}",
         "" if one["peak_gb"] is None else f"{one['peak_gb']:.1f}",
         f"{one['trace_seconds']:.0f}, {one['compile_seconds']:.0f}",
-        f"{theirs:.3f}",
-        f"{theirs / seconds:.1f}",
+        *_beside_algoperf(one),
     )
+
+
+def _arithmetic(one: Finding, device: str) -> tuple[str, str]:
+    if one["flops"] is None:
+        return "", ""
+    rate, peak = one["flops"] / one["seconds"], published.peak_flops(device, one["precision"])
+    return f"{rate / 1e12:.1f}", "" if peak is None else f"{rate / peak:.0%}"
+
+
+def _beside_algoperf(one: Finding) -> tuple[str, str]:
+    if one["flops"] is None:
+        return "", ""
+    theirs = published.ALGOPERF_SECONDS[one["item"].partition(":")[0]]
+    return f"{theirs:.3f}", f"{theirs / one['seconds']:.1f}"
 
 
 def _lite(found: Sequence[Finding], device: str) -> Iterator[str]:
