@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +104,25 @@ class Children:
 
         They take turns by `turn` of their jobs, smallest first; nothing is begun after `until`.
         """
+        ready = [child for child in self._children if child.is_ready and not child.is_ended]
+        with self.paused():
+            for child in sorted(ready, key=lambda child: turn(child.job)):
+                if time.monotonic() < until:
+                    child.go()
+                    self._wait(child, min(time.monotonic() + seconds, until))
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While it lasts, children that prepare stand still, and the device is for others."""
         preparing = [child for child in self._children if child.is_preparing]
         for child in preparing:
             child.send(signal.SIGSTOP)
         time.sleep(_SETTLE_SECONDS)
-        ready = [child for child in self._children if child.is_ready and not child.is_ended]
-        for child in sorted(ready, key=lambda child: turn(child.job)):
-            if time.monotonic() < until:
-                child.go()
-                self._wait(child, min(time.monotonic() + seconds, until))
-        for child in preparing:
-            child.send(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            for child in preparing:
+                child.send(signal.SIGCONT)
 
     def close(self) -> list[Job]:
         """Ends all; returns the jobs that it cut off."""

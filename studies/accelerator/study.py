@@ -67,18 +67,15 @@ def jobs(sections: Sequence[str], tiny: bool) -> list[Job]:
     """All items of the sections that run as children, in the order in which they start."""
     lite = _TINY["lite"] if tiny else tuple(workloads.names())
     full = _TINY["full"] if tiny else _FULL
-    items = {
-        "full": [f"{name}:own" for name in full]
-        + [f"{name}:bfloat16" for name in _ALSO_BFLOAT16 if name in full],
-        "lite": lite,
-        "populations": _TINY["populations"] if tiny else _POPULATIONS,
-    }
-    return [
-        Job(section, item, compile_only=section == "full")
-        for section in ("full", "lite", "populations")
-        if section in sections
-        for item in items[section]
+    populations = _TINY["populations"] if tiny else _POPULATIONS
+    more = [name for name in _ALSO_BFLOAT16 if name in full]
+    every = [
+        *(Job("full", f"{name}:own", compile_only=True) for name in full),
+        *(Job("lite", name) for name in lite),
+        *(Job("populations", name) for name in populations),
+        *(Job("full", f"{name}:bfloat16", compile_only=True) for name in more),
     ]
+    return [job for job in every if job.section in sections]
 
 
 def _turn(job: Job) -> tuple[int, float]:
@@ -114,7 +111,8 @@ class _Study:
         waiting = jobs(self._arguments.only, self._arguments.tiny)
         self._round(waiting, self._moment(_PREPARE_SHARE), seconds)
         if "trials" in self._arguments.only:
-            self._trials()
+            with self.children.paused():
+                self._trials()
         self._round(waiting, self._moment(0.9), seconds)
         self.skipped += named([*waiting, *self.children.close()])
         self._save()
