@@ -14,7 +14,7 @@ ALGOPERF_SECONDS = {
     "wmt": 0.125,
 }
 
-# Floating-point operations of a step of the reference at the whole batch with nothing recomputed, by
+# Floating-point operations of a step of the reference at the whole batch, nothing recomputed, by
 # XLA's count of the program as it is written for a CPU (`full.counted_flops`), which knows no fused
 # kernels that hide work. XLA counts a loop's body once, so deepspeech has 499 more frames of its
 # recurrences added: 6 layers, and a product forward and two backward.
