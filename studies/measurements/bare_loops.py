@@ -20,11 +20,14 @@ from algoperf_lite.training.calibration import REFERENCE
 Way = Callable[[int, int], float]  # (first step, number of steps) -> seconds per step
 
 
-def _step(workload: Workload, optimizer: Any, carry: Any, batch: Any) -> tuple[Any, Any]:
-    """The training step that a researcher would write for this workload."""
-    params, model_state, optimizer_state, step = carry
+def step(workload: Workload, optimizer: Any, carry: Any, batch: Any) -> tuple[Any, Any]:
+    """The training step that a researcher would write for this workload: (carry, loss).
+
+    A carry is (params, model state, optimizer state, number of steps done).
+    """
+    params, model_state, optimizer_state, done = carry
     # The same work as a trial's step: augmentation and dropout have keys of their own.
-    augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(0), step))
+    augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(0), done))
     batch = workload.augment(batch, augment_key)
 
     def loss_fn(params: Any) -> tuple[Any, Any]:
@@ -36,7 +39,7 @@ def _step(workload: Workload, optimizer: Any, carry: Any, batch: Any) -> tuple[A
 
     (loss, model_state), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
     updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
-    return (optax.apply_updates(params, updates), model_state, optimizer_state, step + 1), loss
+    return (optax.apply_updates(params, updates), model_state, optimizer_state, done + 1), loss
 
 
 def _start(workload: Workload) -> tuple[Callable, Any, Any, Any]:
@@ -48,7 +51,7 @@ def _start(workload: Workload) -> tuple[Callable, Any, Any, Any]:
     data = jax.device_put(workload.dataset("train"))
     # Shuffled once and on the host, the cheapest order there is.
     order = np.random.default_rng(0).permutation(workload.num_train_examples).astype(np.int32)
-    return functools.partial(_step, workload, optimizer), jax.device_put(carry), data, order
+    return functools.partial(step, workload, optimizer), jax.device_put(carry), data, order
 
 
 def _rows(order: np.ndarray, workload: Workload, step: int) -> np.ndarray:

@@ -12,9 +12,10 @@ import jax
 
 import workloads
 from algoperf_lite.machine import fingerprint
-from algoperf_lite.population import chunk_size
 from algoperf_lite.population import stepper as population_stepper
+from algoperf_lite.population.chunk_size import member_seconds
 from algoperf_lite.population.sharding import MemberSharding
+from algoperf_lite.population.stepper import Population, PopulationStepper
 from algoperf_lite.submission import native
 from algoperf_lite.training import calibration as training_calibration
 from algoperf_lite.training import train_step
@@ -42,13 +43,16 @@ def run(arguments: argparse.Namespace) -> None:
     print("|---|---" + "|---" * len(sizes) + "|")
     for name in arguments.workloads:
         calibration = training_calibration.calibrate(name, "lite")
-        found = [_member_seconds(name, calibration, size) for size in sizes]
+        mode, steps = calibration.mode, calibration.steps_per_dispatch
+        found = [member_seconds(*chunk(name, mode, steps, size)) for size in sizes]
         cells = " | ".join(f"{1e3 * seconds:.3f}" for seconds in found)
         print(f"| {name} | {calibration.mode} | {cells} |", flush=True)
 
 
-def _member_seconds(name: str, calibration: training_calibration.Calibration, size: int) -> float:
-    """Seconds per step and member of `size` members in one chunk."""
+def chunk(
+    name: str, mode: str, steps_per_dispatch: int, size: int
+) -> tuple[PopulationStepper, Population]:
+    """`size` members in one chunk, compiled, and their first states."""
     workload, entry = workloads.load(name), native.load(training_calibration.REFERENCE)
     training = train_step.TrainStep(workload, entry)
     # Equal points: a program's time does not depend on the values, and none may diverge.
@@ -66,14 +70,14 @@ def _member_seconds(name: str, calibration: training_calibration.Calibration, si
             train_step.Batches(workload.num_train_examples, entry.batch_size(workload), seed)
             for seed in range(size)
         ],
-        calibration.mode,
-        calibration.steps_per_dispatch,
+        mode,
+        steps_per_dispatch,
         # One chunk of all, whatever calibration would choose.
         MemberSharding(size, size),
     )
     population = stepper.population(states, traced)
     stepper.compile(population)
-    return chunk_size.member_seconds(stepper, population)
+    return stepper, population
 
 
 if __name__ == "__main__":
