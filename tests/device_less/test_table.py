@@ -1,0 +1,51 @@
+"""The table says what became worse, and reads as it was written."""
+
+import pytest
+
+from tests.device_less import environment, table
+
+ROW = {"kernels": 100, "loops": [[16, 6]], "megabytes": 1000, "temporary": 800}
+
+
+@pytest.mark.parametrize("measure", table.FLOOR)
+def test_a_third_more_is_worse_and_a_tenth_is_not(measure):
+    assert not list(table.worse("a", ROW, ROW | {measure: round(1.1 * ROW[measure])}))
+    (found,) = table.worse("a", ROW, ROW | {measure: round(1.3 * ROW[measure])})
+    assert measure in found
+
+
+def test_less_is_not_worse():
+    assert not list(table.worse("a", ROW, ROW | {"kernels": 10, "megabytes": 10, "loops": []}))
+
+
+def test_a_few_kernels_more_are_no_change_of_a_small_program():
+    small = ROW | {"kernels": 4, "megabytes": 1, "temporary": 0}
+    assert not list(table.worse("a", small, small | {"kernels": 9, "megabytes": 11}))
+
+
+def test_a_loop_whose_length_is_no_longer_known_is_worse():
+    (found,) = table.worse("a", ROW, ROW | {"loops": [[None, 6]]})
+    assert "unknown length" in found
+
+
+def test_what_does_not_compile_or_is_not_known_is_worse():
+    assert list(table.worse("a", ROW, {"error": "XlaRuntimeError: no"}))
+    assert list(table.worse("a", None, ROW))
+
+
+def test_a_table_reads_as_it_was_written(tmp_path):
+    written = {"versions": {"jax": "1"}, "programs": {"b": ROW, "a": {"error": 'a "word"'}}}
+    table.write(written, tmp_path / "table.json")
+    assert table.read(tmp_path / "table.json") == written
+    assert len((tmp_path / "table.json").read_text().splitlines()) == 5
+
+
+def test_the_print_shows_what_changed():
+    lines = table.markdown({"programs": {"a": ROW | {"kernels": 90}}}, {"programs": {"a": ROW}})
+    assert "| a | 100 -> 90 | 16 x 6 | 1000 | 800 |" in lines.splitlines()
+
+
+def test_a_python_that_is_named_is_taken(monkeypatch):
+    monkeypatch.setenv(environment.VARIABLE, "/somewhere/python")
+    monkeypatch.setattr(environment, "PLUGIN", "no_plugin_of_this_name")
+    assert environment.python() == "/somewhere/python"
