@@ -5,19 +5,29 @@
     python -m tests.device_less check                measures all and compares: exit code 1 if worse
     python -m tests.device_less show --before=FILE   prints the table, beside an older one
 
-`--only='*/full/*,digits/*'` picks programs by name, `--table=FILE` another file. A measurement can
-be stopped at any time and goes on where it was.
+`--only='*/full/*,digits/*'` picks programs by name, `--table=FILE` another file, `--workers=8` uses
+eight cores. A measurement can be stopped at any time and goes on where it was.
 """
+
+from __future__ import annotations
 
 import argparse
 import fnmatch
+import multiprocessing
 import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.device_less import environment, table
+
+if TYPE_CHECKING:
+    from tests.device_less.programs import Program
+
+UNABLE = 2  # exit code where nothing could be compared
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,12 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         before = table.read(arguments.before) if arguments.before else None
         print(table.markdown(table.read(arguments.table), before))
         return 0
-    chosen = environment.python()
-    if chosen is None:
+    is_ready = environment.is_ready()
+    chosen = sys.executable if is_ready else environment.python()
+    if chosen is None or (is_ready and not find_spec(environment.PLUGIN)):
         print(environment.wanting(), file=sys.stderr)
-        return 2
-    if any(os.environ.get(name) != value for name, value in environment.VARIABLES.items()):
-        # Once more, with the variables that JAX reads at its import.
+        return UNABLE
+    if not is_ready:
+        # Once more, in the right Python and with the variables that JAX reads at its import.
         line = [chosen, "-m", "tests.device_less", *(sys.argv[1:] if argv is None else argv)]
         os.execve(chosen, line, environment.variables())
     return _compile(arguments)
@@ -45,26 +56,41 @@ def _compile(arguments: argparse.Namespace) -> int:
     installed = table.versions()
     is_check = arguments.command == "check"
     if is_check and installed != known["versions"]:
-        print(f"compiled with {installed}, table with {known['versions']}", file=sys.stderr)
+        # Another XLA makes other kernels, which says nothing about the program.
+        print(f"table of {known['versions']}, installed are {installed}", file=sys.stderr)
+        return UNABLE
+    asked = [
+        program
+        for program in programs.every()
+        if (is_check or arguments.anew or program.name not in known["programs"])
+        and _is_asked_for(program.name, arguments.only)
+    ]
     failed = False
-    for program in programs.every():
-        is_new = is_check or arguments.anew or program.name not in known["programs"]
-        if not (is_new and _is_asked_for(program.name, arguments.only)):
-            continue
-        began = time.monotonic()
-        found = programs.rows(program, arguments.target)
-        print(f"{program.name}: compiled in {time.monotonic() - began:.0f} s", flush=True)
+    for found in _each(asked, arguments):
         for name, row in found.items():
             problems = list(table.worse(name, known["programs"].get(name), row))
             if not is_check:
                 problems = [problem for problem in problems if "error" in row]
-            print("\n".join([f"  {name} {row}", *problems]), flush=True)
+            print("\n".join([f"{name} {row}", *problems]), flush=True)
             failed = failed or bool(problems)
         if not is_check:
             # After each one, so that nothing is lost when it is stopped.
             known = {"versions": installed, "programs": known["programs"] | found}
             table.write(known, arguments.table)
     return int(failed)
+
+
+def _each(
+    asked: Sequence[Program], arguments: argparse.Namespace
+) -> Iterator[Mapping[str, table.Row]]:
+    """The rows of each program, as soon as it is compiled."""
+    from tests.device_less import programs
+
+    # Not forked: threads of XLA would not be there in the child, but their locks would.
+    processes = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(arguments.workers, processes) as pool:
+        jobs = [pool.submit(programs.rows, program, arguments.target) for program in asked]
+        yield from (job.result() for job in as_completed(jobs))
 
 
 def _is_asked_for(name: str, only: str) -> bool:
@@ -82,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--table", type=Path, default=table.PATH)
     parser.add_argument("--before", type=Path, help="an older table, for show")
     parser.add_argument("--anew", action="store_true", help="measure what is in the table again")
+    parser.add_argument("--workers", type=int, default=1, help="programs compiled side by side")
     parser.add_argument("--target", default="h100", help="h100, or v5e where libtpu is installed")
     return parser
 

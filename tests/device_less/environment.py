@@ -25,6 +25,7 @@ OLDEST = (3, 12)
 # there is one, and autotuning would ask it; without autotuning, some products of matrices written
 # in Triton would have no shape of blocks to take.
 VARIABLES = {
+    "ALGOPERF_LITE_DEVICE_LESS": "1",  # of a process that is already the one it should be
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "cpu",
     "JAX_ENABLE_COMPILATION_CACHE": "false",
@@ -34,18 +35,25 @@ VARIABLES = {
 
 
 def python() -> str | None:
-    """The interpreter with the plugin: this one, the one `VARIABLE` names, or the one made here."""
-    if importlib.util.find_spec(PLUGIN):
-        return sys.executable
-    made = FOLDER / "bin" / "python"
-    return os.environ.get(VARIABLE) or (str(made) if made.exists() else None)
+    """The interpreter with the plugin: the one `VARIABLE` names, the one made here, or this one."""
+    # This one last, since its versions may be others than the table's.
+    if VARIABLE in os.environ:
+        return os.environ[VARIABLE]
+    if (FOLDER / "installed").exists():
+        return str(FOLDER / "bin" / "python")
+    return sys.executable if importlib.util.find_spec(PLUGIN) else None
+
+
+def is_ready() -> bool:
+    """Whether this process was born with `variables`."""
+    return all(os.environ.get(name) == value for name, value in VARIABLES.items())
 
 
 def wanting() -> str:
     """What to do where there is no such interpreter, in a sentence."""
     return (
-        f"no Python with {PLUGIN}: run `python -m tests.device_less.environment`, or let "
-        f"{VARIABLE} name one that has what {REQUIREMENTS.name} lists"
+        f"no {PLUGIN} in {python() or 'any Python'}: run `python -m tests.device_less.environment`,"
+        f" or let {VARIABLE} name one that has what {REQUIREMENTS.name} lists"
     )
 
 

@@ -6,7 +6,8 @@ import pytest
 
 import workloads
 from algoperf_lite.training.compiled_steps import MODES
-from tests.device_less import environment, programs, table
+from tests.device_less import environment, programs
+from tests.device_less.__main__ import UNABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.device_less]
 
@@ -26,11 +27,7 @@ def test_steps_cost_an_h100_what_the_table_says(family):
         env=environment.variables(),
         cwd=environment.ROOT,
     )
+    if done.returncode == UNABLE:
+        pytest.skip(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     assert only in done.stdout
-
-
-def test_the_table_holds_every_program_and_all_compile():
-    known = table.read()["programs"]
-    assert {program.name for program in programs.every()} <= set(known)
-    assert not [name for name, row in known.items() if "error" in row]

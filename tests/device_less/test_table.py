@@ -45,7 +45,37 @@ def test_the_print_shows_what_changed():
     assert "| a | 100 -> 90 | 16 x 6 | 1000 | 800 |" in lines.splitlines()
 
 
+# --- the table that lies here -------------------------------------------------------------
+
+ROWS = table.read()["programs"]
+NATURAL_MEGABYTES = 70_000  # of a card of 80 GB; libraries want workspaces that XLA does not see
+
+
+def test_every_program_compiles():
+    assert ROWS
+    assert not [name for name, row in ROWS.items() if "error" in row]
+
+
+def test_no_step_waits_for_the_host():
+    # Beam search ends when all sentences do, off the clock; the length of "loop" is an argument.
+    waiting = {
+        name for name, row in ROWS.items() if any(trips is None for trips, _ in row["loops"])
+    }
+    assert not {name for name in waiting if not name.endswith(("/eval", "/loop"))}
+
+
+def test_full_steps_fit_a_card_without_being_recomputed_by_xla():
+    # A larger optimizer's state would otherwise change the program of the model, silently.
+    needs = {name: row["megabytes"] for name, row in ROWS.items() if name.endswith("/natural")}
+    assert not {name: need for name, need in needs.items() if need > NATURAL_MEGABYTES}
+
+
 def test_a_python_that_is_named_is_taken(monkeypatch):
     monkeypatch.setenv(environment.VARIABLE, "/somewhere/python")
-    monkeypatch.setattr(environment, "PLUGIN", "no_plugin_of_this_name")
     assert environment.python() == "/somewhere/python"
+
+
+def test_the_table_is_of_the_versions_that_are_installed_for_it():
+    lines = environment.REQUIREMENTS.read_text().splitlines()
+    pins = dict(line.split(" == ") for line in lines if not line.startswith("#"))
+    assert table.read()["versions"].items() <= pins.items()
