@@ -63,7 +63,7 @@ def variables() -> dict[str, str]:
     return {**os.environ, **VARIABLES, "PYTHONPATH": path}
 
 
-def make(folder: Path = FOLDER) -> None:
+def make(folder: Path) -> None:
     """Makes the interpreter in `folder`, once for each content of the requirements.
 
     Raises ValueError, one sentence, where there is no Python to make it with or pip fails.
@@ -106,7 +106,7 @@ def _base() -> str | None:
 
 def main() -> None:
     try:
-        make()
+        make(FOLDER)
     except ValueError as error:
         print(error)  # no failure: the tests that need it are skipped
     else:

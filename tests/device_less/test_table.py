@@ -75,6 +75,14 @@ def test_a_python_that_is_named_is_taken(monkeypatch):
     assert environment.python() == "/somewhere/python"
 
 
+def test_without_a_newer_python_nothing_is_made_and_nothing_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(environment, "FOLDER", tmp_path / "made")
+    monkeypatch.setattr(environment, "_base", lambda: None)
+    environment.main()
+    assert "no Python 3.12" in capsys.readouterr().out
+    assert not (tmp_path / "made").exists()
+
+
 def test_the_table_is_of_the_versions_that_are_installed_for_it():
     lines = environment.REQUIREMENTS.read_text().splitlines()
     pins = dict(line.split(" == ") for line in lines if not line.startswith("#"))
