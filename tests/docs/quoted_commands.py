@@ -25,6 +25,7 @@ NOT_RUN = {
     "--ray_address": "needs a Ray cluster",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     "quickstart": "is the whole tour, which takes minutes; a test of the wheel runs it",
+    "tests.device_less": "compiles for long, in a Python of its own; test_programs.py does a part",
     "tests.cheats.table": "tries every trick, which test_cheats.py does, and rewrites a document",
 }
 # Python packages that a command needs beyond those of the tests.
