@@ -10,7 +10,7 @@ import pytest
 
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job, nothing
-from algoperf_lite.machine import devices
+from algoperf_lite.machine import devices, memory
 from algoperf_lite.machine.devices import Slot
 
 ANYWHERE = (Slot(),)
@@ -167,6 +167,7 @@ def test_a_time_limit_begins_anew_at_each_evaluation(run):
 def test_eight_jobs_have_a_device_each_at_the_same_time(run, tmp_path, monkeypatch):
     monkeypatch.setenv(devices.SIMULATED, "8")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(memory, "available_memory", lambda: 8 * memory.TRIAL_MEMORY)
     (tmp_path / "here").mkdir()
     kinds = [f"device_{i}" for i in range(8)]
     slots = local.local(1, None).worker_slots
