@@ -69,7 +69,7 @@ def spread():
 
 
 @pytest.mark.parametrize(
-    "name", ["digits, single", "digits, loop", "digits, unrolled", "imagenet_resnet"]
+    "name", ["digits, single", "digits, scan", "digits, unrolled", "imagenet_resnet"]
 )
 def test_four_devices_compute_what_one_does_and_share_the_work(spread, name):
     one, four = spread[name]
