@@ -39,7 +39,7 @@ def computed(workload):
     """(initial parameters, loss, gradients), compiled."""
     params, model_state = jax.jit(workload.init_model_fn)(jax.random.key(1))
     (loss, _), gradients = jax.jit(computation(workload)[0])(params, model_state)
-    return params, loss, gradients
+    return params, float(loss), gradients
 
 
 def program(workload):
