@@ -49,7 +49,7 @@ class Blocking(NamedTuple):
     """
 
     size: int = 128
-    max_dim: int = 8192
+    max_dim: int = 16_384
 
 
 BLOCKS = Blocking()
