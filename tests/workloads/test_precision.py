@@ -115,7 +115,7 @@ def test_bfloat16_is_near_float32(name):
         found.append((loss, jnp.concatenate([g.ravel() for g in jax.tree.leaves(gradients)])))
     (loss, exact), (rounded_loss, rounded) = found
     assert rounded_loss == pytest.approx(loss, rel=0.02)
-    assert rounded_loss != loss, "nothing was rounded"
+    assert jnp.any(exact != rounded), "nothing was rounded"
     # Whole gradients, since small ones may be all rounding.
     cosine = exact @ rounded / jnp.linalg.norm(exact) / jnp.linalg.norm(rounded)
     assert cosine > 0.98
