@@ -246,7 +246,7 @@ def test_vmap_over_members_equals_one_by_one():
 
 
 def test_bfloat16_computes_near_float32_and_keeps_float32_parameters_but_for_the_scale():
-    workload = tiny(dtype="bfloat16")
+    workload = tiny(dtype="bfloat16", scale_dtype="bfloat16")  # AlgoPerf's
     params, batch = params_of(workload), batch_of(workload)
     scale = params["attention_0"]["qk_norm"].pop("scale")
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
