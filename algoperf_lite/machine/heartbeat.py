@@ -16,7 +16,7 @@ def beating(
     seconds: float = _SECONDS,
     is_alive: Callable[[], bool] = lambda: True,
 ) -> Iterator[None]:
-    """The time in which another thread calls `beat` every so many seconds, if `is_alive` says so.
+    """The time in which another thread calls `beat` every so many seconds if `is_alive` says so.
 
     For work of the harness and the workload alone: a submission that hangs has to stay silent.
     """

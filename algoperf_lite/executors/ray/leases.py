@@ -12,12 +12,11 @@ not see it, with this run's name in it, is not on the shared storage.
 import contextlib
 import dataclasses
 import os
-import threading
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
+from algoperf_lite.machine import heartbeat
 from algoperf_lite.storage import atomic
 
 FILE = ".attempts"
@@ -64,26 +63,13 @@ class Lease:
             return not self.file.exists()
         return lines[0] != self.run or _line(self) in lines[1:]
 
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> contextlib.AbstractContextManager[None]:
         """Ends this process, and with it the job's, within a second of the lease being over.
 
         A thread does so: the process may be busy handing on what the job reports.
         """
-        has_ended = threading.Event()
-
-        def watch() -> None:
-            while not has_ended.wait(_POLL_SECONDS):
-                if self.is_over():
-                    os._exit(1)  # an exception here would not reach the main thread
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            has_ended.set()
-            thread.join()
+        # An exception there would not reach the main thread.
+        return heartbeat.beating(lambda: os._exit(1), _POLL_SECONDS, self.is_over)
 
 
 class Leases:
