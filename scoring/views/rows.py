@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scoring.leaderboard import Leaderboard
 from scoring.logs.format import STATUSES
-from scoring.logs.read import Anomaly
+from scoring.logs.read import Anomaly, Trial
 from scoring.stats.rows import Row
 from scoring.views.text import Cell, Signs, amount, cell, counted, factor, fixed, printable
 from scoring.views.text import interval as interval_text
@@ -187,7 +187,19 @@ def notes(board: Leaderboard) -> list[str]:
     precisions = {str(trial.info.get("precision") or "float32") for trial in board.trials}
     if precisions - {"float32"}:
         found.append(f"Precision: {', '.join(map(printable, sorted(precisions)))}.")
+    if board.protocol.by == "time" and any(map(_is_lite_on_accelerator, board.trials)):
+        found.append(
+            "Lite steps on an accelerator take what starting their kernels takes: seconds favor "
+            "submissions of few kernels; --by=steps compares the algorithms."
+        )
     return found
+
+
+def _is_lite_on_accelerator(trial: Trial) -> bool:
+    """Whether a trial of the small models was timed on a device that they do not fill."""
+    fingerprint = trial.info.get("fingerprint")
+    platform = fingerprint.get("platform") if isinstance(fingerprint, dict) else None
+    return trial.info.get("scale") == "lite" and platform in ("gpu", "tpu")
 
 
 def _not_below_the_first(board: Leaderboard) -> list[str]:

@@ -10,7 +10,8 @@ from scoring.views import profile_plot, rows
 
 
 def info(key="m1", timing="measured", **other):
-    return {"status": "reached", "timing": timing, "fingerprint": {"key": key}, **other}
+    fingerprint = key if isinstance(key, dict) else {"key": key}
+    return {"status": "reached", "timing": timing, "fingerprint": fingerprint, **other}
 
 
 def two_trials(tree, first, second):
@@ -54,6 +55,21 @@ def test_trials_that_do_not_tell_are_named(tree):
         ("unknown_hardware", "t/study_0/toy_jax/trial_0"),
         ("mixed_scale", "toy"),
     ]
+
+
+def test_seconds_of_small_models_on_an_accelerator_are_commented(tree):
+    on = {"key": "m1", "platform": "gpu"}
+    two_trials(tree, info(on, scale="lite"), info(on, scale="lite"))
+    said = [note for note in rows.notes(tree.score()) if "kernels" in note]
+    assert len(said) == 1
+    assert not [note for note in rows.notes(tree.score(by="steps")) if "kernels" in note]
+
+
+@pytest.mark.parametrize("where", [{"scale": "full"}, {"scale": "lite", "platform": "cpu"}])
+def test_other_seconds_need_no_comment(tree, where):
+    on = {"key": "m1", "platform": where.pop("platform", "gpu")}
+    two_trials(tree, info(on, **where), info(on, **where))
+    assert not [note for note in rows.notes(tree.score()) if "kernels" in note]
 
 
 def test_strict_lists_every_violation_at_once(tree, benchmark_of):
