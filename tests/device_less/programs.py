@@ -88,7 +88,9 @@ def rows(program: Program, where: str = "h100") -> dict[str, dict[str, Any]]:
     memory = target.UNLIMITED_BYTES if program.natural else target.H100_BYTES
     try:
         place = target.sharding(where, memory)
-        found = _evaluation(program, place) if program.kind == "eval" else _steps(program, place)
+        with target.tracing(where):
+            compile_one = _evaluation if program.kind == "eval" else _steps
+            found = compile_one(program, place)
         return {name: dataclasses.asdict(measured(each, name)) for name, each in found.items()}
     # Whatever tracing, lowering or XLA raises is the finding: this program does not compile.
     except Exception as error:

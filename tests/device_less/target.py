@@ -4,6 +4,8 @@ No time can be measured this way, and nothing that depends on autotuning, which 
 XLA decides from the program alone is exact: kernels, loops, buffers.
 """
 
+import contextlib
+
 import jax
 from jax.experimental import topologies
 
@@ -53,3 +55,12 @@ def sharding(target: str = "h100", memory: int = H100_BYTES) -> jax.sharding.Sha
     else:
         topology = topologies.get_topology_desc(f"{target}:2x2", platform="tpu")
     return jax.sharding.SingleDeviceSharding(topology.devices[0])
+
+
+def tracing(target: str = "h100") -> contextlib.AbstractContextManager[object]:
+    """The time in which `workloads.platform` takes `target` for the device that is here, so that
+    models choose the kernels they have for it."""
+    if target != "h100":
+        return contextlib.nullcontext()
+    card = jax.sharding.AbstractDevice("NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu")
+    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=card))
