@@ -1,0 +1,83 @@
+"""Arrays that were derived from files once and are kept: indices, tokens, packed graphs.
+
+They lie as `.npy` files in the user's cache and are read as memory maps, so that all trials of a
+machine share one copy in memory. Everything can be deleted at any time.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from algoperf_lite.data.source import DataError
+from algoperf_lite.storage import cache
+
+_DONE = "files.txt"  # names what the arrays were made from
+
+
+def arrays(
+    kind: str, files: Sequence[Path], make: Callable[[Path], None], num_bytes: int = 0
+) -> dict[str, np.ndarray]:
+    """What `make` wrote, read-only; made where it is missing, or where a file has changed.
+
+    Args:
+      kind: names the content and the version of what makes it, such as "ogbg-1-train".
+      files: all that the arrays depend on; known again by name, size and time of change.
+      make: writes `<name>.npy` files into the folder it is given.
+      num_bytes: about how much it will write, to be refused before it begins.
+    Returns the arrays by name.
+    Raises DataError where a file is missing, or there is no room to keep the arrays.
+    """
+    what = _stamp(files)
+    key = hashlib.sha256(f"{kind}\n{what}".encode()).hexdigest()[:16]
+    folder = _root() / f"{kind}-{key}"
+    if not (folder / _DONE).is_file():
+        _fill(folder, what, make, num_bytes)
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+
+
+def _root() -> Path:
+    root = cache.subfolder("full")
+    if root is None:
+        raise DataError(
+            f"indices of the data set cannot be kept in {cache.folder()}; set XDG_CACHE_HOME to "
+            "a folder that can be written"
+        )
+    return root
+
+
+def _stamp(files: Sequence[Path]) -> str:
+    """A line for each file. Not its folder: data that moved are the same data."""
+    lines = []
+    for path in files:
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from error
+        lines.append(f"{path.parent.name}/{path.name} {found.st_size} {found.st_mtime_ns}\n")
+    return "".join(lines)
+
+
+def _fill(folder: Path, what: str, make: Callable[[Path], None], num_bytes: int) -> None:
+    free = shutil.disk_usage(folder.parent).free
+    if num_bytes > free:
+        raise DataError(
+            f"{folder} would take {num_bytes / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB "
+            "left; free some, or set XDG_CACHE_HOME to a folder on a larger disk"
+        )
+    # Beside it and renamed when whole: a process that is killed leaves nothing that looks done.
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        make(partial)
+        (partial / _DONE).write_text(what)
+        partial.chmod(0o755)  # the cache may be shared
+        os.rename(partial, folder)
+    except OSError as error:
+        if not (folder / _DONE).is_file():  # else another process was quicker, with the same
+            raise DataError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
