@@ -78,19 +78,17 @@ def find(root: Path, name: str, config: str | None = None) -> Prepared:
     """
     if not root.is_dir():
         raise DataError(f"{root} is no folder; name the one that holds the data sets")
-    found = [
-        prepared
-        for depth in range(_DEPTH + 1)
-        for path in sorted(root.glob("*/" * depth + _INFO))
-        if (prepared := _read(path, name, config)) is not None
-    ]
-    if not found:
-        wanted = name if config is None else f"{name}/{config}"
-        raise DataError(
-            f"no data set {wanted!r} of tensorflow-datasets is in {root}: no {_INFO} there or in "
-            f"the folders below names it; prepare it, or name the folder that holds it"
-        )
-    return max(found, key=lambda prepared: _version(prepared.version))
+    for depth in range(_DEPTH + 1):
+        infos = [_read(path, name, config) for path in sorted(root.glob("*/" * depth + _INFO))]
+        found = [prepared for prepared in infos if prepared is not None]
+        # Nearest first: a root of all data sets holds half a million other files further down.
+        if found:
+            return max(found, key=lambda prepared: _version(prepared.version))
+    wanted = name if config is None else f"{name}/{config}"
+    raise DataError(
+        f"no data set {wanted!r} of tensorflow-datasets is in {root}: no {_INFO} there or in the "
+        "folders below names it; prepare it, or name the folder that holds it"
+    )
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 
+from algoperf_lite.data import packing
 from algoperf_lite.data.plan import Plan, permutation
 
 NODES_PER_GRAPH, EDGES_PER_GRAPH = 26, 56  # what a bin has room for, a little below the average
@@ -63,18 +64,8 @@ def borders(nodes: np.ndarray, edges: np.ndarray, bins: Bins) -> np.ndarray:
     Args:
       nodes, edges: (n,), of the graphs in their order.
     """
-    first = np.arange(len(nodes))
-    ends = [
-        np.searchsorted(total, total[:-1] + most, side="right") - 1
-        for sizes, most in ((nodes, bins.nodes), (edges, bins.edges))
-        for total in [np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])]
-    ]
-    # Where a bin would end if it began at each graph; then from end to end.
-    end = np.minimum.reduce([*ends, first + bins.graphs]).tolist()
-    found = [0]
-    while found[-1] < len(end):
-        found.append(end[found[-1]])
-    return np.array(found)
+    last = np.arange(len(nodes)) + bins.graphs
+    return packing.borders([nodes, edges], [bins.nodes, bins.edges], last)
 
 
 def seen_by_algoperf(nodes: np.ndarray, edges: np.ndarray, batch_size: int) -> int:

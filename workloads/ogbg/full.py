@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algoperf_lite.data import tfds
+from algoperf_lite.data import folders, packing, tfds
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
@@ -37,12 +37,14 @@ def source(folder: Path, split: str) -> Source:
     """
     if split not in SPLITS:
         raise DataError(f"ogbg has the splits {', '.join(SPLITS)}, and not {split!r}")
+    folder = folders.own(folder, "ogbg")
     molpcba.files(folder, split)
     return Molecules(folder, split)
 
 
 def missing(folder: Path) -> list[str]:
     """The files that are not there, in words."""
+    folder = folders.own(folder, "ogbg")
     csv = molpcba.csv_folder(folder)
     if csv is not None:
         files = {path: None for split in SPLITS for path in molpcba.csv_files(csv, split)}
@@ -122,11 +124,12 @@ class Molecules(Source):
         graphs, n = self.graphs, len(chosen)
         num_nodes, num_edges = NODES_PER_GRAPH * b + 1, EDGES_PER_GRAPH * b
         n_node, n_edge = self.num_nodes[chosen], self.num_edges[chosen]
-        nodes = graphs["nodes"][molpcba.ranges(graphs["first_node"], chosen)]
+        nodes = graphs["nodes"][packing.ranges(graphs["first_node"][chosen], n_node)]
         first = np.cumsum(n_node) - n_node
         # Each graph's bonds, and then the same ones back.
-        bonds = molpcba.ranges(graphs["first_edge"], np.repeat(chosen, 2))
-        is_back = np.repeat(np.tile([False, True], n), np.repeat(n_edge // 2, 2))
+        twice = np.repeat(n_edge // 2, 2)
+        bonds = packing.ranges(graphs["first_edge"][np.repeat(chosen, 2)], twice)
+        is_back = np.repeat(np.tile([False, True], n), twice)
         ends = graphs["ends"][bonds] + np.repeat(first, n_edge)[:, None]
         ends[is_back] = ends[is_back, ::-1]
         # Padding edges join the first padding node to itself, as jraph's do.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algoperf_lite.data import example, kept, needed, tfds, tfrecord
+from algoperf_lite.data import example, kept, needed, packing, tfds, tfrecord
 from algoperf_lite.data.source import DataError
 
 NAME = "ogbg_molpcba"
@@ -81,8 +81,8 @@ def _from_records(shards: tfds.Shards) -> Graphs:
     return {
         **{name: np.concatenate(parts[name]) for name in ("nodes", "edges", "ends")},
         "labels": np.stack(parts["labels"]),
-        "first_node": _starts(sizes["nodes"]),
-        "first_edge": _starts(sizes["edges"]),
+        "first_node": packing.starts(sizes["nodes"]),
+        "first_edge": packing.starts(sizes["edges"]),
     }
 
 
@@ -153,7 +153,7 @@ def _from_csv(folder: Path, split: str) -> Graphs:
     """The graphs of a split in the order of its list."""
     paths = dict(zip((*_CSVS, "split"), csv_files(folder, split), strict=True))
     read = {name: _csv(path, _CSVS.get(name, 1)) for name, path in paths.items()}
-    node, edge = (_starts(read[f"num-{kind}-list"][:, 0]) for kind in ("node", "edge"))
+    node, edge = (packing.starts(read[f"num-{kind}-list"][:, 0]) for kind in ("node", "edge"))
     chosen = read["split"][:, 0]
     lengths = {
         "node-feat": node[-1], "edge": edge[-1], "edge-feat": edge[-1],
@@ -167,8 +167,8 @@ def _from_csv(folder: Path, split: str) -> Graphs:
             )
     if chosen.min() < 0 or chosen.max() >= len(node) - 1:
         raise DataError(f"{paths['split']} names graphs that are not there; unpack it again")
-    nodes, edges = ranges(node, chosen), ranges(edge, chosen)
-    sizes = np.diff(node)[chosen]
+    sizes, bonds = np.diff(node)[chosen], np.diff(edge)[chosen]
+    nodes, edges = packing.ranges(node[chosen], sizes), packing.ranges(edge[chosen], bonds)
     wide = {
         "nodes": read["node-feat"][nodes],
         "edges": read["edge-feat"][edges],
@@ -176,22 +176,10 @@ def _from_csv(folder: Path, split: str) -> Graphs:
         "labels": read["graph-label"][chosen],
     }
     return {
-        **_packed(wide, np.repeat(sizes, np.diff(edge)[chosen])[:, None], f"a file in {folder}"),
-        "first_node": _starts(sizes),
-        "first_edge": _starts(np.diff(edge)[chosen]),
+        **_packed(wide, np.repeat(sizes, bonds)[:, None], f"a file in {folder}"),
+        "first_node": packing.starts(sizes),
+        "first_edge": packing.starts(bonds),
     }
-
-
-def ranges(first: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """first[i], ..., first[i + 1] - 1 for each i of `chosen`, one after the other: int64."""
-    sizes = first[chosen + 1] - first[chosen]
-    # Each row's place among the results, moved to where its graph begins.
-    shift = first[chosen] - np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return np.arange(sizes.sum()) + np.repeat(shift, sizes)
-
-
-def _starts(sizes: np.ndarray | list[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
 def _csv(path: Path, width: int) -> np.ndarray:

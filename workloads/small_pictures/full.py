@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algoperf_lite.data import cifar, idx, kept, pictures, tfds
+from algoperf_lite.data import cifar, folders, idx, kept, pictures, tfds
 from algoperf_lite.data.source import DataError, InMemory, Source
 
 SPLITS = ("train", "validation", "test")
@@ -47,7 +47,7 @@ class SmallPictures:
         if split not in SPLITS:
             raise DataError(f"{self.name} has the splits {', '.join(SPLITS)}, and not {split!r}")
         part = "test" if split == "test" else "train"
-        inputs, targets = self._part(self._own(folder), part)
+        inputs, targets = self._part(folders.own(folder, self.folder_name), part)
         if len(inputs) != self.part_sizes[part]:
             raise DataError(
                 f"the part {part!r} of {self.name} in {folder} has {len(inputs)} pictures, and "
@@ -62,7 +62,7 @@ class SmallPictures:
 
     def missing(self, folder: Path) -> list[str]:
         """What is not there, in words; nothing where one of the two forms is complete."""
-        own = self._own(folder)
+        own = folders.own(folder, self.folder_name)
         absent = [
             path.name
             for part in self.part_sizes
@@ -81,10 +81,6 @@ class SmallPictures:
         except DataError:
             names = ", ".join(absent)
             return [f"{names} in {own} (or the data set {self.name!r} of tensorflow-datasets)"]
-
-    def _own(self, folder: Path) -> Path:
-        below = folder / self.folder_name
-        return below if below.is_dir() else folder
 
     def _part(self, folder: Path, part: str) -> Part:
         files = self.files(folder, part)

@@ -30,6 +30,7 @@ class TransformerConfig:
         and one at the end of each stack (Xiong et al. 2020).
       attention_temp: attention scores are multiplied by it.
       glu: the hidden layer is multiplied by a second, linear one (Shazeer 2020).
+      eos: the token that ends a sentence.
     """
 
     vocab_size: int = 32_000
@@ -44,6 +45,8 @@ class TransformerConfig:
     attention_temp: float = 1.0
     activation: str = "relu"
     glu: bool = False
+    # Not shown by repr, which keys the calibration: no step takes longer for it.
+    eos: int = dataclasses.field(default=2, repr=False)
 
 
 class Residual(nn.Module):
