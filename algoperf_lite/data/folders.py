@@ -3,7 +3,6 @@
 from pathlib import Path
 
 
-def own(folder: Path, name: str) -> Path:
-    """The folder `name` below `folder` where there is one, else `folder` itself."""
-    below = folder / name
-    return below if below.is_dir() else folder
+def own(folder: Path, *names: str) -> Path:
+    """The first of the folders `names` that is below `folder`, else `folder` itself."""
+    return next((folder / name for name in names if (folder / name).is_dir()), folder)

@@ -8,8 +8,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -38,6 +39,29 @@ def arrays(
     if not (folder / _DONE).is_file():
         _fill(folder, what, make, num_bytes)
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+
+
+def save_parts(path: Path, parts: Iterable[np.ndarray], dtype: type) -> None:
+    """Writes an `.npy` file of parts (n_i, ...), one after the other, with one in memory at a time.
+
+    All but the first axis are the same; there is at least one part.
+    """
+    shape: tuple[int, ...] = ()
+    with path.open("wb") as file:
+        for part in parts:
+            if not shape:
+                shape = (0, *part.shape[1:])
+                _write_header(file, shape, dtype)
+            shape = (shape[0] + len(part), *shape[1:])
+            file.write(np.ascontiguousarray(part, dtype))
+        # numpy leaves room in the header for a first axis of any length.
+        file.seek(0)
+        _write_header(file, shape, dtype)
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: type) -> None:
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _root() -> Path:
