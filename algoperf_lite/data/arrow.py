@@ -14,7 +14,7 @@ _END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream that was written to its end
 
 
 def saved_files(folder: Path) -> list[Path]:
-    """The Arrow files of a folder that `Dataset.save_to_disk` wrote, in order.
+    """The Arrow files of a folder that save_to_disk wrote, in order.
 
     Raises DataError where it is none, a file is missing, or rows were chosen without rewriting.
     """

@@ -1,6 +1,6 @@
 """Batches of graphs by their size: bins of bounded nodes, edges and graphs, filled greedily.
 
-The rule is that of `jraph.dynamically_batch`, with AlgoPerf's bounds, so a batch holds a varying
+The rule is that of jraph's dynamically_batch, with AlgoPerf's bounds, so a batch holds a varying
 number of graphs. A batch is always of the same bins, however many devices share them.
 """
 
