@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from algoperf_lite.data import example, needed, tfds, tfrecord
+from algoperf_lite.data import example, needed, tfds
 from algoperf_lite.data.source import DataError
 
 
@@ -13,24 +13,18 @@ def read(prepared: tfds.Prepared, split: str) -> tuple[np.ndarray, np.ndarray]:
 
     Raises DataError where a file is missing or damaged, or a record is none.
     """
-    shards = prepared.split(split)
     pictures, labels = [], []
-    for path in shards.paths:
-        for number, record in enumerate(tfrecord.read_through(path)):
-            where = f"record {number} of {path}"
-            features = example.parse(record, where)
-            pictures.append(_decoded(example.data(features, "image", where), where))
-            labels.append(example.ints(features, "label", where)[0])
-            if pictures[-1].shape != pictures[0].shape:
-                raise DataError(
-                    f"{where} is a picture of {pictures[-1].shape} and the first one is of "
-                    f"{pictures[0].shape}; prepare {prepared.name} anew"
-                )
-    if len(pictures) != shards.num_examples:
-        raise DataError(
-            f"{prepared.folder} holds {len(pictures)} pictures of split {split!r} and its "
-            f"description says {shards.num_examples}; prepare {prepared.name} anew"
-        )
+    for where, record in prepared.split(split).records():
+        features = example.parse(record, where)
+        pictures.append(_decoded(example.data(features, "image", where), where))
+        labels.append(example.ints(features, "label", where)[0])
+        if pictures[-1].shape != pictures[0].shape:
+            raise DataError(
+                f"{where} is a picture of {pictures[-1].shape} and the first one is of "
+                f"{pictures[0].shape}; prepare {prepared.name} anew"
+            )
+    if not pictures:
+        raise DataError(f"{prepared.folder} holds no picture of split {split!r}; prepare it anew")
     return np.stack(pictures), np.array(labels, np.uint8)
 
 

@@ -2,28 +2,50 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from algoperf_lite.data import array_record, tfrecord
 from algoperf_lite.data.source import DataError
 
 _INFO = "dataset_info.json"
+_FORMATS = ("tfrecord", "array_record")
 _DEPTH = 4  # folders below the one given: <name>/<config>/<version> of a root of data sets
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"  # TFDS's own
 
 
 @dataclasses.dataclass(frozen=True)
 class Shards:
-    """The files of a split in their order, and the records that each should hold."""
+    """The files of a split in their order, and the records that each should hold.
+
+    `file_format` is 'tfrecord' or 'array_record'.
+    """
 
     paths: tuple[Path, ...]
     counts: tuple[int, ...]
+    file_format: str = "tfrecord"
 
     @property
     def num_examples(self) -> int:
         """Records of all files."""
         return sum(self.counts)
+
+    def records(self) -> Iterator[tuple[str, bytes]]:
+        """All records in order, each with the words that name it: ('record 3 of <path>', data).
+
+        Raises DataError at the first that is damaged, and where a file holds another number.
+        """
+        for path, count in zip(self.paths, self.counts, strict=True):
+            read = array_record if self.file_format == "array_record" else tfrecord
+            number = -1
+            for number, record in enumerate(read.read_through(path)):
+                yield f"record {number} of {path}", record
+            if number + 1 != count:
+                raise DataError(
+                    f"{path} holds {number + 1} records and its data set's description says "
+                    f"{count}; copy it again, or prepare the data set anew"
+                )
 
     def missing(self) -> list[str]:
         """The files that are not there."""
@@ -37,14 +59,12 @@ class Prepared:
     Attributes:
       folder: holds its description and its files.
       name, version: such as 'ogbg_molpcba', '0.1.3'.
-      file_format: 'tfrecord' or 'array_record'.
       splits: their shards by name.
     """
 
     folder: Path
     name: str
     version: str
-    file_format: str
     splits: Mapping[str, Shards]
 
     def split(self, name: str) -> Shards:
@@ -60,11 +80,6 @@ class Prepared:
             raise DataError(
                 f"{len(missing)} of {len(shards.paths)} files of {self.name}'s split {name!r} are "
                 f"missing, the first is {missing[0]}; copy or prepare them"
-            )
-        if self.file_format != "tfrecord":
-            raise DataError(
-                f"{self.folder} holds {self.file_format} files and TFRecord files were expected; "
-                "prepare the data set with file_format='tfrecord'"
             )
         return shards
 
@@ -112,6 +127,11 @@ def _read(path: Path, name: str, config: str | None) -> Prepared | None:
 
 def _described(folder: Path, info: dict[str, Any]) -> Prepared:
     file_format = info.get("fileFormat", "tfrecord")  # older versions of TFDS do not say
+    if file_format not in _FORMATS:
+        raise DataError(
+            f"{folder} holds {file_format} files and {' or '.join(_FORMATS)} was expected; "
+            f"prepare the data set with file_format={_FORMATS[0]!r}"
+        )
     splits = {}
     for split in info["splits"]:
         # Whole numbers of 64 bits are text in protobuf's JSON.
@@ -128,5 +148,5 @@ def _described(folder: Path, info: dict[str, Any]) -> Prepared:
             )
             for shard in range(len(counts))
         ]
-        splits[split["name"]] = Shards(tuple(folder / name for name in names), counts)
-    return Prepared(folder, info["name"], info["version"], file_format, splits)
+        splits[split["name"]] = Shards(tuple(folder / name for name in names), counts, file_format)
+    return Prepared(folder, info["name"], info["version"], splits)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algoperf_lite.data import example, kept, needed, packing, tfds, tfrecord
+from algoperf_lite.data import example, kept, needed, packing, tfds
 from algoperf_lite.data.source import DataError
 
 NAME = "ogbg_molpcba"
@@ -67,16 +67,11 @@ def graphs(folder: Path, split: str) -> Graphs:
 
 def _from_records(shards: tfds.Shards) -> Graphs:
     parts: dict[str, list[np.ndarray]] = {"nodes": [], "edges": [], "ends": [], "labels": []}
-    for path in shards.paths:
-        for number, record in enumerate(tfrecord.read_through(path)):
-            where = f"record {number} of {path}"
-            for name, values in _graph(record, where).items():
-                parts[name].append(values)
-    if len(parts["labels"]) != shards.num_examples:
-        raise DataError(
-            f"{shards.paths[0].parent} holds {len(parts['labels'])} graphs where its description "
-            f"says {shards.num_examples}; copy it again"
-        )
+    for where, record in shards.records():
+        for name, values in _graph(record, where).items():
+            parts[name].append(values)
+    if not parts["labels"]:
+        raise DataError(f"{shards.paths} hold no graph; prepare {NAME} anew")
     sizes = {name: [len(values) for values in parts[name]] for name in ("nodes", "edges")}
     return {
         **{name: np.concatenate(parts[name]) for name in ("nodes", "edges", "ends")},

@@ -161,9 +161,42 @@ def test_what_is_missing_is_said(tmp_path):
     prepared.splits["train"].paths[1].unlink()
     with pytest.raises(DataError, match="1 of 3 files of some.s split .train. are missing"):
         prepared.split("train")
-    tfds_folders.write_info(tmp_path, "some", {"train": []}, file_format="array_record")
-    with pytest.raises(DataError, match="holds array_record files and TFRecord files were"):
-        tfds.find(tmp_path, "some").split("train")
+    tfds_folders.write_info(tmp_path, "some", {"train": []}, file_format="riegeli")
+    with pytest.raises(DataError, match="holds riegeli files and tfrecord or array_record was"):
+        tfds.find(tmp_path, "some")
     (tmp_path / "dataset_info.json").write_text('{"name": "some"}')
     with pytest.raises(DataError, match="is no description that tensorflow-datasets wrote"):
         tfds.find(tmp_path, "some")
+
+
+def test_a_split_is_read_through_and_its_records_are_counted(tmp_path):
+    tfds_folders.write(tmp_path, "some", {"train": [[{"a": [1]}], [{"a": [2]}, {"a": [3]}]]})
+    shards = tfds.find(tmp_path, "some").split("train")
+    named = list(shards.records())
+    assert [record for _, record in named] == [tfds_folders.encode({"a": [i]}) for i in (1, 2, 3)]
+    assert named[2][0] == f"record 1 of {shards.paths[1]}"
+    shards.paths[1].write_bytes(tfds_folders.frame(b"one"))
+    with pytest.raises(DataError, match="00001-of-00002 holds 1 records .* description says 2"):
+        list(shards.records())
+
+
+def test_array_record_files_hold_the_same(tmp_path):
+    module = pytest.importorskip("array_record.python.array_record_module")
+    tfds_folders.write_info(tmp_path, "some", {"train": [1003]}, file_format="array_record")
+    shards = tfds.find(tmp_path, "some").splits["train"]
+    with pytest.raises(DataError, match="1 of 1 files of some's split 'train' are missing"):
+        tfds.find(tmp_path, "some").split("train")
+    assert shards.paths[0].name == "some-train.array_record-00000-of-00001"
+    writer = module.ArrayRecordWriter(str(shards.paths[0]), "group_size:1")
+    records = [b"record %d" % number for number in range(1003)]
+    for record in records:
+        writer.write(record)
+    writer.close()
+    assert [record for _, record in shards.records()] == records
+    whole = shards.paths[0].read_bytes()
+    shards.paths[0].write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="00000-of-00001 (is damaged|holds 0 records)"):
+        list(shards.records())
+    shards.paths[0].unlink()
+    with pytest.raises(DataError, match="it is missing"):
+        list(shards.records())
