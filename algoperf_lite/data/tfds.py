@@ -47,6 +47,15 @@ class Shards:
                     f"{count}; copy it again, or prepare the data set anew"
                 )
 
+    def at_random(self) -> tfrecord.Records | array_record.Records:
+        """All records, each found by its number; makes an index where there is none.
+
+        Raises DataError where a file is damaged or holds another number of records.
+        """
+        if self.file_format == "array_record":
+            return array_record.Records(self.paths, self.counts)
+        return tfrecord.records(self.paths, self.counts)
+
     def missing(self) -> list[str]:
         """The files that are not there."""
         return [str(path) for path in self.paths if not path.is_file()]

@@ -174,6 +174,7 @@ def test_a_split_is_read_through_and_its_records_are_counted(tmp_path):
     shards = tfds.find(tmp_path, "some").split("train")
     named = list(shards.records())
     assert [record for _, record in named] == [tfds_folders.encode({"a": [i]}) for i in (1, 2, 3)]
+    assert shards.at_random().read(2) == named[2][1]
     assert named[2][0] == f"record 1 of {shards.paths[1]}"
     shards.paths[1].write_bytes(tfds_folders.frame(b"one"))
     with pytest.raises(DataError, match="00001-of-00002 holds 1 records .* description says 2"):
@@ -182,20 +183,25 @@ def test_a_split_is_read_through_and_its_records_are_counted(tmp_path):
 
 def test_array_record_files_hold_the_same(tmp_path):
     module = pytest.importorskip("array_record.python.array_record_module")
-    tfds_folders.write_info(tmp_path, "some", {"train": [1003]}, file_format="array_record")
+    tfds_folders.write_info(tmp_path, "some", {"train": [1003, 2]}, file_format="array_record")
     shards = tfds.find(tmp_path, "some").splits["train"]
-    with pytest.raises(DataError, match="1 of 1 files of some's split 'train' are missing"):
+    with pytest.raises(DataError, match="2 of 2 files of some's split 'train' are missing"):
         tfds.find(tmp_path, "some").split("train")
-    assert shards.paths[0].name == "some-train.array_record-00000-of-00001"
-    writer = module.ArrayRecordWriter(str(shards.paths[0]), "group_size:1")
-    records = [b"record %d" % number for number in range(1003)]
-    for record in records:
-        writer.write(record)
-    writer.close()
+    assert shards.paths[0].name == "some-train.array_record-00000-of-00002"
+    records = [b"record %d" % number for number in range(1005)]
+    for path, some in zip(shards.paths, (records[:1003], records[1003:]), strict=True):
+        writer = module.ArrayRecordWriter(str(path), "group_size:1")
+        for record in some:
+            writer.write(record)
+        writer.close()
     assert [record for _, record in shards.records()] == records
+    order, at_random = [1004, 0, 1003, 1002, 7], shards.at_random()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(at_random.read, order * 9)) == [records[i] for i in order * 9]
+    assert len(at_random) == 1005
     whole = shards.paths[0].read_bytes()
     shards.paths[0].write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="00000-of-00001 (is damaged|holds 0 records)"):
+    with pytest.raises(DataError, match="00000-of-00002 (is damaged|holds 0 records)"):
         list(shards.records())
     shards.paths[0].unlink()
     with pytest.raises(DataError, match="it is missing"):
