@@ -4,10 +4,13 @@ They lie as `.npy` files in the user's cache and are read as memory maps, so tha
 machine share one copy in memory. Everything can be deleted at any time.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +20,7 @@ import numpy as np
 from algoperf_lite.data.source import DataError
 from algoperf_lite.storage import cache
 
+_ABANDONED_S = 2 * 24 * 3600  # nothing takes as long to make
 _DONE = "files.txt"  # names what the arrays were made from
 
 
@@ -36,9 +40,27 @@ def arrays(
     what = _stamp(files)
     key = hashlib.sha256(f"{kind}\n{what}".encode()).hexdigest()[:16]
     folder = _root() / f"{kind}-{key}"
-    if not (folder / _DONE).is_file():
-        _fill(folder, what, make, num_bytes)
+    if (folder / _DONE).is_file():
+        try:
+            return _load(folder)
+        except (ValueError, OSError, EOFError) as error:
+            print(f"kept {folder} is damaged ({error}); making it again", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+    _fill(folder, what, make, num_bytes)
+    return _load(folder)
+
+
+def _load(folder: Path) -> dict[str, np.ndarray]:
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+
+
+def _clear_away(root: Path) -> None:
+    """Removes what processes that were killed had begun: it may be many gigabytes."""
+    for begun in root.glob(".*.*"):
+        # Another process may have been quicker.
+        with contextlib.suppress(OSError):
+            if time.time() - begun.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(begun, ignore_errors=True)
 
 
 def save_parts(path: Path, parts: Iterable[np.ndarray], dtype: type) -> None:
@@ -93,6 +115,7 @@ def _fill(folder: Path, what: str, make: Callable[[Path], None], num_bytes: int)
             f"{folder} would take {num_bytes / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB "
             "left; free some, or set XDG_CACHE_HOME to a folder on a larger disk"
         )
+    _clear_away(folder.parent)
     # Beside it and renamed when whole: a process that is killed leaves nothing that looks done.
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

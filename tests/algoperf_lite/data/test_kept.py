@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -57,6 +58,25 @@ def test_what_fails_leaves_nothing_behind(file, cache):
         kept.arrays("doubled-1", [file], make)
     assert list(cache.iterdir()) == []
     assert kept.arrays("doubled-1", [file], doubled(file))["doubled"][0] == 2
+
+
+def test_what_is_damaged_is_made_again(file, cache, capsys):
+    kept.arrays("doubled-1", [file], doubled(file))
+    (path,) = cache.glob("*/doubled.npy")
+    path.write_bytes(path.read_bytes()[:-9])
+    found = kept.arrays("doubled-1", [file], doubled(file))
+    np.testing.assert_array_equal(found["doubled"], [2, 4, 6])
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_what_was_begun_long_ago_is_cleared_away(file, cache):
+    for name, age in ((".doubled-1-aa.old", 3), (".doubled-1-aa.new", 1)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "half.npy").touch()
+        day = 24 * 3600
+        os.utime(cache / name, (time.time() - age * day,) * 2)
+    kept.arrays("doubled-1", [file], doubled(file))
+    assert [path.name for path in cache.glob(".*")] == [".doubled-1-aa.new"]
 
 
 def test_two_who_make_the_same_at_once_both_get_it(file, cache):
