@@ -48,7 +48,7 @@ class Source(abc.ABC):
         """Examples read, decoded and, for training, randomly changed.
 
         Args:
-          picks: int64 (rows,), some neighbouring rows of a batch of a plan.
+          picks: int64 (rows,) or (rows, k), some neighbouring rows of a batch of a plan.
           keys: of the random numbers of these rows, should they need any.
         Returns arrays with leading axis (rows,); the names, shapes and types are the same always.
         Raises DataError where a file is damaged, with its name and the place in it.
