@@ -1,6 +1,7 @@
 """mnist, fashion_mnist and cifar: AlgoPerf's models, and pictures cropped and mirrored."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
@@ -65,3 +66,27 @@ def test_cifar_pictures_are_crops_of_padded_ones_and_half_are_mirrored():
         found.append(place)
     assert {place[:2] for place in found} == {(y, x) for y in range(5) for x in range(5)}
     assert 70 < sum(flip for *_, flip in found) < 130
+
+
+@pytest.mark.parametrize("name", NUM_PARAMS)
+def test_they_can_compute_in_bfloat16_with_float32_logits_and_state(name):
+    exact, rounded = (workloads.load(name, "full", dtype) for dtype in ("float32", "bfloat16"))
+    random = np.random.default_rng(0)
+    inputs = random.integers(0, 256, (2, *exact.shape), dtype=np.uint8)
+    batch = {"inputs": inputs, "targets": np.arange(2)}
+    params, state = jax.jit(exact.init_model_fn)(jax.random.key(0))
+
+    def outcome(workload):
+        def forward(params, state):
+            mode = ForwardPassMode.TRAIN
+            return workload.model_fn(params, batch, state, mode, jax.random.key(1), True)
+
+        return str(jax.make_jaxpr(forward)(params, state)), jax.jit(forward)(params, state)
+
+    program, (logits, _) = outcome(exact)
+    rounded_program, (rounded_logits, rounded_state) = outcome(rounded)
+    assert "bf16" not in program and "bf16" in rounded_program
+    kept = jax.tree.leaves((rounded_logits, rounded_state))
+    assert {leaf.dtype for leaf in kept} == {jnp.dtype(jnp.float32)}
+    assert not np.array_equal(logits, rounded_logits)
+    np.testing.assert_allclose(rounded_logits, logits, rtol=0.05, atol=0.05)

@@ -5,13 +5,16 @@ import dataclasses
 import flax.linen as nn
 import jax
 
+from workloads.layers import Dense
+
 
 @dataclasses.dataclass(frozen=True)
 class MLPConfig:
-    """Sizes: width of the hidden layer, classes."""
+    """Sizes: width of the hidden layer, classes; `dtype` as in `workloads.layers`."""
 
     hidden: int = 128
     num_classes: int = 10
+    dtype: str = "float32"
 
 
 class MLP(nn.Module):
@@ -25,5 +28,5 @@ class MLP(nn.Module):
     ) -> jax.Array:
         del train, dropout_rate  # neither batch norm nor dropout
         x_BxP = x_BxHxWxC.reshape(len(x_BxHxWxC), -1)
-        h_BxD = nn.sigmoid(nn.Dense(self.config.hidden)(x_BxP))
+        h_BxD = nn.sigmoid(Dense(self.config.hidden, dtype=self.config.dtype)(x_BxP))
         return nn.Dense(self.config.num_classes, name="head")(h_BxD)
