@@ -244,9 +244,10 @@ def test_a_feed_of_any_number_of_workers_gives_the_same_bins(root, workers):
                     np.testing.assert_array_equal(values, expected[name])
 
 
-def test_the_model_answers_alike_for_bins_and_for_padded_graphs(root):
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-4), ("bfloat16", 0.1)])
+def test_the_model_answers_alike_for_bins_and_for_padded_graphs(root, dtype, tolerance):
     source = full.source(root, "train")
-    config = GraphNetConfig(hidden_dim=8, num_steps=2, num_outputs=TASKS)
+    config = GraphNetConfig(hidden_dim=8, num_steps=2, num_outputs=TASKS, dtype=dtype)
     workload = dataclasses.replace(workloads.load("ogbg", "full"), config=config)
     params, state = jax.jit(workload.init_model_fn)(jax.random.key(0))
     random = np.random.default_rng(0)
@@ -257,7 +258,7 @@ def test_the_model_answers_alike_for_bins_and_for_padded_graphs(root):
     picks = source.plan(0, 16).picks(0)
     batch = source.rows(picks, KEYS)
     logits = np.asarray(forward(batch))
-    assert logits.shape == batch["targets"].shape
+    assert logits.shape == batch["targets"].shape and logits.dtype == np.float32
     # The other form: a graph a row, each padded to the same size.
     chosen = picks[picks >= 0]
     alone = [one(source, graph) for graph in chosen]
@@ -265,7 +266,8 @@ def test_the_model_answers_alike_for_bins_and_for_padded_graphs(root):
               for name in ("inputs", "edges", "senders", "receivers")}  # fmt: skip
     for name in ("n_node", "n_edge"):
         padded[name] = np.array([row[name][0] for row in alone])
-    np.testing.assert_allclose(logits[:, :-1][picks >= 0], forward(padded), rtol=2e-4, atol=2e-4)
+    same = dict(rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(logits[:, :-1][picks >= 0], forward(padded), **same)
     # A padding graph weighs nothing, and neither does a missing label.
     loss = workload.loss_fn(batch["targets"], logits, np.ones(len(picks), np.float32))
     assert loss["n_valid_examples"] == (~np.isnan(batch["targets"])).sum()
