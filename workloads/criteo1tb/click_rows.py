@@ -69,7 +69,7 @@ def _read(lines: bytes, path: Path, first_line: int):
 
 
 def _words(column) -> np.ndarray | None:
-    """Texts of eight bytes as little-endian numbers (n,) uint64; None where one has another size."""
+    """Texts of eight bytes as little-endian numbers, uint64 (n,); None if one has another size."""
     _, offsets, data = column.buffers()
     start, stop = column.offset, column.offset + len(column)
     ends = np.frombuffer(offsets, np.int32)[start : stop + 1]
