@@ -6,6 +6,7 @@ that a process that is killed has lost one chunk.
 
 import dataclasses
 import functools
+import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,10 @@ class Processed(Source):
         """The source's: what is kept was read from it."""
         return self._fingerprint
 
+    @functools.cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(self._fingerprint.encode()).hexdigest()[:16]
+
     def plan(self, seed: int, batch_size: int) -> Plan:
         """The source's."""
         return self.source.plan(seed, batch_size)
@@ -84,7 +89,7 @@ class Processed(Source):
 
     def chunk(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of a chunk as memory maps, made where they are not there."""
-        kind = f"{self.kind}-{self._fingerprint[:16]}-{self.seed}-{self.chunk_rows}-{number}"
+        kind = f"{self.kind}-{self._digest}-{self.seed}-{self.chunk_rows}-{number}"
         with self.locks[number % _NUM_LOCKS]:
             return kept.arrays(kind, [], functools.partial(self._write, number))
 
