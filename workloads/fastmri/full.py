@@ -26,7 +26,7 @@ def source(folder: Path, split: str) -> "KneeSlices":
       folder: the data set's own, or the root that has it as `fastmri`.
     Raises DataError where there are no volumes.
     """
-    folder = folders.data_set_folder(folder, "fastmri")
+    folder = folders.own(folder, "fastmri")
     folders.require(folder, missing(folder))
     # AlgoPerf takes the training files as the disk lists them; by name is the same everywhere.
     if split == "train":
@@ -38,7 +38,7 @@ def source(folder: Path, split: str) -> "KneeSlices":
 
 def missing(folder: Path) -> list[str]:
     """What is not there, in words."""
-    folder = folders.data_set_folder(folder, "fastmri")
+    folder = folders.own(folder, "fastmri")
     found = []
     if not any((folder / _TRAIN).glob("*.h5")):
         found.append(f"{_TRAIN}/*.h5 (973 volumes)")

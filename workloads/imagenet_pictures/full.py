@@ -39,7 +39,7 @@ def source(folder: Path, split: str, transform: Transform, eval_train_size: int)
       eval_train_size: examples of "eval_train".
     Raises DataError where the split is not there.
     """
-    folder = folders.data_set_folder(folder, *_HOMES)
+    folder = folders.own(folder, *_HOMES)
     folders.require(folder, [])
     if split == "eval_train":
         return Part(LabelledPictures(_pictures(folder, "train"), centre_crop), eval_train_size)
@@ -49,7 +49,7 @@ def source(folder: Path, split: str, transform: Transform, eval_train_size: int)
 
 def missing(folder: Path) -> list[str]:
     """What is not there, in words."""
-    folder = folders.data_set_folder(folder, *_HOMES)
+    folder = folders.own(folder, *_HOMES)
     found = []
     for split in _PREPARED:
         try:

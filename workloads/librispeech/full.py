@@ -35,7 +35,7 @@ def source(folder: Path, split: str) -> Source:
       folder: the data set's own, or the root that has it as `librispeech`.
     Raises DataError where a part is missing.
     """
-    folder = folders.data_set_folder(folder, "librispeech")
+    folder = folders.own(folder, "librispeech")
     folders.require(folder, [one for part in _PARTS[split] for one in _missing(folder, part)])
     whole = Recordings(tuple(_part(folder, part) for part in _PARTS[split]))
     return Part(whole, _EVAL_TRAIN_EXAMPLES) if split == "eval_train" else whole
@@ -43,7 +43,7 @@ def source(folder: Path, split: str) -> Source:
 
 def missing(folder: Path) -> list[str]:
     """What is not there, in words."""
-    folder = folders.data_set_folder(folder, "librispeech")
+    folder = folders.own(folder, "librispeech")
     parts = dict.fromkeys(part for split in _PARTS.values() for part in split)
     found = [] if (folder / TOKENIZER).is_file() else [f"{TOKENIZER} (the tokenizer)"]
     return found + [one for part in parts for one in _missing(folder, part)]
