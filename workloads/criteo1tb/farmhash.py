@@ -1,6 +1,6 @@
 """FarmHash's 64-bit fingerprint of an 8-byte text with a column's number behind it, in numpy.
 
-AlgoPerf makes ids of categories by `tf.strings.to_hash_bucket_fast`, which is this fingerprint
+AlgoPerf makes ids of categories by TensorFlow's `to_hash_bucket_fast`, which is this fingerprint
 modulo the number of buckets. All arithmetic is modulo 2^64.
 """
 

@@ -45,7 +45,7 @@ def _columns(seed: tuple[int, int], width: int) -> np.ndarray:
 
 
 def uniform(seed: tuple[int, int], size: int) -> np.ndarray:
-    """`tf.random.stateless_uniform([size], seed)`: float32 (size,) in [0, 1)."""
+    """TensorFlow's `stateless_uniform`: float32 (size,) in [0, 1)."""
     # A row of four words of 32 bits is a counter.
     scrambled = philox(np.array([_words(seed[0]) + _words(seed[1])], np.uint64), _SCRAMBLER)[0]
     counters = np.zeros((-(-size // 4), 4), np.uint64)

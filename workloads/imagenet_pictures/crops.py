@@ -31,7 +31,7 @@ def centre(height: int, width: int) -> Crop:
 def random(height: int, width: int, rng: np.random.Generator) -> Crop:
     """A crop as AlgoPerf trains with.
 
-    The attempts of `tf.image.sample_distorted_bounding_box` (sample_distorted_bounding_box_op.cc)
+    The attempts of TensorFlow's kernel (sample_distorted_bounding_box_op.cc)
     with the whole picture as the only box.
     """
     for _ in range(_ATTEMPTS):

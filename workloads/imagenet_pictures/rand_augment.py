@@ -137,7 +137,7 @@ def moved(picture: Picture, x_row: Row, y_row: Row) -> Picture:
 
 
 def _grey(picture: Picture) -> np.ndarray:
-    """`tf.image.rgb_to_grayscale`: float32 (height, width) of whole numbers."""
+    """TensorFlow's `rgb_to_grayscale`: float32 (height, width) of whole numbers."""
     # TensorFlow goes through 0..1 and back, cutting at 255.5 times that.
     grey = (picture * np.float32(1 / 255)) @ _GREY
     return np.floor(grey * np.float32(255.5))

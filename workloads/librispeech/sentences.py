@@ -22,7 +22,7 @@ class Sentences:
     """Texts of rows of tokens.
 
     Attributes:
-      model: the file of the SentencePiece model, such as `spm_model.vocab`.
+      model: the file of the SentencePiece model, such as AlgoPerf's "spm_model.vocab".
     """
 
     model: Path
