@@ -93,7 +93,7 @@ class Processed(Source):
         with self.locks[number % _NUM_LOCKS]:
             return kept.arrays(kind, [], functools.partial(self._write, number))
 
-    def fill(self) -> Iterator[int]:
+    def index(self) -> Iterator[int]:
         """Makes all chunks, one at each step, and yields the examples done so far."""
         for start in range(0, self.num_examples, self.chunk_rows):
             self.chunk(start // self.chunk_rows)

@@ -1,6 +1,7 @@
 """ImageNet as AlgoPerf splits it: ILSVRC 2012 trains and validates, ImageNet-v2 tests."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,11 @@ class LabelledPictures(Source):
     def fingerprint(self) -> str:
         """A hash of what the pictures are read from."""
         return self.pictures.fingerprint()
+
+    def index(self) -> Iterator[int]:
+        """Finds the records of all files."""
+        self.pictures.index()
+        yield self.num_examples
 
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Pictures read one by one, changed by random numbers of their place in the batch."""

@@ -1,4 +1,4 @@
-"""Where labelled JPEG pictures lie: in TFRecord files of TFDS, or in a folder for each class."""
+"""Where labelled JPEG pictures lie: in files of records of TFDS, or in a folder for each class."""
 
 import abc
 import dataclasses
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from algoperf_lite.data import example, tfds, tfrecord
+from algoperf_lite.data import array_record, example, tfds, tfrecord
 from algoperf_lite.data.source import DataError, fingerprint_of_files
 
 NUM_CLASSES = 1000
@@ -38,6 +38,10 @@ class Pictures(abc.ABC):
     def fingerprint(self) -> str:
         """A hash of what they are read from."""
 
+    def index(self) -> None:
+        """Finds each picture's place ahead of time. Default: nothing has to be found."""
+        return
+
     @abc.abstractmethod
     def read(self, number: int) -> Stored:
         """A picture. Raises DataError where it cannot be read."""
@@ -45,7 +49,7 @@ class Pictures(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Shards(Pictures):
-    """Pictures in TFRecord files, with features 'image' and 'label'."""
+    """Pictures in TFRecord or ArrayRecord files, with features 'image' and 'label'."""
 
     shards: tfds.Shards
 
@@ -59,18 +63,36 @@ class Shards(Pictures):
         return fingerprint_of_files(self.shards.paths, self.shards.paths[0].parent)
 
     @functools.cached_property
-    def _records(self) -> tfrecord.Records:
+    def _records(self) -> tfrecord.Records | None:
+        """Where records lie; ArrayRecord files say so themselves."""
+        if self.shards.file_format == "array_record":
+            return None
         return tfrecord.records(self.shards.paths, self.shards.counts)
+
+    def index(self) -> None:
+        """Reads the lengths of all records where the cache does not have them."""
+        _ = self._records
 
     def read(self, number: int) -> Stored:
         """A picture. Raises DataError where its record is damaged or another data set's."""
-        records = self._records
-        where = f"{records.paths[records.file[number]]}, byte {records.offset[number]}"
-        features = example.parse(records.read(number), where)
+        where, record = self._record(number)
+        features = example.parse(record, where)
         label = int(example.ints(features, "label", where)[0])
         if not 0 <= label < NUM_CLASSES:
             raise DataError(f"{where}: label {label}, 0 to {NUM_CLASSES - 1} was expected")
         return Stored(example.data(features, "image", where), label, where)
+
+    def _record(self, number: int) -> tuple[str, bytes]:
+        """The place of a record in words, and its data."""
+        records = self._records
+        if records is not None:
+            where = f"{records.paths[records.file[number]]}, byte {records.offset[number]}"
+            return where, records.read(number)
+        ends = np.cumsum(self.shards.counts)
+        which = int(np.searchsorted(ends, number, side="right"))
+        path = self.shards.paths[which]
+        within = number - int(ends[which]) + self.shards.counts[which]
+        return f"{path}, record {within}", array_record.read(path, within)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

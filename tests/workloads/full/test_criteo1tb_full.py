@@ -122,6 +122,19 @@ def test_rows_depend_neither_on_order_nor_on_threads(folder, monkeypatch):
         np.testing.assert_array_equal(np.concatenate(list(parts)), whole[picks])
 
 
+def test_an_index_is_made_ahead(folder, monkeypatch):
+    source = full.source(folder, "train")
+    done = list(source.index())
+    assert done == list(np.cumsum(source.counts))
+    lines._index.cache_clear()
+
+    def scanned(path, target):
+        raise AssertionError(f"{path} was read again")
+
+    monkeypatch.setattr(lines, "_scan", scanned)
+    source.rows(np.array([0, source.num_examples - 1]), KEYS)
+
+
 def test_lines_are_found_wherever_a_chunk_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "STRIDE", 4)
     monkeypatch.setattr(lines, "_CHUNK_BYTES", 7)
@@ -144,11 +157,11 @@ def test_processed_rows_are_the_same_and_kept(folder, tmp_path):
     picks = np.array([0, 700, 63, 64, 12])
     for name, values in source.rows(picks, KEYS).items():
         np.testing.assert_array_equal(processed.rows(picks, KEYS)[name], values)
-    assert list(processed.fill())[-1] == source.num_examples
+    assert list(processed.index())[-1] == source.num_examples
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("inputs.npy")}
     assert len(made) == -(-source.num_examples // 64)
     again = Processed(source, "criteo1tb-1-test", chunk_rows=64)
-    assert list(again.fill())[-1] == source.num_examples
+    assert list(again.index())[-1] == source.num_examples
     assert {path: path.stat().st_mtime_ns for path in made} == made
 
 

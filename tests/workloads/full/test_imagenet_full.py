@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from algoperf_lite.data import tfrecord
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.processed import Processed
 from algoperf_lite.data.source import DataError
@@ -112,6 +113,26 @@ def test_both_layouts_give_the_same_pictures(root, tmp_path):
         np.testing.assert_array_equal(folders["inputs"], prepared["inputs"][order])
         assert prepared["inputs"].shape == (len(labels), 224, 224, 3)
         assert prepared["inputs"].dtype == np.uint8
+
+
+def test_array_record_files_give_the_same_pictures(root, tmp_path):
+    module = pytest.importorskip("array_record.python.array_record_module")
+    folder = tmp_path / "imagenet2012" / "5.1.0"
+    source = resnet.source(root, "validation")
+    shards = source.pictures.shards
+    counts = {"validation": list(shards.counts)}
+    tfds_folders.write_info(folder, "imagenet2012", counts, file_format="array_record")
+    for path in shards.paths:
+        name = path.name.replace("tfrecord", "array_record")
+        writer = module.ArrayRecordWriter(str(folder / name), "group_size:1")
+        for record in tfrecord.read_through(path):
+            writer.write(record)
+        writer.close()
+    again = resnet.source(tmp_path, "validation")
+    assert again.pictures.shards.file_format == "array_record"
+    picks = np.array([4, 0, 2, 1, 3])
+    for name, values in source.rows(picks, KEYS).items():
+        np.testing.assert_array_equal(again.rows(picks, KEYS)[name], values)
 
 
 def test_the_data_set_is_found_from_its_root(root):
