@@ -56,7 +56,7 @@ def packed_folder(folder: Path, part: str) -> Path:
 
 def _part(folder: Path, part: str) -> utterances.Utterances:
     packed = packed_folder(folder, part)
-    return utterances.Stream(packed) if packed.is_dir() else utterances.Files(folder / part)
+    return utterances.Packed(packed) if packed.is_dir() else utterances.Files(folder / part)
 
 
 def _missing(folder: Path, part: str) -> list[str]:

@@ -103,7 +103,7 @@ class Files(Utterances):
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream(Utterances):
+class Packed(Utterances):
     """Utterances one after the other in one file of samples: a quarter of AlgoPerf's bytes.
 
     Attributes:

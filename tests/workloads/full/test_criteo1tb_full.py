@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -207,3 +208,9 @@ def test_what_is_missing_is_said_in_words(tmp_path):
         full.source(folder, "train")
     with pytest.raises(DataError, match="there is no folder"):
         full.source(tmp_path / "nowhere", "train")
+
+
+def test_a_package_that_is_not_installed_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match="criteo1tb needs the package 'pyarrow'.*pip install"):
+        full.source(folder, "test").rows(np.array([0]), KEYS)

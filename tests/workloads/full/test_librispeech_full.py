@@ -135,6 +135,7 @@ def test_texts_are_printed_as_tensorflow_prints_them():
     [
         (np.array([0.5]), r"_audio.npy holds float64 \(1,\), and whole numbers"),
         (np.array([40_000]), r"_audio.npy holds int64 \(1,\), and whole numbers within -32768"),
+        (np.array([{}], object), r"cannot read .*_audio.npy .*allow_pickle=False"),
         (np.zeros(320_001, np.int64), r"_audio.npy: 320001 samples and \d+ tokens"),
         (b"\x93NUMPY", r"cannot read .*_audio.npy"),
         (None, r"cannot read .*_audio.npy .*No such file"),
