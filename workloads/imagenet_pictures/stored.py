@@ -63,11 +63,8 @@ class Shards(Pictures):
         return fingerprint_of_files(self.shards.paths, self.shards.paths[0].parent)
 
     @functools.cached_property
-    def _records(self) -> tfrecord.Records | None:
-        """Where records lie; ArrayRecord files say so themselves."""
-        if self.shards.file_format == "array_record":
-            return None
-        return tfrecord.records(self.shards.paths, self.shards.counts)
+    def _records(self) -> tfrecord.Records | array_record.Records:
+        return self.shards.at_random()
 
     def index(self) -> None:
         """Reads the lengths of all records where the cache does not have them."""
@@ -75,24 +72,22 @@ class Shards(Pictures):
 
     def read(self, number: int) -> Stored:
         """A picture. Raises DataError where its record is damaged or another data set's."""
-        where, record = self._record(number)
-        features = example.parse(record, where)
+        where = self._where(number)
+        features = example.parse(self._records.read(number), where)
         label = int(example.ints(features, "label", where)[0])
         if not 0 <= label < NUM_CLASSES:
             raise DataError(f"{where}: label {label}, 0 to {NUM_CLASSES - 1} was expected")
         return Stored(example.data(features, "image", where), label, where)
 
-    def _record(self, number: int) -> tuple[str, bytes]:
-        """The place of a record in words, and its data."""
-        records = self._records
-        if records is not None:
-            where = f"{records.paths[records.file[number]]}, byte {records.offset[number]}"
-            return where, records.read(number)
-        ends = np.cumsum(self.shards.counts)
-        which = int(np.searchsorted(ends, number, side="right"))
-        path = self.shards.paths[which]
-        within = number - int(ends[which]) + self.shards.counts[which]
-        return f"{path}, record {within}", array_record.read(path, within)
+    def _where(self, number: int) -> str:
+        """The place of a record in words."""
+        file = int(np.searchsorted(self._ends, number, side="right"))
+        record = number - self._ends[file] + self.shards.counts[file]
+        return f"record {record} of {self.shards.paths[file]}"
+
+    @functools.cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum(self.shards.counts)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
