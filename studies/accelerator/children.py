@@ -18,6 +18,9 @@ from typing import Any
 
 from studies.accelerator import findings
 
+# Autotuning tries kernels on arrays of the real size, and each process keeps what it had of the
+# device. Fifteen full programs at a time ran out of the 139 GiB of an H200.
+_LARGE_SLOTS = 4
 _SETTLE_SECONDS = 0.5  # until the kernels in flight of children that were stopped have ended
 
 
@@ -91,9 +94,11 @@ class Children:
         """Starts jobs in order, as slots are free, until all are ready or it is `until`
         (`time.monotonic`). Takes those that it starts out of `jobs`."""
         while time.monotonic() < until:
-            busy = sum(child.is_preparing for child in self._children)
-            if jobs and busy < self._slots:
-                self._start(jobs.pop(0))
+            busy = [child.job for child in self._children if child.is_preparing]
+            job = self._next(jobs, busy)
+            if job is not None:
+                jobs.remove(job)
+                self._start(job)
             elif busy:
                 self._hear(min(1.0, until - time.monotonic()), jobs)
             else:
@@ -132,6 +137,13 @@ class Children:
         while not all(child.is_ended for child in left):
             self._hear(1.0)
         return [child.job for child in left]
+
+    def _next(self, jobs: Sequence[Job], busy: Sequence[Job]) -> Job | None:
+        """The first job for which there is a slot beside the `busy` ones."""
+        if len(busy) >= self._slots:
+            return None
+        is_full = sum(job.compile_only for job in busy) >= _LARGE_SLOTS
+        return next((job for job in jobs if not (job.compile_only and is_full)), None)
 
     def _start(self, job: Job) -> None:
         with self._log.open("ab") as log:

@@ -47,8 +47,8 @@ def test_param_types_and_output_layer():
 
 
 def test_depthwise_convolution_equals_xlas():
-    x, kernel = np.random.default_rng(0).normal(size=(2, 9, 7)), np.random.default_rng(1)
-    kernel = kernel.normal(size=(5, 1, 7))
+    random = np.random.default_rng(0)
+    x, kernel = (random.normal(size=s).astype(np.float32) for s in ((2, 9, 7), (5, 1, 7)))
     expected = jax.lax.conv_general_dilated(
         x, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"), feature_group_count=7
     )

@@ -169,8 +169,10 @@ def _every_flag_of_run():
         "executor": "local",
         "population": "4",
         "checkpoint_share": "0.5",
+        "precision": "float32",
+        "shard": "1/2",
     }
-    switches = {"stop_at_target", "count_compile", "distributed"}
+    switches = {"stop_at_target", "count_compile", "deterministic", "distributed"}
     names = [*options.defaults(), "output_dir"]
     return [
         "run",
