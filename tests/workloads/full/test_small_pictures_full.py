@@ -124,6 +124,7 @@ def test_real_splits_have_algoperfs_sizes():
     assert full.MNIST.num_train == 50_000 and full.CIFAR10.num_train == 45_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason=f"{DEBIAN}: dataset-fashion-mnist not installed")
 def test_fashion_mnist_as_debian_ships_it():
     assert fashion_mnist.missing(DEBIAN) == []
