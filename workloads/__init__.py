@@ -12,9 +12,18 @@ DTYPES = ("float32", "bfloat16")
 _FOLDER = Path(__file__).parent
 
 
-def names() -> list[str]:
-    """The families: every folder here that holds a `workload.py`."""
+def names(scale: str = "lite") -> list[str]:
+    """The families that have a scale: folders here whose `workload.py` has it among its SCALES."""
+    # Read and not imported, which would load JAX: the keys stand at the same place in each file.
+    return [name for name in _families() if f'\n    "{scale}": ' in _source(name)]
+
+
+def _families() -> list[str]:
     return sorted(path.parent.name for path in _FOLDER.glob("*/workload.py"))
+
+
+def _source(family: str) -> str:
+    return (_FOLDER / family / "workload.py").read_text()
 
 
 def variants(family: str) -> list[str]:
@@ -30,7 +39,7 @@ def check_name(name: str) -> str:
     family = base_of(name)
     if name == family or (family and name in variants(family)):
         return name
-    return naming.require(name, names() + (variants(family) if family else []), "workload")
+    return naming.require(name, _families() + (variants(family) if family else []), "workload")
 
 
 def load(name: str, scale: str = "lite", dtype: str | None = None) -> Any:
@@ -94,7 +103,7 @@ def base_of(name: str) -> str | None:
     """The family whose name is the longest prefix of `name`, None if there is none."""
     # The longest, since "librispeech" may be a family beside "librispeech_conformer".
     return max(
-        (family for family in names() if name == family or name.startswith(f"{family}_")),
+        (family for family in _families() if name == family or name.startswith(f"{family}_")),
         key=len,
         default=None,
     )

@@ -19,7 +19,10 @@ class Plan(abc.ABC):
 
     @abc.abstractmethod
     def picks(self, t: int) -> np.ndarray:
-        """The examples of batch `t`: int64 (rows,), the same for equal arguments for ever."""
+        """The examples of batch `t`: int64 (rows,), the same for equal arguments for ever.
+
+        (rows, k) where a row packs up to k examples, -1 in its places that are empty.
+        """
 
     def weights(self, t: int) -> np.ndarray:
         """1 for a row that counts, 0 for padding: float32 (rows,). Default: all count."""

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,11 +48,17 @@ class Source(abc.ABC):
         """Examples read, decoded and, for training, randomly changed.
 
         Args:
-          picks: int64 (rows,), some neighbouring rows of a batch of a plan.
+          picks: int64 (rows,) or (rows, k), some neighbouring rows of a batch of a plan.
           keys: of the random numbers of these rows, should they need any.
         Returns arrays with leading axis (rows,); the names, shapes and types are the same always.
         Raises DataError where a file is damaged, with its name and the place in it.
         """
+
+    def index(self) -> Iterator[int]:
+        """Makes all that is derived from the files and kept, ahead of a run: it is resumed where
+        it was broken off. Yields the examples covered so far. Default: what their number needs.
+        """
+        yield self.num_examples
 
     def plan(self, seed: int, batch_size: int) -> Plan:
         """The order of training. Default: a permutation per epoch."""

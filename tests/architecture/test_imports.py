@@ -31,7 +31,7 @@ DYNAMIC = {
 }
 
 # Of the harness, submissions and workloads may know the contract and what builds on it.
-CONTRACT = ("spec", "schedules", "optimizers", "did_you_mean", "storage.cache")
+CONTRACT = ("spec", "schedules", "optimizers", "did_you_mean", "storage.cache", "data")
 
 # Modules (or all modules of a package) that start without JAX, which takes a second to load: the
 # command line answers at once, and the process that only watches trials stays small.

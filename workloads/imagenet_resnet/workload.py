@@ -16,7 +16,9 @@ class ImagenetResNet(PictureClassification):
         return ResNet(self.config)
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
-        """Random crops and horizontal flips."""
+        """Random crops and horizontal flips; at full scale they are made while reading."""
+        if self.scale == "full":
+            return batch
         maps = augmentation.crop_and_flip(rng, len(batch["inputs"]))
         return {**batch, "inputs": augmentation.resample(batch["inputs"], maps)}
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from algoperf_lite.spec import Array, Batch
 from workloads.imagenet_pictures import augmentation, data
@@ -18,9 +19,15 @@ class ImagenetViT(PictureClassification):
         return ViT(self.config)
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
-        """Random crops and flips, RandAugment and mixup; targets become probabilities."""
+        """Random crops and flips, RandAugment and mixup; targets become probabilities.
+
+        At full scale all but mixup are made while reading.
+        """
         pixels_key, mixup_key = jax.random.split(rng)
-        pixels = augmentation.rand_augment(batch["inputs"], pixels_key)
+        if self.scale == "full":
+            pixels = jnp.asarray(batch["inputs"], jnp.float32)
+        else:
+            pixels = augmentation.rand_augment(batch["inputs"], pixels_key)
         one_hot = jax.nn.one_hot(batch["targets"], self.config.num_classes)
         inputs, targets = augmentation.mixup(pixels, one_hot, mixup_key)
         return {**batch, "inputs": inputs, "targets": targets}

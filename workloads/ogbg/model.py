@@ -1,8 +1,12 @@
-"""A graph network: edges, nodes and one global vector per graph update each other in turn."""
+"""A graph network: edges, nodes and one global vector per graph update each other in turn.
+
+Shape suffixes: B graphs of the batch, V nodes and L edges of all of them, D width, R bins.
+"""
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -41,53 +45,68 @@ class GraphNetConfig:
 
 
 Part = tuple[jax.Array, jax.Array | None]  # values, and which row of them each row of output sees
+Graphs = Mapping[str, jax.Array]
+
+
+class Flat(NamedTuple):
+    """A batch as one graph of V nodes and L edges, whatever form it came in.
+
+    Attributes:
+      num_graphs: B.
+      senders_L, receivers_L: the nodes that an edge joins.
+      graph_of_V, graph_of_L: the graph of each node and edge.
+      is_node_Vx1, is_edge_Lx1: False for padding.
+      sum_by_graph: the float32 sums (B, D) of (V, D) or (L, D).
+    """
+
+    num_graphs: int
+    senders_L: jax.Array
+    receivers_L: jax.Array
+    graph_of_V: jax.Array
+    graph_of_L: jax.Array
+    is_node_Vx1: jax.Array
+    is_edge_Lx1: jax.Array
+    sum_by_graph: Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class GraphNet(nn.Module):
-    """Logits (B, num_outputs) of B graphs padded to N nodes and E edges; see `data.examples`.
-
-    The batch becomes one graph of V = B * N nodes and L = B * E edges.
+    """Logits (B, num_outputs) of B graphs, each padded to N nodes and E edges (`data.examples`), or
+    (R, G, num_outputs) of R bins of G graphs (`full.Molecules`), which have 'n_graph'.
     """
 
     config: GraphNetConfig
 
     @nn.compact
-    def __call__(
-        self, graphs: Mapping[str, jax.Array], train: bool, dropout_rate: jax.Array | float
-    ) -> jax.Array:
+    def __call__(self, graphs: Graphs, train: bool, dropout_rate: jax.Array | float) -> jax.Array:
         config = self.config
-        (B, N, _), E = graphs["inputs"].shape, graphs["edges"].shape[1]
+        flat = _of_bins(graphs) if "n_graph" in graphs else _of_padded(graphs)
         embed_dim = config.hidden_dim // config.embed_divisor
         nodes_VxD, edges_LxD = (
-            Dense(embed_dim, dtype=config.dtype, name=name)(_flat(graphs[part]))
+            Dense(embed_dim, dtype=config.dtype, name=name)(_rows(graphs[part]))
             for name, part in (("node_embedding", "inputs"), ("edge_embedding", "edges"))
         )
-        globals_BxD = jnp.zeros((B, config.num_outputs))
-
-        first_Bx1 = N * jnp.arange(B)[:, None]
-        senders_L = (first_Bx1 + graphs["senders"]).reshape(-1)
-        receivers_L = (first_Bx1 + graphs["receivers"]).reshape(-1)
-        graph_of_V, graph_of_L = (jnp.repeat(jnp.arange(B), size) for size in (N, E))
-        is_node_Vx1 = (jnp.arange(N) < graphs["n_node"][:, None]).reshape(-1, 1)
-        is_edge_Lx1 = (jnp.arange(E) < graphs["n_edge"][:, None]).reshape(-1, 1)
+        globals_BxD = jnp.zeros((flat.num_graphs, config.num_outputs))
+        num_nodes = len(nodes_VxD)
 
         # Padding is set to zero before every sum over nodes or edges, so it reaches nothing real.
         for i in range(config.num_steps):
             mlp = functools.partial(self._mlp, i, dropout_rate, not train)
-            seen = [(nodes_VxD, senders_L), (nodes_VxD, receivers_L), (globals_BxD, graph_of_L)]
-            edges_LxD = is_edge_Lx1 * mlp("edge", [(edges_LxD, None), *seen])
+            ends = [(nodes_VxD, flat.senders_L), (nodes_VxD, flat.receivers_L)]
+            seen = [*ends, (globals_BxD, flat.graph_of_L)]
+            edges_LxD = flat.is_edge_Lx1 * mlp("edge", [(edges_LxD, None), *seen])
             sent_VxD, received_VxD = (
-                jax.ops.segment_sum(edges_LxD.astype(jnp.float32), ends_L, B * N)
-                for ends_L in (senders_L, receivers_L)
+                jax.ops.segment_sum(edges_LxD.astype(jnp.float32), ends_L, num_nodes)
+                for ends_L in (flat.senders_L, flat.receivers_L)
             )
-            seen = [(sent_VxD, None), (received_VxD, None), (globals_BxD, graph_of_V)]
-            nodes_VxD = is_node_Vx1 * mlp("node", [(nodes_VxD, None), *seen])
+            seen = [(sent_VxD, None), (received_VxD, None), (globals_BxD, flat.graph_of_V)]
+            nodes_VxD = flat.is_node_Vx1 * mlp("node", [(nodes_VxD, None), *seen])
             sums = [
-                (x.reshape(B, -1, x.shape[1]).sum(axis=1, dtype=jnp.float32), None)
-                for x in (nodes_VxD, edges_LxD)
+                flat.sum_by_graph(nodes_VxD, flat.graph_of_V),
+                flat.sum_by_graph(edges_LxD, flat.graph_of_L),
             ]
-            globals_BxD = mlp("global", [*sums, (globals_BxD, None)])
-        return nn.Dense(config.num_outputs, name="output")(globals_BxD)
+            globals_BxD = mlp("global", [*((x, None) for x in sums), (globals_BxD, None)])
+        logits = nn.Dense(config.num_outputs, name="output")(globals_BxD)
+        return logits.reshape(*graphs["n_node"].shape, -1)
 
     def _mlp(
         self,
@@ -130,6 +149,48 @@ class DenseOfParts(nn.Module):
         return total.astype(self.dtype)
 
 
-def _flat(features_BxRxF: jax.Array) -> jax.Array:
+def _of_padded(graphs: Graphs) -> Flat:
+    """Of B graphs of N nodes and E edges each."""
+    (B, N, _), E = graphs["inputs"].shape, graphs["edges"].shape[1]
+    first_Bx1 = N * jnp.arange(B)[:, None]
+    graph_of_V, graph_of_L = (jnp.repeat(jnp.arange(B), size) for size in (N, E))
+    return Flat(
+        B,
+        (first_Bx1 + graphs["senders"]).reshape(-1),
+        (first_Bx1 + graphs["receivers"]).reshape(-1),
+        graph_of_V,
+        graph_of_L,
+        (jnp.arange(N) < graphs["n_node"][:, None]).reshape(-1, 1),
+        (jnp.arange(E) < graphs["n_edge"][:, None]).reshape(-1, 1),
+        # Graphs of one size need no scatter.
+        lambda x, graph: x.reshape(B, -1, x.shape[1]).sum(axis=1, dtype=jnp.float32),
+    )
+
+
+def _of_bins(graphs: Graphs) -> Flat:
+    """Of R bins with V' nodes, E' edges and G graphs each, of which 'n_graph' are real."""
+    (R, V, _), E = graphs["inputs"].shape, graphs["edges"].shape[1]
+    G = graphs["n_node"].shape[1]
+    first_Rx1 = V * jnp.arange(R)[:, None]
+    graph_of_V, graph_of_L = (
+        jnp.repeat(jnp.arange(R * G), graphs[name].reshape(-1), total_repeat_length=R * size)
+        for name, size in (("n_node", V), ("n_edge", E))
+    )
+    is_graph_B = (jnp.arange(G) < graphs["n_graph"][:, None]).reshape(-1)
+    return Flat(
+        R * G,
+        (first_Rx1 + graphs["senders"]).reshape(-1),
+        (first_Rx1 + graphs["receivers"]).reshape(-1),
+        graph_of_V,
+        graph_of_L,
+        is_graph_B[graph_of_V][:, None],
+        is_graph_B[graph_of_L][:, None],
+        lambda x, graph: jax.ops.segment_sum(
+            x.astype(jnp.float32), graph, R * G, indices_are_sorted=True
+        ),
+    )
+
+
+def _rows(features_BxRxF: jax.Array) -> jax.Array:
     """Rows of all graphs, (B * R, F) float32."""
     return features_BxRxF.reshape(-1, features_BxRxF.shape[-1]).astype(jnp.float32)

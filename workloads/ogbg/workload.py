@@ -36,7 +36,7 @@ class OGBG(LinenWorkload):
         }
 
     def model_inputs(self, batch: Batch) -> tuple[Any, ...]:
-        return ({name: batch[name] for name in data.GRAPH},)
+        return ({name: batch[name] for name in (*data.GRAPH, "n_graph") if name in batch},)
 
     def loss_fn(
         self,
@@ -45,14 +45,16 @@ class OGBG(LinenWorkload):
         mask_batch: Array | None = None,
         label_smoothing: Array | float = 0.0,
     ) -> dict[str, Array]:
-        """AlgoPerf's loss dictionary; labels and logits (B, T), mask (B,) or (B, T).
+        """AlgoPerf's loss dictionary; labels and logits (B, T), mask (B,) or (B, T), or all of them
+        with an axis of bins in front.
 
         A missing label weighs nothing, so `n_valid_examples` counts labels rather than molecules.
         """
         valid = (~jnp.isnan(label_batch)).astype(logits_batch.dtype)
         weights = valid
         if mask_batch is not None:
-            weights = valid * jnp.reshape(mask_batch, (len(valid), -1))
+            mask = mask_batch.reshape(*mask_batch.shape, *[1] * (valid.ndim - mask_batch.ndim))
+            weights = valid * mask
         # Not NaN times 0: that is NaN, in the gradient too.
         labels = jnp.where(valid > 0, label_batch, 0.5)
         # Smoothing over two classes, as optax.smooth_labels would with their one-hot form.
@@ -68,17 +70,33 @@ class OGBG(LinenWorkload):
     ) -> dict[str, Array]:
         logits = self.logits(params, batch, model_state, rng)
         losses = self.loss_fn(batch["targets"], logits)["per_example"]
-        return {"logits": logits, "targets": batch["targets"], "losses": losses}
+        found = {"logits": logits, "targets": batch["targets"], "losses": losses}
+        if "is_algoperfs" in batch:
+            found["is_algoperfs"] = batch["is_algoperfs"]
+        return found
 
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
-        """Means over valid labels, and the mean of the tasks' average precisions."""
-        logits, targets = outputs["logits"], outputs["targets"]
+        """Means over valid labels, and the mean of the tasks' average precisions.
+
+        Of bins, all of them count the graphs that AlgoPerf counts, as its targets do, and
+        `mean_average_precision_all` has all.
+        """
+        logits, targets, losses = (
+            outputs[name].reshape(-1, outputs[name].shape[-1])
+            for name in ("logits", "targets", "losses")
+        )
+        extra = {}
+        if "is_algoperfs" in outputs:
+            extra["mean_average_precision_all"] = mean_average_precision(logits, targets)
+            rows = outputs["is_algoperfs"].reshape(-1)
+            logits, targets, losses = logits[rows], targets[rows], losses[rows]
         valid = ~np.isnan(targets)
         correct = (logits > 0) == (targets > 0)
         return {
-            "loss": float(outputs["losses"][valid].mean(dtype=np.float64)),
+            "loss": float(losses[valid].mean(dtype=np.float64)),
             "accuracy": float(correct[valid].mean()),
             "mean_average_precision": mean_average_precision(logits, targets),
+            **extra,
         }
 
 

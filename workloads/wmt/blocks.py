@@ -32,6 +32,7 @@ class TransformerConfig:
         and one at the end of each stack (Xiong et al. 2020).
       attention_temp: attention scores are multiplied by it.
       glu: the hidden layer is multiplied by a second, linear one (Shazeer 2020).
+      eos: the token that ends a sentence.
       dtype: see `workloads.layers`; products of the output layer are of it too.
       loss_chunk: in training, positions of every row whose logits exist at a time: the loss makes
         them, and again in the backward pass, in place of the model. 0 for all, made by the model.
@@ -51,6 +52,8 @@ class TransformerConfig:
     glu: bool = False
     dtype: str = "float32"
     loss_chunk: int = 32
+    # Not shown by repr, which keys the calibration: no step takes longer for it.
+    eos: int = dataclasses.field(default=2, repr=False)
 
 
 class Residual(nn.Module):

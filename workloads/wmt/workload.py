@@ -101,7 +101,7 @@ class WMT(LinenWorkload):
 
         num_sentences = len(row.tokens)
         cache = model.empty_cache(num_sentences, BEAMS)
-        return beam_search(step, cache, num_sentences, cfg.sentence_len, data.EOS, BEAMS)
+        return beam_search(step, cache, num_sentences, cfg.sentence_len, cfg.eos, BEAMS)
 
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
         # A mean over tokens: sentences of a split have unlike lengths.
@@ -148,6 +148,7 @@ SCALES: dict[str, Any] = {
             num_heads=2,
             num_layers=2,
             mlp_hidden=48,
+            eos=data.EOS,
             loss_chunk=0,
         ),
         batch_size=8,

@@ -1,0 +1,19 @@
+"""Folders of data sets: a user names one, or the root of all of them."""
+
+from pathlib import Path
+
+from algoperf_lite.data.source import DataError
+
+
+def own(folder: Path, *names: str) -> Path:
+    """The first of the folders `names` that is below `folder`, else `folder` itself."""
+    return next((folder / name for name in names if (folder / name).is_dir()), folder)
+
+
+def require(folder: Path, missing: list[str]) -> None:
+    """Raises DataError where the folder is not there or lacks anything, which is in words."""
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}; give the one with AlgoPerf's prepared data")
+    if missing:
+        shown = "; ".join(missing[:3]) + (f"; and {len(missing) - 3} more" * (len(missing) > 3))
+        raise DataError(f"{folder} lacks data: {shown}; `algoperf-lite data status` tells all")

@@ -1,0 +1,107 @@
+"""Examples processed once and kept as memory maps: what is evaluated often is decoded once.
+
+They lie in the user's cache in chunks, each made when one of its examples is first asked for, so
+that a process that is killed has lost one chunk.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from algoperf_lite.data import kept
+from algoperf_lite.data.keys import RowKeys, Stream
+from algoperf_lite.data.plan import Plan
+from algoperf_lite.data.source import Source
+
+_NUM_LOCKS = 16
+
+
+def _locks() -> tuple[threading.Lock, ...]:
+    return tuple(threading.Lock() for _ in range(_NUM_LOCKS))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Processed(Source):
+    """The examples of another source, whose processing may depend on a seed and nothing else.
+
+    It is not for pictures that are cropped anew each time.
+
+    Attributes:
+      source: reads an example where none is kept yet.
+      kind: names the content and the version of the processing, such as "fastmri-1-test".
+      chunk_rows: examples made and kept together; some tens of MB are right.
+      seed: of `RowKeys`, where the processing asks for one.
+    """
+
+    source: Source
+    kind: str
+    chunk_rows: int
+    seed: int = 0
+    # Of threads that want chunks which are not there yet: the second one waits for the first.
+    locks: tuple[threading.Lock, ...] = dataclasses.field(default_factory=_locks, repr=False)
+
+    @property
+    def num_examples(self) -> int:
+        """The source's."""
+        return self.source.num_examples
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return self.source.fingerprint()
+
+    def fingerprint(self) -> str:
+        """The source's: what is kept was read from it."""
+        return self._fingerprint
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(self._fingerprint.encode()).hexdigest()[:16]
+
+    def plan(self, seed: int, batch_size: int) -> Plan:
+        """The source's."""
+        return self.source.plan(seed, batch_size)
+
+    def eval_plan(self, batch_size: int) -> Plan:
+        """The source's."""
+        return self.source.eval_plan(batch_size)
+
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """Kept examples, made first where they are not there.
+
+        Raises DataError where they cannot be read, or there is no room to keep them.
+        """
+        del keys
+        chunks, within = np.divmod(picks, self.chunk_rows)
+        rows: dict[str, np.ndarray] = {}
+        for chunk in np.unique(chunks):
+            chosen = np.flatnonzero(chunks == chunk)
+            for name, values in self.chunk(int(chunk)).items():
+                shape = (len(picks), *values.shape[1:])
+                rows.setdefault(name, np.empty(shape, values.dtype))[chosen] = values[
+                    within[chosen]
+                ]
+        return rows
+
+    def chunk(self, number: int) -> dict[str, np.ndarray]:
+        """The arrays of a chunk as memory maps, made where they are not there."""
+        kind = f"{self.kind}-{self._digest}-{self.seed}-{self.chunk_rows}-{number}"
+        with self.locks[number % _NUM_LOCKS]:
+            return kept.arrays(kind, [], functools.partial(self._write, number))
+
+    def index(self) -> Iterator[int]:
+        """Makes all chunks, one at each step, and yields the examples done so far."""
+        for start in range(0, self.num_examples, self.chunk_rows):
+            self.chunk(start // self.chunk_rows)
+            yield min(start + self.chunk_rows, self.num_examples)
+
+    def _write(self, number: int, folder: Path) -> None:
+        start = number * self.chunk_rows
+        picks = np.arange(start, min(start + self.chunk_rows, self.num_examples))
+        keys = RowKeys(self.seed, Stream.EVAL, step=0, first_row=start)
+        for name, values in self.source.rows(picks, keys).items():
+            np.save(folder / f"{name}.npy", values)

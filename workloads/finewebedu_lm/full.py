@@ -1,0 +1,93 @@
+"""FineWeb-Edu at AlgoPerf's scale: blocks of one long stream of tokens, from a memory map."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from algoperf_lite.data import folders
+from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
+from workloads.finewebedu_lm import tokens
+
+SEQ_LEN = 1024
+# Blocks from the start of a split's stream that AlgoPerf evaluates; None trains on all.
+MOST = {"train": None, "eval_train": 10_000, "validation": 100_000}
+_FOLDERS = {"train": ("train",), "eval_train": ("train",), "validation": ("val", "validation")}
+_OWN = ("finewebedu", "fineweb_edu_10B", "finewebedu_lm")  # names in the root of all data sets
+
+
+def source(folder: Path, split: str) -> Source:
+    """Blocks of 'train', 'eval_train' or 'validation'; AlgoPerf has no test split.
+
+    Args:
+      folder: the data set's, with `train` and `val` in it, or a root of data sets.
+    Raises DataError where files are missing.
+    """
+    if split not in MOST:
+        raise DataError(f"finewebedu_lm has the splits {', '.join(MOST)}, and not {split!r}")
+    own = _own(folder)
+    path = folders.own(own, *_FOLDERS[split])
+    if path == own:
+        raise DataError(f"{own} has no folder {_FOLDERS[split][0]!r}; copy the data set there")
+    tokens.files(path)
+    return Blocks(path, MOST[split])
+
+
+def missing(folder: Path) -> list[str]:
+    """What is not there, in words."""
+    found = []
+    for split in ("train", "validation"):
+        try:
+            source(folder, split)
+        except DataError as error:
+            found.append(f"{split}: {error}")
+    return found
+
+
+def _own(folder: Path) -> Path:
+    return folders.own(folder, *_OWN)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Blocks(Source):
+    """Blocks of 1,025 tokens; documents run on from one to the next.
+
+    Attributes:
+      folder: of the split.
+      most: blocks that are used, from the first on; None: all.
+    """
+
+    folder: Path
+    most: int | None
+
+    @property
+    def num_examples(self) -> int:
+        """Blocks; the stream's tail is dropped."""
+        whole = len(self._stream) // (SEQ_LEN + 1)
+        if not whole:
+            raise DataError(
+                f"{self.folder} has {len(self._stream)} tokens, and a block needs {SEQ_LEN + 1}"
+            )
+        return whole if self.most is None else min(self.most, whole)
+
+    def fingerprint(self) -> str:
+        """Of the files' names, sizes and ends."""
+        return fingerprint_of_files(tokens.files(self.folder), self.folder.parent)
+
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """{'inputs', 'targets': (k, 1024) int32}, targets one token ahead."""
+        del keys  # nothing is random
+        # A slice per row: neighbouring tokens are read from the disk at once.
+        starts = (picks * (SEQ_LEN + 1)).tolist()
+        blocks = np.stack([self._stream[start : start + SEQ_LEN + 1] for start in starts])
+        blocks = blocks.astype(np.int32)
+        return {
+            "inputs": np.ascontiguousarray(blocks[:, :-1]),
+            "targets": np.ascontiguousarray(blocks[:, 1:]),
+        }
+
+    @functools.cached_property
+    def _stream(self) -> np.ndarray:
+        return tokens.stream(self.folder)

@@ -1,0 +1,116 @@
+"""LibriSpeech as AlgoPerf splits it: 960 hours train, two clean and other parts evaluate."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from algoperf_lite.data import folders
+from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.part import Part
+from algoperf_lite.data.source import DataError, Source
+from workloads.librispeech import utterances
+
+# After AlgoPerf's filter of long utterances; `algoperf-lite data verify` compares.
+NUM_EXAMPLES = {"train": 263_840, "validation": 5_348, "test": 2_472}
+MAX_SAMPLES = 320_000  # 20 s
+MAX_TOKENS = 256
+TOKENIZER = "spm_model.vocab"  # of this name, a SentencePiece model
+
+_PARTS = {
+    "train": ("train-clean-100", "train-clean-360", "train-other-500"),
+    # AlgoPerf goes through this part in its own order; a fixed choice has as many speakers.
+    "eval_train": ("train-clean-100",),
+    "validation": ("dev-clean", "dev-other"),
+    "test": ("test-clean",),
+}
+_EVAL_TRAIN_EXAMPLES = 21 * 256  # as many whole batches as validation has
+_PACKED = "-packed"
+
+
+def source(folder: Path, split: str) -> Source:
+    """The utterances of "train", "eval_train", "validation" or "test".
+
+    Args:
+      folder: the data set's own, or the root that has it as `librispeech`.
+    Raises DataError where a part is missing.
+    """
+    folder = folders.own(folder, "librispeech")
+    folders.require(folder, [one for part in _PARTS[split] for one in _missing(folder, part)])
+    whole = Recordings(tuple(_part(folder, part) for part in _PARTS[split]))
+    return Part(whole, _EVAL_TRAIN_EXAMPLES) if split == "eval_train" else whole
+
+
+def missing(folder: Path) -> list[str]:
+    """What is not there, in words."""
+    folder = folders.own(folder, "librispeech")
+    parts = dict.fromkeys(part for split in _PARTS.values() for part in split)
+    found = [] if (folder / TOKENIZER).is_file() else [f"{TOKENIZER} (the tokenizer)"]
+    return found + [one for part in parts for one in _missing(folder, part)]
+
+
+def packed_folder(folder: Path, part: str) -> Path:
+    """Where a part lies as one stream, if `utterances.pack` wrote it there."""
+    return folder / f"{part}{_PACKED}"
+
+
+def _part(folder: Path, part: str) -> utterances.Utterances:
+    packed = packed_folder(folder, part)
+    return utterances.Packed(packed) if packed.is_dir() else utterances.Files(folder / part)
+
+
+def _missing(folder: Path, part: str) -> list[str]:
+    if packed_folder(folder, part).is_dir():
+        return []
+    wanted = {f"{part}/ (recordings and tokens)": folder / part}
+    wanted[f"{part}.csv (their list)"] = utterances.csv_of(folder / part)
+    return [words for words, path in wanted.items() if not path.exists()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recordings(Source):
+    """Utterances padded with zeros.
+
+    'inputs' (rows, 320000) int16 audio at 16 kHz; 'input_lengths' (rows,) int32 samples;
+    'targets' (rows, 256) int32 tokens, zero after the last one, which ends the sentence.
+
+    Attributes:
+      parts: of the split, in the order in which utterances are numbered.
+    """
+
+    parts: tuple[utterances.Utterances, ...]
+
+    @property
+    def num_examples(self) -> int:
+        """Utterances of all parts."""
+        return sum(part.num_examples for part in self.parts)
+
+    def fingerprint(self) -> str:
+        """A hash of lists of names, and of some recordings."""
+        return "-".join(part.fingerprint() for part in self.parts)
+
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """Utterances as they were recorded; nothing is random."""
+        del keys
+        counts = np.array([part.num_examples for part in self.parts])
+        ends = np.cumsum(counts)
+        audio = np.zeros((len(picks), MAX_SAMPLES), np.int16)
+        targets = np.zeros((len(picks), MAX_TOKENS), np.int32)
+        lengths = np.empty(len(picks), np.int32)
+        for row, pick in enumerate(picks):
+            which = int(np.searchsorted(ends, pick, side="right"))
+            number = int(pick - (ends - counts)[which])
+            found = self.parts[which].read(number)
+            self._check(found, which, number)
+            lengths[row] = len(found.audio)
+            audio[row, : len(found.audio)] = found.audio
+            targets[row, : len(found.tokens)] = found.tokens
+        return {"inputs": audio, "input_lengths": lengths, "targets": targets}
+
+    def _check(self, found: utterances.Utterance, which: int, number: int) -> None:
+        if len(found.audio) > MAX_SAMPLES or len(found.tokens) > MAX_TOKENS:
+            raise DataError(
+                f"{self.parts[which].where(number)}: {len(found.audio)} samples and "
+                f"{len(found.tokens)} tokens, at most {MAX_SAMPLES} and {MAX_TOKENS} were "
+                "expected; AlgoPerf's dataset setup leaves longer ones out: make the part again"
+            )

@@ -1,0 +1,1 @@
+"""What the families with data sets of small pictures share: `mnist`, `fashion_mnist`, `cifar`."""

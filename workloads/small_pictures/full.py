@@ -1,0 +1,134 @@
+"""Splits of small pictures in memory, from the published files or from TFDS's.
+
+AlgoPerf divides the training part in two, by the order of its files, and tests on the test part.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from algoperf_lite.data import cifar, folders, idx, kept, pictures, tfds
+from algoperf_lite.data.source import DataError, InMemory, Source
+
+SPLITS = ("train", "validation", "test")
+Part = tuple[np.ndarray, np.ndarray]  # pictures (n, H, W, C) and labels (n,), uint8
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallPictures:
+    """A data set.
+
+    Attributes:
+      name: that of TFDS.
+      folder_name: of AlgoPerf, below the root of all data sets.
+      num_train: training examples; those behind them in the training part are for validation.
+      part_sizes: examples of the parts 'train' and 'test'.
+      files: the names of a part's published files in a folder.
+      read: what they hold.
+    """
+
+    name: str
+    folder_name: str
+    num_train: int
+    part_sizes: dict[str, int]
+    files: Callable[[Path, str], list[Path]]
+    read: Callable[[Path, str], Part]
+
+    def source(self, folder: Path, split: str) -> Source:
+        """The examples of a split: {'inputs': (n, H, W, C) uint8, 'targets': (n,) int32}.
+
+        Args:
+          folder: the data set's own, or the root of all data sets.
+          split: one of SPLITS.
+        Raises DataError where files are missing, damaged, or hold another number of examples.
+        """
+        if split not in SPLITS:
+            raise DataError(f"{self.name} has the splits {', '.join(SPLITS)}, and not {split!r}")
+        part = "test" if split == "test" else "train"
+        inputs, targets = self._part(folders.own(folder, self.folder_name), part)
+        if len(inputs) != self.part_sizes[part]:
+            raise DataError(
+                f"the part {part!r} of {self.name} in {folder} has {len(inputs)} pictures, and "
+                f"{self.part_sizes[part]} were expected; copy the data set again"
+            )
+        rows = {
+            "train": slice(self.num_train),
+            "validation": slice(self.num_train, None),
+            "test": slice(None),
+        }[split]
+        return InMemory({"inputs": inputs[rows], "targets": targets[rows].astype(np.int32)})
+
+    def missing(self, folder: Path) -> list[str]:
+        """What is not there, in words; nothing where one of the two forms is complete."""
+        own = folders.own(folder, self.folder_name)
+        absent = [
+            path.name
+            for part in self.part_sizes
+            for path in self.files(own, part)
+            if not (path.is_file() or path.with_name(f"{path.name}.gz").is_file())
+        ]
+        if not absent:
+            return []
+        try:
+            prepared = tfds.find(own, self.name)
+            return [
+                path
+                for part in self.part_sizes
+                for path in (prepared.splits[part].missing() if part in prepared.splits else [part])
+            ]
+        except DataError:
+            names = ", ".join(absent)
+            return [f"{names} in {own} (or the data set {self.name!r} of tensorflow-datasets)"]
+
+    def _part(self, folder: Path, part: str) -> Part:
+        files = self.files(folder, part)
+        if all(path.is_file() or path.with_name(f"{path.name}.gz").is_file() for path in files):
+            return self.read(folder, part)
+        try:
+            prepared = tfds.find(folder, self.name)
+        except DataError as error:
+            raise DataError(
+                f"{folder} holds {self.name} in no form that is read: neither "
+                f"{', '.join(path.name for path in files)} nor TFDS's ({error})"
+            ) from error
+
+        def make(out: Path) -> None:
+            inputs, targets = pictures.read(prepared, part)
+            np.save(out / "inputs.npy", inputs)
+            np.save(out / "targets.npy", targets)
+
+        # Decoding tens of thousands of PNG files takes seconds, so it is done once.
+        paths = list(prepared.split(part).paths)
+        found = kept.arrays(f"{self.name}-1-{part}", paths, make)
+        return found["inputs"], found["targets"]
+
+
+_IDX = {"train": "train", "test": "t10k"}
+
+
+def idx_files(folder: Path, part: str) -> list[Path]:
+    """The pictures and the labels of a part of MNIST, or of a data set in its form."""
+    start = _IDX[part]
+    return [folder / f"{start}-images-idx3-ubyte", folder / f"{start}-labels-idx1-ubyte"]
+
+
+def read_idx(folder: Path, part: str) -> Part:
+    """What those files hold. Raises DataError where pictures and labels do not belong together."""
+    inputs, targets = (idx.read(idx.find(folder, path.name)) for path in idx_files(folder, part))
+    if inputs.ndim != 3 or targets.shape != inputs.shape[:1]:
+        raise DataError(
+            f"the files of part {part!r} in {folder} hold arrays {inputs.shape} and "
+            f"{targets.shape}; pictures and as many labels were expected: copy them again"
+        )
+    return inputs[..., None], targets
+
+
+MNIST = SmallPictures(
+    "mnist", "MNIST", 50_000, {"train": 60_000, "test": 10_000}, idx_files, read_idx
+)
+FASHION_MNIST = dataclasses.replace(MNIST, name="fashion_mnist", folder_name="fashion-mnist")
+CIFAR10 = SmallPictures(
+    "cifar10", "cifar10", 45_000, {"train": 50_000, "test": 10_000}, cifar.paths, cifar.read
+)
