@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from algoperf_lite import tuning
 from algoperf_lite.executors import local
 from algoperf_lite.experiment import jobs
+from algoperf_lite.machine.devices import Slot
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
@@ -79,7 +80,7 @@ def run(num_trials: int, num_loops: int, folder: Path, num_workers: int = 2) -> 
         trials.append(_spec(submission, folder / f"trial_{i}"))
         expected[trials[-1].directory] = status
     # Not pinned: there may be more trials at a time than cores, which is busier still.
-    records, executor = {}, local.Local(num_workers * [()])
+    records, executor = {}, local.Local(num_workers * [Slot()])
     with load(num_loops):
         for trial, record in jobs.run(trials, executor):
             records[trial.directory] = record
