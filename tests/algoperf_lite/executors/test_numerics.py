@@ -51,7 +51,7 @@ def of_process(tmp_path, monkeypatch):
     """(precision of products, TF32's override, XLA's flags, precision) in the environment of a job,
     whose command was started in a shell with wishes of its own."""
     (tmp_path / "job_that_looks.py").write_text(LOOKS)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "bfloat16")
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     names = ["JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS"]
@@ -169,7 +169,7 @@ def test_products_are_as_exact_as_they_are_called():
 @pytest.mark.accelerator
 def test_deterministic_processes_agree_bit_by_bit(tmp_path, monkeypatch):
     (tmp_path / "job_that_adds.py").write_text(ADDS)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     jobs = [Job(f"adds {i}", "job_that_adds", {}, numerics=Numerics(None, True)) for i in range(2)]
     found = [outcome.result["found"] for _, outcome in local.local(1, 1).run(jobs)]
     assert len(found) == 2 and found[0] == found[1] and len(found[0]) == 1
