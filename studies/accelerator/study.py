@@ -12,6 +12,7 @@ from typing import Any
 
 import workloads
 from algoperf_lite import did_you_mean
+from algoperf_lite.cli import signals
 from algoperf_lite.machine import environment
 from algoperf_lite.storage import atomic
 from studies import script
@@ -30,6 +31,7 @@ _POPULATIONS = ("digits", "finewebedu_lm")
 _TINY = {section: ("criteo1tb",) for section in ("full", "lite", "populations")}
 _CHILD = "studies.accelerator.child"  # by name: it loads JAX, which would take the device
 _PREPARE_SHARE = 0.45  # of the budget, in which nothing is measured yet
+_SECOND_SHARE = 0.9  # of what is left after the trials, for what was not ready the first time
 _MEASURE_SECONDS = {False: 60.0, True: 600.0}  # of one item; a CPU is slow, and busy
 SMOKE = {
     "tiny": True,
@@ -55,8 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Measures, prints the tables."""
     for section in arguments.only:
         did_you_mean.require(section, SECTIONS, "section")
-    study = _Study(arguments)
-    study.run()
+    with signals.terminable(), tempfile.TemporaryDirectory(prefix="algoperf_lite_") as cache:
+        study = _Study(arguments, Path(cache))
+        study.run()
     print(f"{platform.python_version()}, {time.monotonic() - study.began:.0f} s; {study.path}\n")
     print("\n".join(tables.tables(study.children.found)))
     if study.skipped:
@@ -88,13 +91,13 @@ def _turn(job: Job) -> tuple[int, float]:
 class _Study:
     """A run of the study: what was asked, what was found, what there was no time for."""
 
-    def __init__(self, arguments: argparse.Namespace):
+    def __init__(self, arguments: argparse.Namespace, cache: Path):
         self.began = time.monotonic()
         self._arguments, self._end = arguments, self.began + arguments.budget
         self._folder = arguments.output.absolute()
         self._folder.mkdir(parents=True, exist_ok=True)
         self.path, self.skipped = self._folder / "accelerator.json", []
-        self._cache = Path(tempfile.mkdtemp(prefix="algoperf_lite_accelerator_"))
+        self._cache = cache
         self.children = Children(
             self._command,
             self._environment,
@@ -105,21 +108,23 @@ class _Study:
 
     def run(self) -> None:
         """All sections in order of worth; what is not ready in time gets what time is left."""
-        seconds = _MEASURE_SECONDS[self._arguments.tiny]
-        if "card" in self._arguments.only:
-            self._round([Job("card", "device")], self._end, seconds)
         waiting = jobs(self._arguments.only, self._arguments.tiny)
-        self._round(waiting, self._moment(_PREPARE_SHARE), seconds)
-        if "trials" in self._arguments.only:
-            with self.children.paused():
-                self._trials()
-        self._round(waiting, self._moment(0.9), seconds)
-        self.skipped += named([*waiting, *self.children.close()])
-        self._save()
+        try:
+            if "card" in self._arguments.only:
+                self._round([Job("card", "device")], self._end)
+            self._round(waiting, self._moment(_PREPARE_SHARE))
+            if "trials" in self._arguments.only:
+                with self.children.paused():
+                    self._trials()
+            self._round(waiting, self._moment(_SECOND_SHARE))
+        finally:
+            # Some may be ready, or stopped, and would wait for ever.
+            self.skipped += named([*waiting, *self.children.close()])
+            self._save()
 
-    def _round(self, waiting: list[Job], until: float, seconds: float) -> None:
+    def _round(self, waiting: list[Job], until: float) -> None:
         self.children.prepare(waiting, until)
-        self.children.measure(_turn, seconds, self._end)
+        self.children.measure(_turn, _MEASURE_SECONDS[self._arguments.tiny], self._end)
 
     def _trials(self) -> None:
         found = self.children.found
@@ -130,7 +135,9 @@ class _Study:
                 self.skipped.append(f"trials {label}")
                 continue
             folder = self._cache / label.replace(", ", "_").replace(" ", "_")
-            result = trials.run(label, self._arguments.tiny, folder, variables, left)
+            result = trials.run(
+                label, self._arguments.tiny, folder, self._folder / "trials.txt", variables, left
+            )
             found.append({"section": "trials", "item": label, **result})
             self._save()
 

@@ -32,17 +32,25 @@ PARTS = {
 
 
 def run(
-    label: str, tiny: bool, folder: Path, environment: Mapping[str, str], seconds: float
+    label: str,
+    tiny: bool,
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    seconds: float,
 ) -> dict[str, Any]:
-    """What an experiment of the reference found, or {"error": ...}; at most `seconds` long."""
+    """What an experiment of the reference found, or {"error": ...}; at most `seconds` long.
+
+    Its output directory is `folder`, and what it prints is added to `log`.
+    """
     flags = (*TINY[label], _TINY_STEPS) if tiny else EXPERIMENTS[label]
     command = [sys.executable, "-m", "algoperf_lite", "run", "--submissions=nadamw", *flags]
     began = time.monotonic()
-    with (folder.parent / "trials.txt").open("ab") as log:
+    with log.open("ab") as printed:
         process = subprocess.Popen(
             [*command, f"--output_dir={folder}"],
-            stdout=log,
-            stderr=log,
+            stdout=printed,
+            stderr=printed,
             env=environment,
             start_new_session=True,
         )
@@ -53,7 +61,7 @@ def run(
             process.wait()
             return {"error": f"took longer than {seconds:.0f} s"}
     if code:
-        return {"error": f"ended with code {code}; see trials.txt"}
+        return {"error": f"ended with code {code}; see {log.name}"}
     records = [json.loads(path.read_text()) for path in sorted(folder.rglob("trial.json"))]
     return {"flags": " ".join(flags), "wall": time.monotonic() - began, **summary(records)}
 

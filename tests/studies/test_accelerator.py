@@ -196,6 +196,21 @@ def test_all_sections_run_small_on_a_cpu(tmp_path):
     assert "| criteo1tb |" in done.stdout
 
 
+@pytest.mark.accelerator
+def test_the_card_of_an_accelerator_is_known(tmp_path):
+    command = [sys.executable, "-m", "studies.accelerator", "--tiny", "--only=card"]
+    done = subprocess.run(
+        [*command, "--budget=300", f"--output={tmp_path}"], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said, rates = json.loads((tmp_path / "accelerator.json").read_text())["found"]
+    assert said["platform"] != "cpu"
+    assert said["bytes_limit"] > 2**30
+    assert published.peak_flops(said["device"], "tf32"), f"no datasheet of {said['device']}"
+    assert rates["copied_gb_per_second"] > 0
+    assert rates["tflops"].keys() == {"bfloat16", "tf32", "float32"}
+
+
 @pytest.mark.slow
 def test_operations_are_as_xla_counts_them():
     from studies.accelerator import full as full_section
