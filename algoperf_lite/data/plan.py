@@ -41,11 +41,7 @@ class Shuffled(Plan):
     seed: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.batch_size <= self.num_examples:
-            raise ValueError(
-                f"batch size {self.batch_size} does not fit a training split of "
-                f"{self.num_examples} examples; choose 1 to {self.num_examples}"
-            )
+        check_fits(self.batch_size, self.num_examples)
 
     @property
     def num_batches(self) -> None:
@@ -87,6 +83,15 @@ class Consecutive(Plan):
         if not 0 <= t < self.num_batches:
             raise IndexError(f"batch {t} of a pass of {self.num_batches}")
         return np.arange(t * self.batch_size, (t + 1) * self.batch_size, dtype=np.int64)
+
+
+def check_fits(batch_size: int, num_examples: int) -> None:
+    """Raises ValueError where a training split has not the examples of one batch."""
+    if not 1 <= batch_size <= num_examples:
+        raise ValueError(
+            f"batch size {batch_size} does not fit a training split of "
+            f"{num_examples} examples; choose 1 to {num_examples}"
+        )
 
 
 @functools.lru_cache(maxsize=_EPOCHS_KEPT)

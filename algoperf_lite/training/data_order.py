@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from algoperf_lite.data.plan import check_fits, permutation
+
 _MOST_EXAMPLES = np.iinfo(np.int32).max
 
 
@@ -30,11 +32,7 @@ class Batches:
     )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.batch_size <= self.num_examples:
-            raise ValueError(
-                f"batch size {self.batch_size} does not fit a training split of "
-                f"{self.num_examples} examples; choose 1 to {self.num_examples}"
-            )
+        check_fits(self.batch_size, self.num_examples)
         if self.num_examples > _MOST_EXAMPLES:
             raise ValueError(
                 f"a training split of {self.num_examples} examples; one that lies on the device "
@@ -57,5 +55,4 @@ class Batches:
 
 
 def _permutation(num_examples: int, seed: int, epoch: int) -> np.ndarray:
-    rng = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
-    return rng.permutation(num_examples).astype(np.int32)
+    return permutation(num_examples, seed, epoch).astype(np.int32)
