@@ -88,7 +88,7 @@ def multiplier(family: str, scale: str) -> dict[str, Any] | None:
     """The parameter multiplier that was found for a family at a scale, and how: its part of
     `multipliers.json` in the family's folder, {"value": m, ...}; None where there is none.
 
-    `algoperf-lite set_multiplier` writes it. What it is: see `linen.LinenWorkload`.
+    `algoperf-lite set_targets --stages=multipliers` writes it. What it is: `linen.LinenWorkload`.
     """
     path = multiplier_path(family)
     return json.loads(path.read_text()).get(scale) if path.is_file() else None

@@ -81,6 +81,23 @@ class Embed(nn.Embed):
         return rows if self.dtype is None else rows.astype(self.dtype)
 
 
+def batch_norm(
+    dtype: jax.typing.DTypeLike,
+    train: bool,
+    scale_init: nn.initializers.Initializer = nn.initializers.ones,
+    name: str | None = None,
+) -> nn.BatchNorm:
+    """The batch norm of AlgoPerf's ResNets; its statistics are float32."""
+    return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        dtype=dtype,
+        scale_init=scale_init,
+        name=name,
+    )
+
+
 def recomputed(
     layer: nn.Module,
     call: Callable[[nn.Module, jax.Array], T],

@@ -6,6 +6,7 @@ can be, and memory does not grow with the number of workers.
 
 import collections
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -88,7 +89,9 @@ class Feed:
         began = time.perf_counter()
         try:
             if self._readers is None:
-                return self._put(self._joined(t, [self._block(t, *b) for b in self._blocks(t)]))
+                return self._put(
+                    self._joined(t, [self._source.rows(*block) for block in self._blocks(t)])
+                )
             self.expect(t)
             found = self._ahead.pop(t).result()
             self.expect(t + 1)
@@ -120,7 +123,7 @@ class Feed:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, t: int) -> Future[Any]:
-        blocks = [self._readers.submit(self._block, t, *block) for block in self._blocks(t)]
+        blocks = [self._readers.submit(self._source.rows, *block) for block in self._blocks(t)]
         return self._putter.submit(self._finish, t, blocks)
 
     def _finish(self, t: int, blocks: list[Future[HostBatch]]) -> Any:
@@ -130,18 +133,16 @@ class Feed:
         self._depth = max(1, min(self._depth, self._max_bytes // max(1, size)))
         return self._put(batch)
 
-    def _blocks(self, t: int) -> list[tuple[int, int]]:
-        """First and last row of each worker's part of this process's rows."""
-        total = len(self._order.plan.picks(t))
-        first, last, _ = (self._order.rows or slice(None)).indices(total)
+    def _blocks(self, t: int) -> list[tuple[np.ndarray, RowKeys]]:
+        """The picks of each worker's part of this process's rows, and their keys."""
+        order, picks = self._order, self._order.plan.picks(t)
+        first, last, _ = (order.rows or slice(None)).indices(len(picks))
         parts = max(1, min(self._num_workers, last - first)) if self._source.is_divisible else 1
-        edges = np.linspace(first, last, parts + 1).round().astype(int)
-        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-
-    def _block(self, t: int, first: int, last: int) -> HostBatch:
-        order = self._order
-        keys = RowKeys(order.seed, order.stream, t, first)
-        return self._source.rows(order.plan.picks(t)[first:last], keys)
+        edges = np.linspace(first, last, parts + 1).round().astype(int).tolist()
+        return [
+            (picks[begin:end], RowKeys(order.seed, order.stream, t, begin))
+            for begin, end in itertools.pairwise(edges)
+        ]
 
     def _joined(self, t: int, blocks: list[Mapping[str, np.ndarray]]) -> HostBatch:
         batch = {

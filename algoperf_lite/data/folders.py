@@ -16,4 +16,4 @@ def require(folder: Path, missing: list[str]) -> None:
         raise DataError(f"there is no folder {folder}; give the one with AlgoPerf's prepared data")
     if missing:
         shown = "; ".join(missing[:3]) + (f"; and {len(missing) - 3} more" * (len(missing) > 3))
-        raise DataError(f"{folder} lacks data: {shown}; `algoperf-lite data status` tells all")
+        raise DataError(f"{folder} lacks data: {shown}; copy what AlgoPerf's setup has made")

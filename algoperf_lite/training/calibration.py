@@ -1,6 +1,7 @@
 """Calibration: how fast the reference submission steps on this machine."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import statistics
@@ -22,7 +23,7 @@ REFERENCE = "nadamw"
 SCANNED_STEPS = 8
 DISPATCH_SECONDS = 1e-4  # cost of a dispatch, about; unrolling can save a step no more
 
-_NUM_EVALS = 40  # per step hint, as in a trial
+NUM_EVALS = 40  # of a trial, per step hint
 _MEASURED_SECONDS = 0.4  # per sample: long against the clock's resolution and a timer interrupt
 _SAMPLES = 5  # an odd number, whose median is one of them
 _WARMUP_STEPS = 8
@@ -115,7 +116,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     data = layout.shared(workload.dataset("train"))
     params, model_state = layout.shared(train_step.init_model(workload, seed=0))
     state = jax.jit(layout.spread(training.init, 3))(traced, params, model_state)
-    period = max(1, round(workload.step_hint / _NUM_EVALS))
+    period = max(1, round(workload.step_hint / NUM_EVALS))
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
@@ -145,13 +146,9 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     if min(seconds, key=seconds.get) == "single" and best < DISPATCH_SECONDS / _MIN_RELATIVE_GAIN:
         seconds |= fastest({mode: timed(mode) for mode in ("single", "unrolled")})
     mode = min(seconds, key=seconds.__getitem__)
-    lengths = {
-        "scan": SCANNED_STEPS,
-        "single": 1,
-        "unrolled": compiled_steps.UNROLLED_STEPS,
-    }
+    length = compiled_steps.steps_of(mode, SCANNED_STEPS)
     return Calibration(
-        seconds[mode], workload.step_hint, mode, lengths[mode], seconds, fingerprint()["key"]
+        seconds[mode], workload.step_hint, mode, length, seconds, fingerprint()["key"]
     )
 
 
@@ -179,7 +176,7 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
     """
     report(event="beat")
     try:
-        beat = lambda: report(event="beat")  # noqa: E731
+        beat = functools.partial(report, event="beat")
         found = calibrate(
             payload["workload"],
             payload["scale"],

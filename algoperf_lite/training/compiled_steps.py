@@ -82,6 +82,11 @@ def dispatch_length(most: int, periods: Collection[int]) -> int:
     return min(lengths, key=lambda length: sum(sum(divmod(steps, length)) for steps in periods))
 
 
+def steps_of(mode: str, scanned: int) -> int:
+    """Steps that a dispatch in `mode` makes, where one in "scan" makes `scanned`."""
+    return {"scan": scanned, "single": 1, "unrolled": UNROLLED_STEPS}[mode]
+
+
 class CompiledSteps:
     """Steps for any state, hyperparameters, seed and rows of the shapes they are compiled for.
 
@@ -108,8 +113,7 @@ class CompiledSteps:
         mode = _FORMER_NAMES.get(mode, mode)
         if mode not in MODES:
             raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
-        lengths = {"scan": max(1, steps_per_dispatch), "single": 1, "unrolled": UNROLLED_STEPS}
-        self.steps_per_dispatch = lengths[mode]
+        self.steps_per_dispatch = steps_of(mode, max(1, steps_per_dispatch))
         self._step, self._evaluated, self._data, self._spread = step, evaluated, data, spread
         several = _scanned_steps if mode == "scan" else _unrolled_steps
         self._several = several if self.steps_per_dispatch > 1 else _one_step

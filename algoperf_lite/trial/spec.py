@@ -8,6 +8,7 @@ from typing import Any
 from algoperf_lite import tuning
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.submission import find
+from algoperf_lite.training.calibration import NUM_EVALS
 from algoperf_lite.trial.config import ExperimentConfig
 
 
@@ -51,7 +52,7 @@ class TrialSpec:
     parameter_multiplier: float | None = None
     target: float | None = None
     budget: float = 1.0
-    num_evals: int = 40
+    num_evals: int = NUM_EVALS
     max_seconds: float | None = None
     max_global_steps: int | None = None
     stepping_mode: str = "single"

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from workloads.layers import lecun_normal
+from workloads.layers import batch_norm, lecun_normal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ResNet18(nn.Module):
         del dropout_rate  # no dropout
         cfg = self.config
         x = _Conv(cfg.num_filters, (3, 3), dtype=cfg.dtype, name="Conv_init")(x_BxHxWxC)
-        x = nn.relu(_batch_norm(cfg, train, name="BatchNorm_init")(x))
+        x = nn.relu(batch_norm(cfg.dtype, train, name="BatchNorm_init")(x))
         for stage, num_blocks in enumerate(cfg.stage_sizes):
             for block in range(num_blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
@@ -68,7 +68,7 @@ class BasicBlock(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         cfg, strides = self.config, (self.stride, self.stride)
         conv = functools.partial(_Conv, self.filters, dtype=cfg.dtype)
-        norm = functools.partial(_batch_norm, cfg, train)
+        norm = functools.partial(batch_norm, cfg.dtype, train)
         # Padded by one on each side: "SAME" would start one pixel later where the stride is 2.
         y = conv((3, 3), strides, padding=1)(x)
         y = conv((3, 3))(nn.relu(norm()(y)))
@@ -77,19 +77,3 @@ class BasicBlock(nn.Module):
             x = conv((1, 1), strides, name="Conv_proj")(x)
             x = norm(name="BatchNorm_proj")(x)
         return nn.relu(x + y)
-
-
-def _batch_norm(
-    cfg: CifarConfig,
-    train: bool,
-    scale_init: nn.initializers.Initializer = nn.initializers.ones,
-    name: str | None = None,
-) -> nn.BatchNorm:
-    return nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        dtype=cfg.dtype,
-        scale_init=scale_init,
-        name=name,
-    )

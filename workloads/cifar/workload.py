@@ -27,17 +27,23 @@ class Cifar(SmallPictureClassification):
     def augment(self, batch: Batch, rng: Array) -> Batch:
         """Crops of the picture with two black pixels on each side; half of them mirrored."""
         shift_key, flip_key = jax.random.split(rng)
-        edge = (_PADDING, _PADDING)
-        padded_BxHxWxC = jnp.pad(batch["inputs"], ((0, 0), edge, edge, (0, 0)))
-        num_pictures = len(padded_BxHxWxC)
-        shifts_Bx2 = jax.random.randint(shift_key, (num_pictures, 2), 0, 2 * _PADDING + 1)
-        flips_B = jax.random.bernoulli(flip_key, shape=(num_pictures,))
-
-        def change(image_HxWxC: Array, shift: Array, flip: Array) -> jax.Array:
-            crop = jax.lax.dynamic_slice(image_HxWxC, (shift[0], shift[1], 0), self.shape)
-            return jnp.where(flip, crop[:, ::-1], crop)
-
-        inputs = jax.vmap(change)(padded_BxHxWxC, shifts_Bx2, flips_B)
+        x_BxHxWxC = batch["inputs"]
+        shifts_Bx2 = jax.random.randint(shift_key, (len(x_BxHxWxC), 2), 0, 2 * _PADDING + 1)
+        flips_B = jax.random.bernoulli(flip_key, shape=(len(x_BxHxWxC),))
+        # A choice among slices, one axis after the other: slices at traced places would be a loop
+        # over the examples on a TPU.
+        for axis in (1, 2):
+            edges = [(_PADDING, _PADDING) if i == axis else (0, 0) for i in range(4)]
+            padded, size = jnp.pad(x_BxHxWxC, edges), x_BxHxWxC.shape[axis]
+            shift = shifts_Bx2[:, axis - 1, None, None, None]
+            x_BxHxWxC = jnp.select(
+                [shift == start for start in range(2 * _PADDING + 1)],
+                [
+                    jax.lax.slice_in_dim(padded, start, start + size, axis=axis)
+                    for start in range(2 * _PADDING + 1)
+                ],
+            )
+        inputs = jnp.where(flips_B[:, None, None, None], x_BxHxWxC[:, :, ::-1], x_BxHxWxC)
         return {**batch, "inputs": inputs}
 
 

@@ -20,7 +20,7 @@ from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.criteo1tb import click_rows, lines
 from workloads.criteo1tb.file_order import PartOfPermutedFiles, PermutedFiles
 
-# Of AlgoPerf's files; `algoperf-lite data verify` compares.
+# Of AlgoPerf's files.
 NUM_EXAMPLES = {"train": 4_195_197_692, "validation": 83_274_637, "test": 95_000_000}
 EVAL_TRAIN_EXAMPLES = 636 * 131_072  # whole evaluation batches as many as of validation
 

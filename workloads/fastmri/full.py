@@ -11,7 +11,7 @@ from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.source import Source, fingerprint_of_files
 from workloads.fastmri import masks, reconstruction, volumes
 
-# Of AlgoPerf's files; `algoperf-lite data verify` compares.
+# Of AlgoPerf's files.
 NUM_EXAMPLES = {"train": 34_742, "validation": 3_554, "test": 3_581}
 SIZE = 320  # pixels along each axis
 

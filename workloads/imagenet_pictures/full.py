@@ -13,7 +13,7 @@ from algoperf_lite.data.source import DataError, Source
 from workloads.imagenet_pictures import jpeg, stored
 from workloads.imagenet_pictures.transforms import SIZE, Transform, centre_crop
 
-# Of the published sets; `algoperf-lite data verify` compares.
+# Of the published sets.
 NUM_EXAMPLES = {"train": 1_281_167, "validation": 50_000, "test": 10_000}
 
 # TFDS's (name, configuration, split) of each split, and folders that may hold one unpacked.

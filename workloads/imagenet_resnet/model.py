@@ -13,7 +13,7 @@ import jax
 import jax.extend
 import jax.numpy as jnp
 
-from workloads.layers import lecun_normal, recomputed
+from workloads.layers import batch_norm, lecun_normal, recomputed
 
 _EXPANSION = 4  # channels that leave a block over those inside it
 
@@ -75,7 +75,9 @@ class ResNet(nn.Module):
         cfg = self.config
         kernel, padding = (cfg.stem_size,) * 2, [(cfg.stem_size // 2,) * 2] * 2
         conv = _Conv(cfg.num_filters, kernel, (2, 2), padding, dtype=cfg.dtype, name="Conv_init")
-        x = getattr(nn, cfg.activation)(_batch_norm(cfg, train, name="BatchNorm_init")(conv(x)))
+        x = getattr(nn, cfg.activation)(
+            batch_norm(cfg.dtype, train, name="BatchNorm_init")(conv(x))
+        )
         # Not "SAME": on an even picture its windows would start one pixel later than AlgoPerf's.
         return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))) if cfg.stem_pool else x
 
@@ -103,7 +105,7 @@ class Bottleneck(nn.Module):
         cfg = self.config
         activation = getattr(nn, cfg.activation)
         conv = functools.partial(_Conv, dtype=cfg.dtype)
-        norm = functools.partial(_batch_norm, cfg, train)
+        norm = functools.partial(batch_norm, cfg.dtype, train)
         features, strides = _EXPANSION * self.filters, (self.stride, self.stride)
         y = activation(norm()(conv(self.filters, (1, 1))(x)))
         y = activation(norm()(conv(self.filters, (3, 3), strides)(y)))
@@ -116,19 +118,3 @@ class Bottleneck(nn.Module):
 
 def _is_conv(operation: jax.extend.core.Primitive, *args: Any, **params: Any) -> bool:
     return operation is jax.lax.conv_general_dilated_p
-
-
-def _batch_norm(
-    cfg: ResNetConfig,
-    train: bool,
-    scale_init: nn.initializers.Initializer = nn.initializers.ones,
-    name: str | None = None,
-) -> nn.BatchNorm:
-    return nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        dtype=cfg.dtype,
-        scale_init=scale_init,
-        name=name,
-    )

@@ -11,7 +11,7 @@ from algoperf_lite.data.part import Part
 from algoperf_lite.data.source import DataError, Source
 from workloads.librispeech import utterances
 
-# After AlgoPerf's filter of long utterances; `algoperf-lite data verify` compares.
+# After AlgoPerf's filter of long utterances.
 NUM_EXAMPLES = {"train": 263_840, "validation": 5_348, "test": 2_472}
 MAX_SAMPLES = 320_000  # 20 s
 MAX_TOKENS = 256
