@@ -89,9 +89,8 @@ class Feed:
         began = time.perf_counter()
         try:
             if self._readers is None:
-                return self._put(
-                    self._joined(t, [self._source.rows(*block) for block in self._blocks(t)])
-                )
+                blocks = [self._source.rows(*block) for block in self._blocks(t)]
+                return self._put(self._joined(t, blocks))
             self.expect(t)
             found = self._ahead.pop(t).result()
             self.expect(t + 1)
