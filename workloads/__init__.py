@@ -42,12 +42,15 @@ def check_name(name: str) -> str:
     return naming.require(name, _families() + (variants(family) if family else []), "workload")
 
 
-def load(name: str, scale: str = "lite", dtype: str | None = None) -> Any:
+def load(
+    name: str, scale: str = "lite", dtype: str | None = None, data_dir: str | None = None
+) -> Any:
     """The workload `name` (a family or `<family>_<variant>`) at `scale`.
 
     Args:
       dtype: of its model's activations and products, "float32" or "bfloat16"; None for the model's
         own, which is AlgoPerf's. See `workloads.layers`.
+      data_dir: root of the data sets that are read from files, at full scale.
 
     Raises ValueError for an unknown name, a scale the family does not have, or a type that its
     model cannot compute in.
@@ -65,9 +68,8 @@ def load(name: str, scale: str = "lite", dtype: str | None = None) -> Any:
         changes = dict(module.VARIANTS[name.removeprefix(f"{family}_")])
     if dtype is not None:
         changes |= _computing_in(dtype, workload)
-    return dataclasses.replace(
-        workload, name=name, config=dataclasses.replace(workload.config, **changes)
-    )
+    config = dataclasses.replace(workload.config, **changes)
+    return dataclasses.replace(workload, name=name, config=config, data_dir=data_dir)
 
 
 def _computing_in(dtype: str, workload: Any) -> dict[str, str]:

@@ -2,13 +2,19 @@
 
 import abc
 import dataclasses
+import importlib
+from pathlib import Path
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
+from algoperf_lite.data import folders
+from algoperf_lite.data.keys import RowKeys, Stream
+from algoperf_lite.data.processed import Processed
+from algoperf_lite.data.source import DataError, InMemory, Source
+from algoperf_lite.spec import EVAL_TRAIN, Array, Batch, ForwardPassMode, PyTree, Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +118,60 @@ class LinenWorkload(Workload):
         """The model's output in evaluation mode."""
         return self.model_fn(params, batch, model_state, ForwardPassMode.EVAL, rng, False)[0]
 
+    def dataset(self, split: str) -> dict[str, np.ndarray]:
+        """All examples of a split in memory: arrays with one leading axis.
+
+        The same bytes in every process: data come from files or from constants of the generator.
+        A workload whose data do not fit in memory writes `source` in its place.
+        """
+        raise NotImplementedError(f"workload {self.name!r} has neither `dataset` nor `source`")
+
+    def eval_dataset(self, split: str) -> dict[str, np.ndarray]:
+        """The rows of `split` that evaluation sees; the arrays of all splits have one form.
+
+        Default: the data set itself. A workload that trains on packed sequences differs.
+        """
+        return self.dataset(split)
+
+    def source(self, split: str) -> Source:
+        """What `dataset` and `eval_dataset` make; at full scale what `full.py` beside it reads.
+
+        Where that module has KEPT, what is evaluated is processed once and then kept on the disk,
+        in chunks: KEPT is (name and version of the processing, rows of a chunk).
+        Raises DataError where files are missing, or nobody said where they are.
+        """
+        if self.scale == "lite":
+            return self._in_memory(split)
+        if self.data_dir is None:
+            raise DataError(
+                f"workload {self.name!r} reads its data from files at scale {self.scale!r}; say "
+                f"where by --data_dir or the variable {folders.VARIABLE}"
+            )
+        reader = importlib.import_module(".full", type(self).__module__.rpartition(".")[0])
+        found = reader.source(Path(self.data_dir), split)
+        kept = getattr(reader, "KEPT", None)
+        if kept is None or split == "train":
+            return found
+        kind, chunk_rows = kept
+        return Processed(found, f"{kind}-{split}", chunk_rows)
+
+    @property
+    def targets_per_example(self) -> int:
+        """Those of the first example."""
+        keys = RowKeys(0, Stream.TRAIN, step=0)
+        row = self.source("train").rows(np.zeros(1, np.int64), keys)
+        return int(np.prod(row["targets"].shape[1:]))
+
+    def _in_memory(self, split: str) -> Source:
+        if split == EVAL_TRAIN:
+            # As many as give the training metrics the precision of the validation metrics.
+            return InMemory(self.eval_dataset("train")).part(self.num_validation_examples)
+        return InMemory(self.dataset(split) if split == "train" else self.eval_dataset(split))
+
     def require_lite(self) -> None:
-        """Raises ValueError where data of another scale are asked for."""
+        """Raises ValueError where made-up data of another scale are asked for."""
         if self.scale != "lite":
             raise ValueError(
-                f"workload {self.name!r} has its model but no data pipeline at scale "
-                f"{self.scale!r} yet; use --scale=lite"
+                f"workload {self.name!r} makes up no data at scale {self.scale!r}; its `source` "
+                "reads them"
             )

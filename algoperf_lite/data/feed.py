@@ -98,6 +98,10 @@ class Feed:
         finally:
             self.seconds_waited += time.perf_counter() - began
 
+    def is_ready(self, t: int) -> bool:
+        """Whether `get(t)` would not wait."""
+        return t in self._ahead and self._ahead[t].done()
+
     def expect(self, t: int) -> None:
         """Begins with batch `t` and those after it; what is ahead and not among them is dropped."""
         last = self._order.plan.num_batches

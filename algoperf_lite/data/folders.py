@@ -4,6 +4,8 @@ from pathlib import Path
 
 from algoperf_lite.data.source import DataError
 
+VARIABLE = "ALGOPERF_LITE_DATA"  # of the environment: the root, where no flag says it
+
 
 def own(folder: Path, *names: str) -> Path:
     """The first of the folders `names` that is below `folder`, else `folder` itself."""

@@ -70,6 +70,11 @@ class Processed(Source):
         """The source's."""
         return self.source.eval_plan(batch_size)
 
+    def part(self, size: int) -> Source:
+        """The source's, kept on its own: a chunk of all would be made for each example of it."""
+        kind = f"{self.kind}-{size}"
+        return dataclasses.replace(self, source=self.source.part(size), kind=kind)
+
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Kept examples, made first where they are not there.
 

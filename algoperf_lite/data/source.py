@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.plan import Consecutive, Plan, Shuffled
 
 _SAMPLE_BYTES = 64 * 1024  # of each end of a file, for a fingerprint
+_PART_SEED = 0
 
 
 class DataError(ValueError):
@@ -68,6 +70,19 @@ class Source(abc.ABC):
         """The order of an evaluation: one pass. Default: the split's own order."""
         return Consecutive(self.num_examples, batch_size)
 
+    def in_memory(self, most: int) -> Mapping[str, np.ndarray] | None:
+        """All examples as arrays whose rows are those of `rows`, if they take up to `most` bytes;
+        None where they take more, or where a batch is not just its rows in the default plan's
+        order. Default: None.
+        """
+        del most
+        return None
+
+    def part(self, size: int) -> "Source":
+        """So many of the examples for evaluations, a choice that is always the same; all of them
+        where there are fewer."""
+        return Part(self, size)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class InMemory(Source):
@@ -92,6 +107,37 @@ class InMemory(Source):
         """The rows as they are; nothing is random."""
         del keys
         return {name: values[picks] for name, values in self.arrays.items()}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part(Source):
+    """So many examples of another source, the same in every trial, in the source's order.
+
+    Attributes:
+      source: has the examples.
+      size: how many; all of them where it has fewer.
+    """
+
+    source: Source
+    size: int
+
+    @functools.cached_property
+    def _chosen(self) -> np.ndarray:
+        order = np.random.default_rng(_PART_SEED).permutation(self.source.num_examples)
+        return np.sort(order[: self.size])  # as neighbours on the disk are read faster
+
+    @property
+    def num_examples(self) -> int:
+        """`size`, or all of the source's."""
+        return min(self.size, self.source.num_examples)
+
+    def fingerprint(self) -> str:
+        """The source's, with the size."""
+        return f"{self.source.fingerprint()}-{self.size}"
+
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """The source's rows."""
+        return self.source.rows(self._chosen[picks], keys)
 
 
 def fingerprint_of_files(paths: Sequence[Path], root: Path) -> str:

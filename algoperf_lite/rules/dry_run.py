@@ -31,7 +31,7 @@ from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, fin
 from algoperf_lite.training import train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial import integrity
-from algoperf_lite.trial.forms import algoperf_stepper
+from algoperf_lite.trial.forms import algoperf_pipeline, algoperf_stepper
 
 NUM_STEPS = 3  # one step may be a special case of a submission's, and so may the second
 _USUAL = ("tiny", tiny_workloads.Names())
@@ -117,7 +117,7 @@ def _native_run(path: Path) -> Run:
         size = entry.batch_size(workload)
         if not 1 <= size <= workload.num_train_examples:
             raise _Broken("api", f"batch_size(workload) is {size!r} where the reference's is 16")
-        data = jax.device_put(workload.dataset("train"))
+        data = jax.device_put(dict(workload.source("train").arrays))
         state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
         stepper = train_step.NativeStepper(training, traced, data, batches, "single", NUM_STEPS)
         try:
@@ -136,10 +136,10 @@ def _algoperf_run(path: Path) -> Run:
 
     def run(workload: tiny_workloads.TinyWorkload) -> PyTree:
         point = None if entry.search_space is None else _point(None, entry.search_space)
-        layout = algoperf_stepper.PmapLayout(entry.layout)
+        layout = algoperf_pipeline.PmapLayout(entry.layout)
         batches = Batches(workload.num_train_examples, workload.batch_size, seed=0)
-        feed = algoperf_stepper.InputPipeline(
-            workload, layout, batches, jax.device_put(workload.dataset("train"))
+        feed = algoperf_pipeline.ResidentPipeline(
+            workload, layout, batches, jax.device_put(dict(workload.source("train").arrays))
         )
         view = algoperf_view.AlgoPerfView(workload, None)
         stepper = algoperf_stepper.OneByOneStepper(

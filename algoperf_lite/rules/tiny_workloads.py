@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from algoperf_lite.data.source import InMemory
 from algoperf_lite.spec import (
     Array,
     Batch,
@@ -110,9 +111,15 @@ class TinyWorkload(Workload):
             "per_example": per_example,
         }
 
-    def dataset(self, split: str) -> dict[str, np.ndarray]:
+    @property
+    def targets_per_example(self) -> int:
+        """A label."""
+        return 1
+
+    def source(self, split: str) -> InMemory:
+        """The same few examples for every split."""
         del split
-        return _data()
+        return InMemory(_data())
 
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from algoperf_lite.spec import SPLITS, ForwardPassMode, ParameterType, PyTree, Workload
+from algoperf_lite.data.keys import RowKeys, Stream
+from algoperf_lite.spec import EVAL_TRAIN, SPLITS, ForwardPassMode, ParameterType, PyTree, Workload
 from algoperf_lite.testing.batches import BATCH, named_leaves, same_bits, small_batch
 from algoperf_lite.training.evaluation import Evaluator
 
@@ -40,11 +41,14 @@ def _check_identity(workload: Workload) -> None:
 def _check_data(workload: Workload) -> None:
     # One program evaluates all splits, so their rows must have one form.
     forms = []
-    for data in (workload.dataset("train"), *map(workload.eval_dataset, SPLITS)):
-        lengths = {name: len(values) for name, values in data.items()}
+    for split in ("train", EVAL_TRAIN, *SPLITS[1:]):
+        source = workload.source(split)
+        plan = source.plan(0, 2) if split == "train" else source.eval_plan(2)
+        rows = source.rows(plan.picks(0), RowKeys(0, Stream.TRAIN, step=0))
+        lengths = {name: len(values) for name, values in rows.items()}
         assert len(set(lengths.values())) == 1, f"{workload.name}: lengths {lengths}"
-        assert {"inputs", "targets"} <= set(data), f"{workload.name}: has {sorted(data)}"
-        forms.append({name: (v.dtype, v.shape[1:]) for name, v in data.items()})
+        assert {"inputs", "targets"} <= set(rows), f"{workload.name}: has {sorted(rows)}"
+        forms.append({name: (v.dtype, v.shape[1:]) for name, v in rows.items()})
     forms = forms[1:]  # training batches may be packed; what is evaluated has one form
     assert forms[0] == forms[1] == forms[2], f"{workload.name}: splits differ in form: {forms}"
     assert workload.batch_size <= workload.num_train_examples

@@ -58,6 +58,11 @@ class Ledger:
             self._barrier()
         self._book(account)
 
+    def move(self, account: str, other: str, seconds: float) -> None:
+        """Books seconds that are in one account in another one."""
+        self._seconds[account] -= seconds
+        self._seconds[other] += seconds
+
     def seconds(self, *accounts: str) -> float:
         """Seconds booked so far to `accounts` (all, if none is named), the open one up to now."""
         total = sum(self._seconds[name] for name in accounts or ACCOUNTS)

@@ -61,9 +61,9 @@ def step_key(seed: Array, step: Array) -> Array:
     return jax.random.fold_in(key(seed, STEP_STREAM), step)
 
 
-def batch_of(state: TrainState, seed: Array, data: Batch, row: Array) -> tuple[Batch, Array]:
-    """The examples of a step, gathered, and its random key."""
-    return jax.tree.map(lambda array: array[row], data), step_key(seed, state.step)
+def gathered(data: Batch, row: Array) -> Batch:
+    """The examples of a step, of which `row` has the numbers."""
+    return jax.tree.map(lambda array: array[row], data)
 
 
 def single(program: Callable, num_arguments: int) -> Callable:
@@ -133,7 +133,7 @@ class CompiledSteps:
             arguments = (*constants, self._data, *shapes)
             stepped = functools.partial(program, self._step, self.steps_per_dispatch)
             jitted = jax.jit(self._spread(stepped, 1 + len(arguments)), donate_argnums=0)
-            _check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
+            check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
             compiled = compilation.compiled(jitted.lower(state, *arguments))
             self._compiled[program] = compiled
             # One window serves all programs, so the others take it where the first one wants it.
@@ -218,7 +218,7 @@ class CompiledSteps:
     def _placed(self, program: Callable, arguments: Sequence[np.ndarray]) -> list[Array]:
         """A program's last arguments on its devices."""
         places = _places(self._compiled[program], len(arguments))
-        return [_put(*pair) for pair in zip(arguments, places, strict=True)]
+        return [put(*pair) for pair in zip(arguments, places, strict=True)]
 
 
 def _one_step(
@@ -236,8 +236,8 @@ def _one_step(
     # Reset here, as a new zero from the host would be a transfer of its own.
     loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
     row = jax.lax.dynamic_index_in_dim(rows, state.step - first_step, keepdims=False)
-    batch, key = batch_of(state, seed, data, row)
-    return step(state._replace(loss_sum=loss_sum), traced, batch, key)
+    key = step_key(seed, state.step)
+    return step(state._replace(loss_sum=loss_sum), traced, gathered(data, row), key)
 
 
 def _scanned_steps(step: Callable, count: int, state: TrainState, *arguments: Any) -> TrainState:
@@ -262,14 +262,16 @@ def _placed_shape(array: np.ndarray, place: jax.sharding.Sharding) -> jax.ShapeD
     return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=place)
 
 
-def _put(array: np.ndarray, place: jax.sharding.Sharding | None) -> Array:
+def put(array: np.ndarray, place: jax.sharding.Sharding | None) -> Array:
+    """An argument that all processes have alike, where a program wants it."""
     if place is None or place.is_fully_addressable:
         return jax.device_put(array, place)
     # `device_put` would make sure that all processes have the same, which they would wait for.
     return jax.make_array_from_callback(array.shape, place, lambda index: array[index])
 
 
-def _check_same_tree(before: PyTree, after: PyTree) -> None:
+def check_same_tree(before: PyTree, after: PyTree) -> None:
+    """Raises ValueError where a step would change the state's structure or types."""
     # A loop would refuse it in JAX's words, and a single step would compile again and again.
     if jax.tree.structure(before) != jax.tree.structure(after):
         raise ValueError(

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from algoperf_lite.spec import PyTree
+from algoperf_lite.data.feed import HostBatch, Order
+from algoperf_lite.spec import Batch, PyTree
 
 _AXIS = "batch"
 _ROWS = 4  # of a program's arguments: state, hyperparameters, seed, data, rows, and steps
@@ -65,6 +66,36 @@ class DataParallel:
 
         return together
 
+    def whole(self, program: Callable) -> Callable:
+        """The same program on batches of `put_batch`, its results whole on each device."""
+        if self.num_devices == 1:
+            return program
+
+        def together(*arguments: PyTree) -> PyTree:
+            found = program(*arguments)
+            return jax.lax.with_sharding_constraint(found, self._sharding(PartitionSpec()))
+
+        return together
+
+    def part_of(self, order: Order) -> Order:
+        """The order of those rows of each batch that this process's devices take."""
+        own = [i for i, device in enumerate(self.devices) if _is_own(device)]
+        if len(own) == len(self.devices):
+            return order
+        # Devices of a process are neighbours, see `over`.
+        rows = len(order.plan.picks(0)) // self.num_devices
+        return dataclasses.replace(order, rows=slice(own[0] * rows, (own[-1] + 1) * rows))
+
+    def put_batch(self, batch: HostBatch) -> Batch:
+        """A batch on the devices, each with its part; each process hands in its own rows."""
+        if self.num_devices == 1:
+            return jax.device_put(batch)
+        place = self._sharding(PartitionSpec(_AXIS))
+        return {
+            name: jax.make_array_from_process_local_data(place, values)
+            for name, values in batch.items()
+        }
+
     def shared(self, tree: PyTree) -> PyTree:
         """`tree` on the devices, whole on each; every process has to hand in the same."""
         if self.num_devices == 1:
@@ -79,6 +110,10 @@ class DataParallel:
 
     def _sharding(self, spec: PartitionSpec) -> NamedSharding:
         return NamedSharding(Mesh(np.asarray(self.devices), (_AXIS,)), spec)
+
+
+def _is_own(device: jax.Device) -> bool:
+    return device.process_index == jax.process_index()
 
 
 SINGLE_DEVICE = DataParallel()

@@ -1,88 +1,145 @@
-"""Evaluation of parameters on a split: jitted batches, padding that weighs nothing."""
+"""Evaluation of parameters on a split: jitted batches, padding that weighs nothing.
 
+A split that is in memory lies on the device whole; another one is read anew in each evaluation, and
+goes through the device batch by batch.
+"""
+
+import collections
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from algoperf_lite.spec import SPLITS, Batch, PyTree, Workload, num_examples
+from algoperf_lite.data.feed import Feed, Order
+from algoperf_lite.data.keys import Stream
+from algoperf_lite.data.source import InMemory, Part, Source
+from algoperf_lite.spec import EVAL_TRAIN, PyTree, Workload
 from algoperf_lite.training import compilation
 
-_TRAIN_SUBSET_SEED = 0  # training metrics are measured on the same examples in every trial
-
-
-def padded_batches(data: Batch, batch_size: int) -> list[dict[str, np.ndarray]]:
-    """`data` in batches of one shape; padding repeats the last row and has weight 0.
-
-    Adds 'weights', float32 (batch_size,), 1 for a real example.
-    """
-    total = num_examples(data)
-    batches = []
-    for start in range(0, total, batch_size):
-        rows = np.arange(start, start + batch_size)
-        # A real row in place of zeros, which some models turn into NaN, and NaN times 0 is NaN.
-        batch = {
-            name: np.asarray(values)[rows.clip(max=total - 1)] for name, values in data.items()
-        }
-        batches.append({**batch, "weights": (rows < total).astype(np.float32)})
-    return batches
+_IN_FLIGHT = 2  # batches whose results are not fetched yet, of a split that is read
+_SEED = 0  # of what is random about evaluated examples: the same in every trial
 
 
 class Evaluator:
-    """Metrics of a workload's splits; the batches stay on the device, one program serves all."""
+    """Metrics of a workload's splits; one program serves all.
 
-    def __init__(self, workload: Workload):
+    Args:
+      most: examples of a split that are evaluated, a fixed choice where it has more; None for all.
+      num_workers: threads that read a split which is not in memory.
+    """
+
+    def __init__(self, workload: Workload, most: int | None = None, num_workers: int = 1):
         self._workload = workload
-        self._splits: dict[str, tuple[int, list[Any]]] = {}
-        for split in ("train", "validation", "test"):
-            data = workload.eval_dataset(split)
-            if split == "train":
-                data = _subset(data, workload.num_validation_examples)
-            batches = padded_batches(data, workload.eval_batch_size)
-            self._splits[split] = (num_examples(data), jax.device_put(batches))
+        self._splits = {
+            split: _Split(_evaluated(workload, split, most), workload.eval_batch_size, num_workers)
+            for split in workload.evaluated_splits
+        }
         self._step: Any = None
 
     def compile(self, params: PyTree, model_state: PyTree) -> None:
         """Compiles ahead of time; at most one program, as all batches have one shape."""
-        _, batches = self._splits["validation"]
+        with self._splits["validation"].batches() as batches:
+            batch = next(batches)
         key = jax.random.key_data(jax.random.key(0))
         jitted = jax.jit(self._eval_step)
-        lowered = jitted.lower(params, batches[0], model_state, key)
+        lowered = jitted.lower(params, batch, model_state, key)
         self._step = compilation.compiled(lowered)
         self._key = jax.device_put(key)
-        jax.block_until_ready(self._step(params, batches[0], model_state, self._key))
+        jax.block_until_ready(self._step(params, batch, model_state, self._key))
 
     def __call__(self, params: PyTree, model_state: PyTree, split: str) -> dict[str, float]:
-        """{'<split>/<metric>': value, '<split>/num_examples': n}; blocks until it is known."""
+        """{'<split>/<metric>': value, '<split>/num_examples': n}; blocks until it is known.
+
+        Empty for a split that the workload does not evaluate.
+        """
+        if split not in self._splits:
+            return {}
         rows = self.outputs(params, model_state, split)
         metrics = {f"{split}/{k}": v for k, v in self._workload.eval_metrics(rows).items()}
-        return {**metrics, f"{split}/num_examples": self._splits[split][0]}
+        return {**metrics, f"{split}/num_examples": self._splits[split].source.num_examples}
 
     def outputs(self, params: PyTree, model_state: PyTree, split: str) -> dict[str, np.ndarray]:
-        """The results of `eval_step` for each example of a split, padding removed."""
-        total, batches = self._splits[split]
-        # All batches are dispatched before the first result is fetched.
-        found = [self._step(params, batch, model_state, self._key) for batch in batches]
-        found = jax.device_get(found)
-        return {name: np.concatenate([part[name] for part in found])[:total] for name in found[0]}
+        """The results of `eval_step` for each row of a split, padding removed.
 
-    def _eval_step(self, params: PyTree, batch: Batch, model_state: PyTree, key_data: Any) -> Any:
+        Raises DataError where the split cannot be read.
+        """
+        found = self._splits[split]
+        with found.batches() as batches:
+            results = (self._step(params, batch, model_state, self._key) for batch in batches)
+            if found.on_device is not None:
+                # All batches are dispatched before the first result is fetched.
+                results = iter(jax.device_get(list(results)))
+            return _joined(results, [found.plan.weights(t) for t in range(found.plan.num_batches)])
+
+    def _eval_step(self, params: PyTree, batch: Any, model_state: PyTree, key_data: Any) -> Any:
         key = jax.random.wrap_key_data(key_data)
         return self._workload.eval_step(params, batch, model_state, key)
 
 
-def _subset(data: Batch, size: int) -> dict[str, np.ndarray]:
-    total = num_examples(data)
-    rows = np.random.default_rng(_TRAIN_SUBSET_SEED).permutation(total)[: min(size, total)]
-    return {name: values[np.sort(rows)] for name, values in data.items()}
+class _Split:
+    """The batches of a split, as often as they are wanted."""
+
+    def __init__(self, source: Source, batch_size: int, num_workers: int):
+        self.source, self._num_workers = source, num_workers
+        self.plan = source.eval_plan(batch_size)
+        self.on_device = None
+        if _is_in_memory(source):
+            with self._read(0) as batches:
+                self.on_device = jax.device_put(list(batches))
+
+    @contextlib.contextmanager
+    def batches(self) -> Iterator[Iterator[Any]]:
+        """One pass; each batch has 'weights', float32 (rows,), 0 for padding."""
+        if self.on_device is not None:
+            yield iter(self.on_device)
+            return
+        with self._read(self._num_workers) as batches:
+            yield map(jax.device_put, batches)
+
+    @contextlib.contextmanager
+    def _read(self, num_workers: int) -> Iterator[Iterator[Any]]:
+        with Feed(self.source, Order(self.plan, _SEED, Stream.EVAL), num_workers) as feed:
+            yield map(feed.get, range(self.plan.num_batches))
+
+
+def _evaluated(workload: Workload, split: str, most: int | None) -> Source:
+    source = workload.source(EVAL_TRAIN if split == "train" else split)
+    return source if most is None else source.part(most)
+
+
+def _is_in_memory(source: Source) -> bool:
+    return isinstance(source.source if isinstance(source, Part) else source, InMemory)
+
+
+def _joined(results: Iterator[Any], weights: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """The rows of all batches that weigh something, by output; fetched as they are ready.
+
+    They are written where they belong: joined in the end, a hundred million would lie there twice.
+    """
+    rows = [np.flatnonzero(weight) for weight in weights]
+    ends = np.cumsum([len(found) for found in rows])
+    out: dict[str, np.ndarray] = {}
+    waiting: collections.deque[Any] = collections.deque()
+    for t in range(len(rows) + _IN_FLIGHT):
+        if t < len(rows):
+            waiting.append(next(results))
+        if t < _IN_FLIGHT or not waiting:
+            continue
+        at = t - _IN_FLIGHT
+        for name, values in jax.device_get(waiting.popleft()).items():
+            values = np.asarray(values)
+            if name not in out:
+                out[name] = np.empty((ends[-1], *values.shape[1:]), values.dtype)
+            out[name][ends[at] - len(rows[at]) : ends[at]] = values[rows[at]]
+    return out
 
 
 def data_sha256(workload: Workload) -> str:
-    """Hash of every byte of every split."""
+    """Hash of what all splits are: of every byte in memory, of samples of files."""
     digest = hashlib.sha256()
-    for split in SPLITS:
-        for name, values in sorted(workload.dataset(split).items()):
-            digest.update(f"{split}/{name}/{values.dtype}/{values.shape}".encode())
-            digest.update(np.ascontiguousarray(values))
+    for split in dict.fromkeys(("train", *workload.evaluated_splits)):
+        digest.update(f"{split}/{workload.source(split).fingerprint()}".encode())
     return digest.hexdigest()

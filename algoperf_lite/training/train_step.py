@@ -93,18 +93,34 @@ class TrainStep:
         Where a model has running statistics, they are gathered anew on the batches of `rows`,
         (steps, batch_size).
         """
-        # Running statistics belong to the parameters that were trained. An average of parameters
-        # has statistics of its own (Izmailov et al. 2018).
         params = self.submission.eval_params(state.optimizer_state, state.params)
         if not jax.tree.leaves(state.model_state):
             return params, state.model_state
 
         def refreshed(i: Array, model_state: PyTree) -> PyTree:
-            state_then = state._replace(step=state.step + i)
-            batch, key = compiled_steps.batch_of(state_then, seed, data, rows[i])
-            return self._mean_loss(model_state, {**self.static, **traced}, batch, key, params)[1]
+            batch = compiled_steps.gathered(data, rows[i])
+            return self.refreshed(state, traced, seed, batch, i, model_state)[1]
 
         return params, jax.lax.fori_loop(0, len(rows), refreshed, state.model_state)
+
+    def refreshed(
+        self,
+        state: TrainState,
+        traced: Mapping[str, Array],
+        seed: Array,
+        batch: Batch,
+        i: Array,
+        model_state: PyTree,
+    ) -> tuple[PyTree, PyTree]:
+        """(params, model_state) that the submission wants evaluated, the latter with the statistics
+        of one more batch: the `i`-th after the state's step."""
+        # Running statistics belong to the parameters that were trained. An average of parameters
+        # has statistics of its own (Izmailov et al. 2018).
+        params = self.submission.eval_params(state.optimizer_state, state.params)
+        key = compiled_steps.step_key(seed, state.step + i)
+        return params, self._mean_loss(model_state, {**self.static, **traced}, batch, key, params)[
+            1
+        ]
 
     def learning_rate(self, traced: Mapping[str, Array], step: Array) -> Array | None:
         """The schedule's value in step number `step`, counted from 0; None without a schedule."""
@@ -244,3 +260,17 @@ class NativeStepper:
         They are the trained ones, at no cost, unless the submission says otherwise.
         """
         return self.programs.evaluated(state, self._constants, self._rows, step)
+
+    def device_bytes(self) -> compilation.DeviceBytes:
+        """What the most demanding program needs, state and data included."""
+        return self.programs.device_bytes()
+
+    def take_waited(self) -> float:
+        """Seconds of waiting for data: none, as they lie on the device."""
+        return 0.0
+
+    def rest(self) -> None:
+        """Nothing is read ahead."""
+
+    def close(self) -> None:
+        """Nothing is read ahead."""

@@ -32,6 +32,7 @@ class ExperimentConfig:
       vectorize: "trials" if trials of one contender and workload train together and their times are
         replayed, see `trial.vectorized`; "none" if each is a process and its times are measured.
       requirements: what is done about a requirements.txt, see `environments.prepare`.
+      eval_examples: of each split that is evaluated, at most; None for all, as AlgoPerf has it.
       precision, deterministic: see `numerics.Numerics`; a precision of None becomes this machine's.
     """
 
@@ -48,6 +49,7 @@ class ExperimentConfig:
     devices_per_trial: int = 1
     vectorize: str = "none"
     requirements: str = "installed"
+    eval_examples: int | None = None
     precision: str | None = None
     deterministic: bool = False
 
@@ -67,6 +69,7 @@ class ExperimentConfig:
         did_you_mean.require(self.requirements, REQUIREMENTS, "way to meet requirements")
         at_least("rng_seed", self.rng_seed, 0)
         at_least("max_global_steps", self.max_global_steps, 1)
+        at_least("eval_examples", self.eval_examples, 1)
         at_least("cores_per_trial", self.cores_per_trial, 1)
         at_least("devices_per_trial", self.devices_per_trial, 1)
 

@@ -124,6 +124,9 @@ def run(
         if atomic.is_full(error):
             raise
         end = record.failure(error)
+    finally:
+        if form is not None:
+            form.close()
     # After a failure the record says as much as was known by then.
     found = {} if recorder is None else recorder.facts
     found |= {} if form is None else form.facts()

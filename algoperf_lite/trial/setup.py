@@ -11,6 +11,8 @@ import numpy as np
 
 import workloads
 from algoperf_lite import tuning
+from algoperf_lite.data.feed import Order
+from algoperf_lite.data.source import Source
 from algoperf_lite.machine import devices, fingerprint
 from algoperf_lite.population import config
 from algoperf_lite.population.evolution import Point
@@ -19,7 +21,7 @@ from algoperf_lite.spec import Array, PyTree, Workload
 from algoperf_lite.submission import native, requirements
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, compiled_steps, train_step
+from algoperf_lite.training import compilation, compiled_steps, residency, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator, data_sha256
 from algoperf_lite.trial.spec import TrialSpec
@@ -30,7 +32,8 @@ class TrialSetup:
     """The surroundings of a trial before any submission comes into play.
 
     Attributes:
-      data: the training split on the device.
+      source: the training split.
+      data: the same on the device; None where it is read batch by batch.
       initial: from a seed to (params, model_state).
       evaluate: compiled.
       metric_names: without the split in front.
@@ -39,7 +42,8 @@ class TrialSetup:
     """
 
     workload: Workload
-    data: Mapping[str, Array]
+    source: Source
+    data: Mapping[str, Array] | None
     initial: Callable[[int], tuple[PyTree, PyTree]]
     evaluate: Evaluator
     metric_names: tuple[str, ...]
@@ -63,7 +67,9 @@ def prepare(
 
     numerics = trial_spec.config.numerics
     numerics.check()
-    workload = workloads.load(trial_spec.workload, trial_spec.config.scale, numerics.dtype)
+    workload = workloads.load(
+        trial_spec.workload, trial_spec.config.scale, numerics.dtype, trial_spec.data_dir
+    )
     workload = dataclasses.replace(
         workload,
         validation_target_value=trial_spec.target,
@@ -73,13 +79,15 @@ def prepare(
         workload = dataclasses.replace(
             workload, parameter_multiplier=trial_spec.parameter_multiplier
         )
-    # On the device once: steps gather their batches there.
-    data = jax.device_put(workload.dataset("train"))
+    source = workload.source("train")
+    # On the device once, where it fits: steps gather their batches there.
+    data = jax.device_put(residency.arrays(source))
     heartbeat()
     initial = train_step.model_initializer(workload)
     params, model_state = initial(trial_spec.seed)
     heartbeat()
-    evaluate = Evaluator(workload)
+    most, readers = trial_spec.config.eval_examples, residency.num_readers()
+    evaluate = Evaluator(workload, most, readers)
     evaluate.compile(params, model_state)
     heartbeat()
     # A first evaluation names the metrics, and takes the cost of a first execution.
@@ -96,7 +104,7 @@ def prepare(
         "versions": fingerprint.versions(),
         "devices": devices.own(),
     }
-    return TrialSetup(workload, data, initial, evaluate, tuple(names), memory_share, facts)
+    return TrialSetup(workload, source, data, initial, evaluate, tuple(names), memory_share, facts)
 
 
 def load_submission(trial_spec: TrialSpec) -> Submission:
@@ -138,6 +146,22 @@ def _on_whole_horizon(trial_spec: TrialSpec, found: Point | None) -> Point | Non
 def batches(workload: Workload, submission: Submission, seed: int) -> Batches:
     """The order of data: batches of the submission's size, shuffled by `seed`."""
     return Batches(workload.num_train_examples, submission.batch_size(workload), seed)
+
+
+def order(setup: TrialSetup, submission: Submission, seed: int) -> Order:
+    """The batches of a trial, as a feed makes them."""
+    plan = setup.source.plan(seed, submission.batch_size(setup.workload))
+    return Order(plan, seed)
+
+
+def require_resident(setup: TrialSetup) -> None:
+    """Raises ValueError where the data set does not fit on the device: members of a population
+    have batches of their own, and one feed reads for one."""
+    if setup.data is None:
+        raise ValueError(
+            f"the training data of {setup.workload.name!r} are read batch by batch here, which "
+            "neither --population nor --vectorize=trials can share; leave these flags out"
+        )
 
 
 def submission_facts(

@@ -35,6 +35,7 @@ class TrialSpec:
       num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
       max_seconds: budget on the submission's clock; None for no such limit.
       max_global_steps: budget in steps; None for no such limit.
+      data_dir: root of the data sets that are read from files; None where there are none.
       stepping_mode, steps_per_dispatch: see `compiled_steps.CompiledSteps`.
     """
 
@@ -55,6 +56,7 @@ class TrialSpec:
     num_evals: int = NUM_EVALS
     max_seconds: float | None = None
     max_global_steps: int | None = None
+    data_dir: str | None = None
     stepping_mode: str = "single"
     steps_per_dispatch: int = 16
 

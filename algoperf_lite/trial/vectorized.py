@@ -111,13 +111,13 @@ def run(
     The trials must differ in study, trial and hyperparameters only. The other arguments are those
     of `run.run`.
     """
-    clock = Ledger(now, started)
+    clock, stage = Ledger(now, started), "setup"
     trials: list[_Trial] = []
     failed: dict[str, Any] = {}
-    stage = "setup"
     try:
         setup = trial_setup.prepare(specs[0], memory_share)
         recorders = [Recorder(spec, setup) for spec in specs]
+        trial_setup.require_resident(setup)
         stage = "start"
         # Imported once for all: each trial is charged the whole of it, as it would be alone.
         clock.switch("init", setup.data)

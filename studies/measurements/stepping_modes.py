@@ -114,8 +114,8 @@ def _looped(
     @functools.partial(jax.jit, donate_argnums=0)
     def looped(state: Any, traced: Any, seed: Any, data: Any, rows: Any, count: Any) -> Any:
         def body(i: Any, state: Any) -> Any:
-            batch, key = compiled_steps.batch_of(state, seed, data, rows[i])
-            return training.step(state, traced, batch, key)
+            batch = compiled_steps.gathered(data, rows[i])
+            return training.step(state, traced, batch, compiled_steps.step_key(seed, state.step))
 
         return jax.lax.fori_loop(0, count, body, state)
 

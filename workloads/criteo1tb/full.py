@@ -24,6 +24,8 @@ from workloads.criteo1tb.file_order import PartOfPermutedFiles, PermutedFiles
 NUM_EXAMPLES = {"train": 4_195_197_692, "validation": 83_274_637, "test": 95_000_000}
 EVAL_TRAIN_EXAMPLES = 636 * 131_072  # whole evaluation batches as many as of validation
 
+KEPT = ("criteo1tb-1", 131_072)  # see `LinenWorkload.source`
+
 _NAME = re.compile(r"day_(\d{1,2})_(\d{2})")
 _NUM_DAYS = 24
 _TEST_FILES = 19  # of the last day
@@ -123,6 +125,10 @@ class ClickLog(Source):
         if self.eval_examples is None:
             return super().eval_plan(batch_size)
         return PartOfPermutedFiles(self.counts, self.num_examples, batch_size)
+
+    def part(self, size: int) -> "ClickLog":
+        """Lines of files in a fixed random order: those of a batch lie together."""
+        return dataclasses.replace(self, eval_examples=min(size, self.num_examples))
 
     def index(self) -> Iterator[int]:
         """Finds lines in all files, a second each, where a run does so file by file."""

@@ -8,19 +8,20 @@ import numpy as np
 
 from algoperf_lite.data import folders
 from algoperf_lite.data.keys import RowKeys
-from algoperf_lite.data.source import Source, fingerprint_of_files
+from algoperf_lite.data.source import Part, Source, fingerprint_of_files
 from workloads.fastmri import masks, reconstruction, volumes
 
 # Of AlgoPerf's files.
 NUM_EXAMPLES = {"train": 34_742, "validation": 3_554, "test": 3_581}
 SIZE = 320  # pixels along each axis
+KEPT = ("fastmri-1", 128)  # see `LinenWorkload.source`
 
 _TRAIN, _VALIDATION = "knee_singlecoil_train", "knee_singlecoil_val"
 _VALIDATION_FILES = 100  # the first of their folder; the others test
 
 
-def source(folder: Path, split: str) -> "KneeSlices":
-    """The slices of "train", "validation" or "test".
+def source(folder: Path, split: str) -> Source:
+    """The slices of "train", "eval_train", "validation" or "test".
 
     Args:
       folder: the data set's own, or the root that has it as `fastmri`.
@@ -28,6 +29,8 @@ def source(folder: Path, split: str) -> "KneeSlices":
     """
     folder = folders.own(folder, "fastmri")
     folders.require(folder, missing(folder))
+    if split == "eval_train":
+        return Part(source(folder, "train"), NUM_EXAMPLES["validation"])
     # AlgoPerf takes the training files as the disk lists them; by name is the same everywhere.
     if split == "train":
         return KneeSlices(tuple(sorted((folder / _TRAIN).glob("*.h5"))), masks_by_trial=True)

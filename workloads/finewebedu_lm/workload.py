@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, ParameterType, PyTree, ShapeTuple
+from algoperf_lite.spec import SPLITS, Array, Batch, LossType, ParameterType, PyTree, ShapeTuple
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import DecoderLM, LMConfig
 from workloads.linen import LinenWorkload
@@ -61,6 +61,11 @@ class FinewebEduLM(LinenWorkload):
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()
         return data.splits(self.config.seq_len, self.num_eval)[split]
+
+    @property
+    def evaluated_splits(self) -> tuple[str, ...]:
+        """AlgoPerf's data have no test split."""
+        return SPLITS if self.scale == "lite" else ("train", "validation")
 
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array

@@ -8,13 +8,13 @@ import numpy as np
 
 from algoperf_lite.data import folders, tfds
 from algoperf_lite.data.keys import RowKeys
-from algoperf_lite.data.part import Part
-from algoperf_lite.data.source import DataError, Source
+from algoperf_lite.data.source import DataError, Part, Source
 from workloads.imagenet_pictures import jpeg, stored
 from workloads.imagenet_pictures.transforms import SIZE, Transform, centre_crop
 
 # Of the published sets.
 NUM_EXAMPLES = {"train": 1_281_167, "validation": 50_000, "test": 10_000}
+KEPT = ("imagenet-1", 512)  # see `LinenWorkload.source`
 
 # TFDS's (name, configuration, split) of each split, and folders that may hold one unpacked.
 _PREPARED = {

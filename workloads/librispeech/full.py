@@ -7,8 +7,7 @@ import numpy as np
 
 from algoperf_lite.data import folders
 from algoperf_lite.data.keys import RowKeys
-from algoperf_lite.data.part import Part
-from algoperf_lite.data.source import DataError, Source
+from algoperf_lite.data.source import DataError, Part, Source
 from workloads.librispeech import utterances
 
 # After AlgoPerf's filter of long utterances.
@@ -47,6 +46,11 @@ def missing(folder: Path) -> list[str]:
     parts = dict.fromkeys(part for split in _PARTS.values() for part in split)
     found = [] if (folder / TOKENIZER).is_file() else [f"{TOKENIZER} (the tokenizer)"]
     return found + [one for part in parts for one in _missing(folder, part)]
+
+
+def tokenizer(folder: Path) -> Path:
+    """The SentencePiece model that turns tokens into text."""
+    return folders.own(folder, "librispeech") / TOKENIZER
 
 
 def packed_folder(folder: Path, part: str) -> Path:

@@ -24,7 +24,9 @@ from workloads.ogbg.bins import (
     seen_by_algoperf,
 )
 
-SPLITS = ("train", "validation", "test")
+_STORED = ("train", "validation", "test")
+SPLITS = (*_STORED, "eval_train")
+NUM_EVAL_TRAIN = 43_793  # the first of train, as many as validate
 EVAL_BATCH_SIZE = 32_768  # AlgoPerf's, which decides what it evaluates
 
 
@@ -38,8 +40,10 @@ def source(folder: Path, split: str) -> Source:
     if split not in SPLITS:
         raise DataError(f"ogbg has the splits {', '.join(SPLITS)}, and not {split!r}")
     folder = folders.own(folder, "ogbg")
+    is_part = split == "eval_train"
+    split = "train" if is_part else split
     molpcba.files(folder, split)
-    return Molecules(folder, split)
+    return Molecules(folder, split, NUM_EVAL_TRAIN if is_part else None)
 
 
 def missing(folder: Path) -> list[str]:
@@ -47,13 +51,13 @@ def missing(folder: Path) -> list[str]:
     folder = folders.own(folder, "ogbg")
     csv = molpcba.csv_folder(folder)
     if csv is not None:
-        files = {path: None for split in SPLITS for path in molpcba.csv_files(csv, split)}
+        files = {path: None for split in _STORED for path in molpcba.csv_files(csv, split)}
         return [str(path) for path in files if not path.is_file()]
     try:
         prepared = tfds.find(folder, molpcba.NAME)
     except DataError as error:
         return [f"{error}; or unpack OGB's archive, with its folders raw and split, there"]
-    absent = [f"split {split!r} of {prepared.folder}" for split in SPLITS
+    absent = [f"split {split!r} of {prepared.folder}" for split in _STORED
               if split not in prepared.splits]  # fmt: skip
     return absent + [path for shards in prepared.splits.values() for path in shards.missing()]
 
@@ -64,11 +68,13 @@ class Molecules(Source):
 
     folder: Path
     split: str
+    most: int | None = None  # graphs that are used, from the first on; None: all
 
     @property
     def num_examples(self) -> int:
         """Graphs of the split."""
-        return len(self.graphs["labels"])
+        whole = len(self.graphs["labels"])
+        return whole if self.most is None else min(self.most, whole)
 
     @functools.cached_property
     def graphs(self) -> molpcba.Graphs:
@@ -78,12 +84,12 @@ class Molecules(Source):
     @functools.cached_property
     def num_nodes(self) -> np.ndarray:
         """Atoms of each graph: int64 (n,)."""
-        return np.diff(self.graphs["first_node"])
+        return np.diff(self.graphs["first_node"])[: self.most]
 
     @functools.cached_property
     def num_edges(self) -> np.ndarray:
         """Directed edges of each graph, two for a bond: int64 (n,)."""
-        return 2 * np.diff(self.graphs["first_edge"])
+        return 2 * np.diff(self.graphs["first_edge"])[: self.most]
 
     @functools.cached_property
     def num_seen_by_algoperf(self) -> int:
@@ -103,6 +109,10 @@ class Molecules(Source):
         """Bins in the split's own order. Raises ValueError as `plan` does."""
         bins = bins_of(batch_size, self.num_nodes.max(), self.num_edges.max())
         return EvalBins(self.num_nodes, self.num_edges, bins)
+
+    def part(self, size: int) -> "Molecules":
+        """The first graphs."""
+        return dataclasses.replace(self, most=min(size, self.num_examples))
 
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Bins of b graphs, flat: k rows with V = 26 b + 1 nodes, E = 56 b edges and G = b + 1

@@ -65,6 +65,11 @@ class OGBG(LinenWorkload):
         self.require_lite()
         return data.examples(split)
 
+    @property
+    def targets_per_example(self) -> int:
+        """The tasks, whether or not graphs are packed into bins."""
+        return self.config.num_outputs
+
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:

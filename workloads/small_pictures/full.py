@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from algoperf_lite.data import cifar, folders, idx, kept, pictures, tfds
-from algoperf_lite.data.source import DataError, InMemory, Source
+from algoperf_lite.data.source import DataError, InMemory, Part, Source
 
-SPLITS = ("train", "validation", "test")
-Part = tuple[np.ndarray, np.ndarray]  # pictures (n, H, W, C) and labels (n,), uint8
+SPLITS = ("train", "eval_train", "validation", "test")
+Pictures = tuple[np.ndarray, np.ndarray]  # pictures (n, H, W, C) and labels (n,), uint8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SmallPictures:
     num_train: int
     part_sizes: dict[str, int]
     files: Callable[[Path, str], list[Path]]
-    read: Callable[[Path, str], Part]
+    read: Callable[[Path, str], Pictures]
 
     def source(self, folder: Path, split: str) -> Source:
         """The examples of a split: {'inputs': (n, H, W, C) uint8, 'targets': (n,) int32}.
@@ -44,6 +44,9 @@ class SmallPictures:
           split: one of SPLITS.
         Raises DataError where files are missing, damaged, or hold another number of examples.
         """
+        if split == "eval_train":
+            validation = self.part_sizes["train"] - self.num_train
+            return Part(self.source(folder, "train"), validation)
         if split not in SPLITS:
             raise DataError(f"{self.name} has the splits {', '.join(SPLITS)}, and not {split!r}")
         part = "test" if split == "test" else "train"
@@ -82,7 +85,7 @@ class SmallPictures:
             names = ", ".join(absent)
             return [f"{names} in {own} (or the data set {self.name!r} of tensorflow-datasets)"]
 
-    def _part(self, folder: Path, part: str) -> Part:
+    def _part(self, folder: Path, part: str) -> Pictures:
         files = self.files(folder, part)
         if all(path.is_file() or path.with_name(f"{path.name}.gz").is_file() for path in files):
             return self.read(folder, part)
@@ -114,7 +117,7 @@ def idx_files(folder: Path, part: str) -> list[Path]:
     return [folder / f"{start}-images-idx3-ubyte", folder / f"{start}-labels-idx1-ubyte"]
 
 
-def read_idx(folder: Path, part: str) -> Part:
+def read_idx(folder: Path, part: str) -> Pictures:
     """What those files hold. Raises DataError where pictures and labels do not belong together."""
     inputs, targets = (idx.read(idx.find(folder, path.name)) for path in idx_files(folder, part))
     if inputs.ndim != 3 or targets.shape != inputs.shape[:1]:

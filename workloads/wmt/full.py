@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from algoperf_lite.data import folders, packing, tfds
-from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.wmt import parallel_text
 from workloads.wmt.parallel_text import MAX_LEN, SIDES, Pairs, Tokenizer
@@ -102,6 +102,13 @@ class PackedPairs(Source):
                 out[name] = np.zeros((len(picks), MAX_LEN), np.uint16)
                 out[name][at] = values
         return out
+
+    def in_memory(self, most: int) -> dict[str, np.ndarray] | None:
+        """All rows, of six numbers of two bytes for each token."""
+        num_bytes = self.num_examples * MAX_LEN * 3 * len(SIDES) * np.uint16().nbytes
+        if num_bytes > most:
+            return None
+        return self.rows(np.arange(self.num_examples), RowKeys(0, Stream.TRAIN, step=0))
 
     @functools.cached_property
     def _pairs(self) -> Pairs:

@@ -1,6 +1,7 @@
 """Translation with an encoder-decoder transformer; lite translates numbers, dates and amounts."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +17,7 @@ from workloads.losses import (
     unembedded_cross_entropy,
     weighted_loss,
 )
-from workloads.wmt import data
+from workloads.wmt import data, full
 from workloads.wmt.beam import beam_search
 from workloads.wmt.blocks import TransformerConfig
 from workloads.wmt.model import Encoded, Row, Transformer
@@ -109,9 +110,11 @@ class WMT(LinenWorkload):
             name: np.asarray(outputs[name], np.float64).sum()
             for name in ("loss", "accuracy", "tokens")
         }
+        text = data.text
+        if self.data_dir is not None:
+            text = full.tokenizer(Path(self.data_dir)).text
         translations, references = (
-            [data.text(row) for row in outputs[name].tolist()]
-            for name in ("translations", "targets")
+            [text(row) for row in outputs[name].tolist()] for name in ("translations", "targets")
         )
         return {
             "loss": float(sums["loss"] / sums["tokens"]),

@@ -10,15 +10,22 @@ from typing import Any
 import jax
 
 from algoperf_lite import spec
+from algoperf_lite.data.feed import Order
 from algoperf_lite.spec import PyTree, TrainingCompleteError
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
-from algoperf_lite.training import compiled_steps
+from algoperf_lite.training import compiled_steps, residency
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.snapshot import CannotCheckpoint, Snapshot
 from algoperf_lite.trial import setup as trial_setup
 from algoperf_lite.trial.forms import algoperf_state, algoperf_stepper
+from algoperf_lite.trial.forms.algoperf_pipeline import (
+    FedPipeline,
+    InputPipeline,
+    PmapLayout,
+    ResidentPipeline,
+)
 from algoperf_lite.trial.forms.algoperf_stepper import OneByOneStepper, State
 from algoperf_lite.trial.forms.base import Advanced, Candidate, Form
 from algoperf_lite.trial.record import RulesBroken
@@ -45,6 +52,7 @@ class AlgoPerf(Form):
     _submission: AlgoPerfSubmission
     _stepper: OneByOneStepper
     _state: State
+    _pipeline: InputPipeline | None = None
     _compilations: int | None = None  # of the process before the first step on the clock
 
     def environment(self) -> contextlib.AbstractContextManager[None]:
@@ -60,7 +68,7 @@ class AlgoPerf(Form):
         submission = algoperf.load(find.locate(trial.submission))
         point = trial_setup.point(trial, submission)
         clock.switch("setup")
-        layout = algoperf_stepper.PmapLayout(submission.layout)
+        layout = PmapLayout(submission.layout)
         size = algoperf.batch_size(submission, setup.workload, layout.num_devices)
         self._facts |= trial_setup.submission_facts(submission, point, size.used)
         self._facts |= {
@@ -73,8 +81,7 @@ class AlgoPerf(Form):
             setup.workload, self._logger, trial.max_seconds, trial.num_evals
         )
         clock.switch("compile")
-        batches = Batches(setup.workload.num_train_examples, size.used, trial.seed)
-        pipeline = algoperf_stepper.InputPipeline(setup.workload, layout, batches, setup.data)
+        self._pipeline = pipeline = self._input_pipeline(layout, size.used)
         hyperparameters = spec.hyperparameters(point)
         self._stepper = OneByOneStepper(submission, view, hyperparameters, layout, pipeline)
         key = jax.random.key_data(compiled_steps.key(trial.seed, compiled_steps.OPTIMIZER_STREAM))
@@ -96,8 +103,11 @@ class AlgoPerf(Form):
     def advance(self, step: int, stop: int) -> Advanced:
         """Calls `data_selection` and `update_params` once per step."""
         clock, is_complete = self._clock, False
+        # Where batches are read on the way, waiting for one counts only while the device has
+        # nothing to do; and a host that runs ahead would fill the device with batches.
+        pending = self._setup.data is None
         while step < stop and not is_complete:
-            clock.switch("data_selection")
+            clock.switch("data_selection", *([self._state] if pending else ()))
             batch = self._stepper.select(self._state, step)
             clock.switch("update_params")
             now = clock.submission_seconds(self._spec.config.count_compile)
@@ -126,6 +136,7 @@ class AlgoPerf(Form):
                 "the submission changed shapes, types or names of parameters, which have to stay "
                 "as they were initialised"
             )
+        self._pipeline.rest()
         # The evaluated parameters are those that training goes on from, so their health is its.
         params, model_state = self._stepper.evaluated(self._state)
         return Candidate(params, model_state, self._is_finite(params), None, {})
@@ -185,6 +196,19 @@ class AlgoPerf(Form):
             return dict(self._facts)
         late = algoperf_stepper.compilations() - self._compilations
         return {**self._facts, "late_compilations": late}
+
+    def close(self) -> None:
+        """Ends the threads that read ahead."""
+        if self._pipeline is not None:
+            self._pipeline.close()
+
+    def _input_pipeline(self, layout: PmapLayout, batch_size: int) -> InputPipeline:
+        setup, seed = self._setup, self._spec.seed
+        if setup.data is None:
+            order = Order(setup.source.plan(seed, batch_size), seed)
+            return FedPipeline(setup.workload, layout, setup.source, order, residency.num_readers())
+        batches = Batches(setup.source.num_examples, batch_size, seed)
+        return ResidentPipeline(setup.workload, layout, batches, setup.data)
 
     def _blank_result(self) -> dict[str, float]:
         """An evaluation's keys, in AlgoPerf's names, without its values."""

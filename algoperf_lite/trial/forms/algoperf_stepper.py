@@ -1,7 +1,6 @@
 """The steps of a submission in AlgoPerf's form, called as AlgoPerf's runner calls it."""
 
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -11,17 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, PyTree, TrainingCompleteError, Workload
+from algoperf_lite.spec import Array, Batch, PyTree, TrainingCompleteError
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
-from algoperf_lite.submission.algoperf_shim import jax_sharding_utils
 from algoperf_lite.submission.algoperf_view import AlgoPerfView, InputQueue
-from algoperf_lite.training import compiled_steps
-from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_state
+from algoperf_lite.trial.forms.algoperf_pipeline import InputPipeline, PmapLayout
 
-# Steps whose rows and random keys are made together: one by one, each would be a dispatch of its
-# own on the submission's clock.
-_KEYS_AT_ONCE = 256
 # Step numbers of the warm-up, so that programs for every ten or hundred steps are compiled as well.
 # A file that compiles in every step does so on the clock.
 _WARM_UP_STEPS = (*range(12), 19, 49, 50, 99, 100)
@@ -36,81 +30,6 @@ class State(NamedTuple):
     model_state: PyTree
 
 
-@dataclasses.dataclass(frozen=True)
-class PmapLayout:
-    """How arrays lie on the devices: "jit" or "pmap", see `AlgoPerfSubmission.layout`."""
-
-    name: str
-
-    @property
-    def num_devices(self) -> int:
-        return len(jax.devices())
-
-    def replicate(self, tree: PyTree) -> PyTree:
-        """Parameters or model state as a submission expects them."""
-        if self.name == "jit":
-            return jax_sharding_utils.replicate(tree)
-        stacked = jax.tree.map(lambda x: jnp.stack([x] * self.num_devices), tree)
-        return jax_sharding_utils.shard_along_batch_dim(stacked)
-
-    def shape_batch(self, batch: Batch) -> Batch:
-        """A global batch, in the devices' parts where they are a leading axis; traceable."""
-        if self.name == "jit":
-            return batch
-        return jax.tree.map(lambda x: x.reshape(self.num_devices, -1, *x.shape[1:]), batch)
-
-    def to_one_device(self, params: PyTree, model_state: PyTree) -> tuple[PyTree, PyTree]:
-        """(params, model_state) for evaluation, on the first device."""
-        # Devices have equal parameters, but each has gathered statistics of its own examples.
-        if self.name == "pmap":
-            params = jax.tree.map(lambda x: x[0], params)
-            model_state = jax.tree.map(lambda x: jnp.mean(x, axis=0).astype(x.dtype), model_state)
-        model_state = {} if model_state is None else model_state
-        return jax.device_put((params, model_state), jax.devices()[0])
-
-
-class InputPipeline:
-    """Training batches and random keys: the same as a native submission's with the same seed."""
-
-    def __init__(self, workload: Workload, layout: PmapLayout, batches: Batches, data: Batch):
-        self._rows, self._seed = batches.indices, np.uint32(batches.seed)
-        self._data = jax_sharding_utils.replicate(dict(data))
-        select = functools.partial(_select, workload, layout)
-        sharding = jax_sharding_utils.get_batch_dim_sharding()
-        self._select = jax.jit(select, out_shardings=sharding)
-        self._keys = jax.jit(jax.vmap(_keys, in_axes=(None, 0)))
-        self._chunk_of_rows = functools.lru_cache(maxsize=2)(self._make_rows)
-        self._chunk_of_keys = functools.lru_cache(maxsize=2)(self._make_keys)
-
-    def batch(self, position: int) -> dict[str, Array]:
-        """Batch number `position`, augmented."""
-        chunk, row = divmod(position, _KEYS_AT_ONCE)
-        rows = self._chunk_of_rows(chunk)
-        return self._select(self._data, rows, self._seed, np.int32(position), np.int32(row))
-
-    def keys(self, step: int) -> np.ndarray:
-        """Raw keys of a step, uint32 (3, 2): for the update, data selection and evaluation."""
-        chunk, row = divmod(step, _KEYS_AT_ONCE)
-        return self._chunk_of_keys(chunk)[row]
-
-    def dummy_batch(self) -> dict[str, Array]:
-        """Zeros in the form of a batch: nothing can be learnt from it."""
-        batch = self.batch(0)
-        zeros = jax.tree.map(jnp.zeros_like, batch)
-        # Weights of zero would make a loss of 0 / 0, and a submission may well stop at a NaN.
-        if "weights" in batch:
-            zeros["weights"] = batch["weights"]
-        return jax.device_put(zeros, jax.tree.map(lambda x: x.sharding, batch))
-
-    def _make_rows(self, chunk: int) -> Array:
-        rows = self._rows(chunk * _KEYS_AT_ONCE, _KEYS_AT_ONCE)
-        return jax_sharding_utils.replicate(rows)
-
-    def _make_keys(self, chunk: int) -> np.ndarray:
-        steps = np.arange(chunk * _KEYS_AT_ONCE, (chunk + 1) * _KEYS_AT_ONCE, dtype=np.int32)
-        return np.asarray(self._keys(self._seed, steps))
-
-
 class OneByOneStepper:
     """Steps of one trial of a submission in AlgoPerf's form."""
 
@@ -120,11 +39,11 @@ class OneByOneStepper:
         view: AlgoPerfView,
         point: Any,
         layout: PmapLayout,
-        feed: InputPipeline,
+        pipeline: InputPipeline,
     ):
         """`point` is the hyperparameters' namedtuple, or None."""
         self._entry, self._view, self._point, self._layout = entry, view, point, layout
-        self._feed, self._queue = feed, InputQueue(feed.batch)
+        self._pipeline, self._queue = pipeline, InputQueue(pipeline.batch)
         self._update, self._select = map(entry.function, ("update_params", "data_selection"))
         self._prepare = entry.function("prepare_for_eval")
         self._types = view.model_params_types
@@ -154,7 +73,7 @@ class OneByOneStepper:
             *state,
             self._point,
             step,
-            jnp.asarray(self._feed.keys(step)[1]),
+            jnp.asarray(self._pipeline.keys(step)[1]),
         )
 
     def step(
@@ -172,7 +91,7 @@ class OneByOneStepper:
         # Read-only: the harness's own account of the trial is not the submission's to change.
         more = {"train_state": MappingProxyType(train_state)} if self._wants_train_state else {}
         optimizer_state, params, model_state = self._update(
-            **self._shared(state, step, eval_results, self._feed.keys(step)[0]),
+            **self._shared(state, step, eval_results, self._pipeline.keys(step)[0]),
             batch=batch,
             **more,
         )
@@ -183,7 +102,7 @@ class OneByOneStepper:
         if self._prepare is None:
             return state
         return State(
-            *self._prepare(**self._shared(state, step, eval_results, self._feed.keys(step)[2]))
+            *self._prepare(**self._shared(state, step, eval_results, self._pipeline.keys(step)[2]))
         )
 
     def evaluated(self, state: State) -> tuple[PyTree, PyTree]:
@@ -199,7 +118,7 @@ class OneByOneStepper:
         """
         # Zeros, so that nothing can be learnt off the clock. Functions are compiled programs, for
         # whose sake all this is done.
-        batch = self._feed.dummy_batch()
+        batch = self._pipeline.dummy_batch()
         queue = InputQueue(lambda position: batch)
         state = jax.tree.map(lambda x: x.copy() if isinstance(x, jax.Array) else x, state)
         with (
@@ -215,7 +134,7 @@ class OneByOneStepper:
                     state = self.prepare_for_eval(state, step, eval_results)
                 jax.block_until_ready(state)
                 beat()
-        jax.block_until_ready(self._feed.batch(0))
+        jax.block_until_ready(self._pipeline.batch(0))
 
     def _shared(
         self, state: State, step: int, eval_results: EvalResults, key: np.ndarray
@@ -254,26 +173,6 @@ def _counter() -> dict[str, int]:
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return counter
-
-
-def _select(
-    workload: Workload,
-    layout: PmapLayout,
-    data: Batch,
-    rows: Array,
-    seed: Array,
-    position: Array,
-    row: Array,
-) -> Batch:
-    batch = jax.tree.map(lambda array: array[rows[row]], data)
-    augment_key, _ = jax.random.split(compiled_steps.step_key(seed, position))
-    return layout.shape_batch(workload.augment(batch, augment_key))
-
-
-def _keys(seed: Array, step: Array) -> Array:
-    _, key = jax.random.split(compiled_steps.step_key(seed, step))
-    keys = key, jax.random.fold_in(key, 1), jax.random.fold_in(key, 2)
-    return jnp.stack([jax.random.key_data(key) for key in keys])
 
 
 def blank_train_state() -> dict[str, Any]:

@@ -107,6 +107,9 @@ class Form(abc.ABC):
     def finish(self, step: int) -> None:  # noqa: B027
         """Does what is left after the last evaluation, off the clock."""
 
+    def close(self) -> None:  # noqa: B027
+        """Ends what still runs, whatever happened to the trial."""
+
     def facts(self) -> dict[str, Any]:
         """Fields of the trial's record that are known so far; cheap, also after a failure."""
         return dict(self._facts)

@@ -6,8 +6,9 @@ import jax
 
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, snapshot, train_step
+from algoperf_lite.training import collectives, residency, snapshot, train_step
 from algoperf_lite.training.data_parallel import DataParallel
+from algoperf_lite.training.fed_steps import FedStepper
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup
 from algoperf_lite.trial.forms.base import Advanced, Candidate, Form
@@ -17,7 +18,7 @@ from algoperf_lite.trial.setup import TrialSetup
 class Native(Form):
     """A trial of a native submission, its batches spread over all devices."""
 
-    _stepper: train_step.NativeStepper
+    _stepper: train_step.NativeStepper | FedStepper
     _state: train_step.TrainState
     _prepared: tuple[PyTree, PyTree]
     _since: int  # step of the last evaluation, from which losses are summed
@@ -31,14 +32,16 @@ class Native(Form):
         point = trial_setup.point(spec, submission)
         traced, static = train_step.split_point(point)
         training = train_step.TrainStep(setup.workload, submission, static)
-        batches = trial_setup.batches(setup.workload, submission, spec.seed)
         clock.switch("setup")
-        self._facts |= trial_setup.submission_facts(submission, point, batches.batch_size)
+        size = submission.batch_size(setup.workload)
+        self._facts |= trial_setup.submission_facts(submission, point, size)
         _check_same_everywhere(setup, submission)
-        layout = DataParallel.over(jax.devices(), batches.batch_size)
+        order = trial_setup.order(setup, submission, spec.seed)
+        layout = DataParallel.over(jax.devices(), len(order.plan.picks(0)))
         self._facts["stepping"] = {
             **trial_setup.stepping_facts(spec),
             "num_devices": layout.num_devices,
+            "is_fed": setup.data is None,
         }
         # Placing data on the devices is the harness's work, so it is off the clock.
         params, model_state, data = layout.shared((params, model_state, setup.data))
@@ -49,12 +52,16 @@ class Native(Form):
         clock.switch("init")
         self._state = init(traced, params, model_state)
         clock.switch("compile", self._state)
-        per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
-        self._stepper = train_step.NativeStepper(
-            training, traced, data, batches, spec.stepping_mode, per_dispatch, layout
-        )
+        if data is None:
+            readers = residency.num_readers()
+            self._stepper = FedStepper(training, traced, setup.source, order, readers, layout)
+        else:
+            per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
+            way = spec.stepping_mode, per_dispatch, layout
+            batches = trial_setup.batches(setup.workload, submission, spec.seed)
+            self._stepper = train_step.NativeStepper(training, traced, data, batches, *way)
         self._stepper.compile(self._state)
-        self._facts["step_bytes"] = dataclasses.asdict(self._stepper.programs.device_bytes())
+        self._facts["step_bytes"] = dataclasses.asdict(self._stepper.device_bytes())
         self._heartbeat()
         self._traced = traced
         self._learning_rate = trial_setup.learning_rate(training, traced)
@@ -68,11 +75,14 @@ class Native(Form):
 
     def prepare_for_eval(self, step: int) -> PyTree:
         """The trained parameters, unless the submission evaluates others (`eval_params`)."""
+        # The account of the steps is closed by now; those that waited for data are in it.
+        self._clock.move("update_params", "data_selection", self._stepper.take_waited())
         self._prepared = self._stepper.prepare_for_eval(self._state, step)
         return self._prepared
 
     def candidate(self, step: int) -> Candidate:
         """This process's replica: every process evaluates, as waiting would take it as long."""
+        self._stepper.rest()
         params, model_state, trained = self._stepper.layout.own(
             (*self._prepared, self._state.params)
         )
@@ -82,6 +92,11 @@ class Native(Form):
             columns["learning_rate"] = self._learning_rate(self._traced, step - 1)
         loss = float(self._state.loss_sum) / (step - self._since)
         return Candidate(params, model_state, self._is_finite(trained), loss, columns)
+
+    def close(self) -> None:
+        """Ends the threads that read ahead."""
+        if hasattr(self, "_stepper"):  # not where it failed before
+            self._stepper.close()
 
     def snapshot(self, step: int) -> Snapshot:
         """The training state; all else follows from spec and step."""

@@ -85,6 +85,7 @@ def prepare(
 
     A population that goes on from `saved` is laid out as it was.
     """
+    trial_setup.require_resident(setup)
     seeds = [tuning.member_seed(spec.seed, member) for member in range(spec.population.size)]
     # Members differ in their initial parameters too, as trials of a study do.
     models = [setup.initial(seed) for seed in seeds]

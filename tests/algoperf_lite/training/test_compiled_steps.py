@@ -49,7 +49,8 @@ def _by_hand():
 
     @jax.jit
     def step(state, traced, seed, data, row):
-        return _step(state, traced, *compiled_steps.batch_of(state, seed, data, row))
+        batch = compiled_steps.gathered(data, row)
+        return _step(state, traced, batch, compiled_steps.step_key(seed, state.step))
 
     states = [_start()]
     for row in ORDER.indices(0, STEPS):
@@ -94,9 +95,9 @@ def test_a_period_may_be_interrupted_and_gone_on_with(mode, length):
 def test_no_step_brings_anything_to_the_device(monkeypatch, mode, length):
     programs = _programs(mode, length)
     placed = []
-    put = compiled_steps._put
+    put = compiled_steps.put
     monkeypatch.setattr(
-        compiled_steps, "_put", lambda array, place: placed.append(array) or put(array, place)
+        compiled_steps, "put", lambda array, place: placed.append(array) or put(array, place)
     )
     state = programs.advance(_start(), CONSTANTS, ORDER.indices, 0, 20)
     with jax.transfer_guard("disallow"):  # what is not put there by name

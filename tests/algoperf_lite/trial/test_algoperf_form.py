@@ -19,7 +19,7 @@ from algoperf_lite.submission import native as submission_native
 from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import adds_up
 from algoperf_lite.training.data_order import Batches
-from algoperf_lite.trial.forms import algoperf_stepper
+from algoperf_lite.trial.forms import algoperf_pipeline, algoperf_stepper
 
 FILES = Path(__file__).parents[2] / "algoperf_form" / "submissions"
 COUNTING = """
@@ -115,8 +115,8 @@ def test_native_and_algoperf_form_train_the_same_parameters():
     expected = stepper.advance(state, 0, 50)
     with algoperf_shim.installed(FILES / "nadamw_jit" / "submission.py"):
         entry = algoperf.load(FILES / "nadamw_jit" / "submission.py")
-        layout = algoperf_stepper.PmapLayout(entry.layout)
-        feed = algoperf_stepper.InputPipeline(workload, layout, batches, data)
+        layout = algoperf_pipeline.PmapLayout(entry.layout)
+        feed = algoperf_pipeline.ResidentPipeline(workload, layout, batches, data)
         view = algoperf_view.AlgoPerfView(workload, None)
         other = algoperf_stepper.OneByOneStepper(
             entry, view, spec.hyperparameters(point), layout, feed

@@ -16,31 +16,9 @@ from workloads.finewebedu_lm import full, tokens
 pa = pytest.importorskip("pyarrow")
 from pyarrow import parquet  # noqa: E402
 
+from tests.workloads.full.finewebedu_files import END, documents, write_saved  # noqa: E402
+
 KEYS = RowKeys(0, Stream.TRAIN, 0)
-END = 50_256
-
-
-def documents(seed, size):
-    rng = np.random.default_rng(seed)
-    return [[*rng.integers(0, END, rng.integers(0, 900)).tolist(), END] for _ in range(size)]
-
-
-def write_saved(folder, docs, num_files=2, kind=None, column="input_ids", **state):
-    """A folder as `datasets.Dataset.save_to_disk` writes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"data-{i:05d}-of-{num_files:05d}.arrow" for i in range(num_files)]
-    kind = kind or pa.list_(pa.int32())
-    schema = pa.schema({column: kind})
-    for number, name in enumerate(names):
-        share = docs[number * len(docs) // num_files : (number + 1) * len(docs) // num_files]
-        with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, schema) as out:
-            for start in range(0, len(share), 7):
-                some = pa.array(share[start : start + 7], kind)
-                out.write_batch(pa.record_batch([some], schema=schema))
-    files = [{"filename": name} for name in names]
-    (folder / "state.json").write_text(
-        json.dumps({"_data_files": files, "_format_type": None, "_split": None, **state})
-    )
 
 
 @pytest.fixture(scope="module")

@@ -1,71 +1,34 @@
 """wmt at full scale: AlgoPerf's tokens, what it drops and cuts, and rows packed as it packs."""
 
 import concurrent.futures
-import io
 
 import numpy as np
 import pytest
 
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
-from tests.workloads.full import tfds_folders
+from tests.workloads.full import tfds_folders, wmt_files
 from workloads.wmt import full, parallel_text
 
 sentencepiece = pytest.importorskip("sentencepiece")
 pytest.importorskip("google_crc32c")
 
 KEYS = RowKeys(0, Stream.TRAIN, 0)
-NUM = {"train": 700, "validation": 30, "test": 20}
-WORDS = {
-    "de": "der die das Haus Baum ist groß alt und grün nicht sehr viele Äpfel",
-    "en": "the house tree is big old and green not very many apples a an",
-}
-
-
-def sentences(rng, split):
-    """Pairs of 1 to 60 words; one in fifty is far too long."""
-    pairs = []
-    for row in range(NUM[split]):
-        longest = 400 if row % 50 == 7 else int(rng.integers(1, 60))
-        pairs.append({
-            side: " ".join(rng.choice(words.split(), max(1, longest - int(rng.integers(0, 9)))))
-            for side, words in WORDS.items()
-        })  # fmt: skip
-    # Characters that the model has not seen.
-    pairs[1]["en"] += " ☃ ☂☂"
-    return pairs
 
 
 @pytest.fixture(scope="module")
 def texts():
     rng = np.random.default_rng(0)
-    return {split: sentences(rng, split) for split in NUM}
+    return {split: wmt_files.sentences(rng, split) for split in wmt_files.NUM}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, texts):
     root = tmp_path_factory.mktemp("wmt")
     (root / "wmt").mkdir()
-    lines = [text for pair in texts["train"] for text in pair.values() if "☃" not in text]
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=model, vocab_size=50, model_type="unigram",
-        character_coverage=1.0, minloglevel=2,
-    )  # fmt: skip
-    (root / "wmt" / parallel_text.MODEL).write_bytes(model.getvalue())
-    write(root, texts)
+    wmt_files.train_tokenizer(root / "wmt" / parallel_text.MODEL, texts["train"])
+    wmt_files.write(root, texts)
     return root
-
-
-def write(root, texts):
-    examples = {split: [{side: text.encode() for side, text in pair.items()} for pair in pairs]
-                for split, pairs in texts.items()}  # fmt: skip
-    train = examples["train"]
-    wmt17, wmt14 = {"train": [train[:300], train[300:]]}, {"train": [train[:2]]}
-    wmt14 |= {split: [examples[split]] for split in ("validation", "test")}
-    for name, splits in (("wmt17_translate", wmt17), ("wmt14_translate", wmt14)):
-        folder = root / "wmt" / name / "de-en" / "1.0.0"
-        tfds_folders.write(folder, name, splits, config="de-en")
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +160,7 @@ def test_what_is_missing_is_said(tmp_path, root, texts):
         full.source(root, "dev")
     (tmp_path / "wmt").mkdir()
     (tmp_path / "wmt" / parallel_text.MODEL).write_bytes(b"no model")
-    write(tmp_path, texts)
+    wmt_files.write(tmp_path, texts)
     assert full.missing(tmp_path) == []
     with pytest.raises(DataError, match="wmt_sentencepiece_model is no SentencePiece model"):
         all_rows(full.source(tmp_path, "test"))

@@ -1,4 +1,4 @@
-"""The contract between harness, workloads and submissions. It imports nothing of ours.
+"""The contract between harness, workloads and submissions. It imports nothing else of ours.
 
 Names are AlgoPerf's (`algoperf/spec.py`), because that is what the field's submissions call.
 """
@@ -15,11 +15,16 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from algoperf_lite.spec import parameter_types
+from algoperf_lite.spec.parameter_types import ParameterType as ParameterType
+
 Array = jax.Array | np.ndarray
 PyTree = Any  # Python's types cannot say "nested dicts, tuples and dataclasses of arrays"
 Batch = Mapping[str, Array]
+Source = Any  # an `algoperf_lite.data.source.Source`; who only reads a contract reads no files
 
 SPLITS = ("train", "validation", "test")
+EVAL_TRAIN = "eval_train"  # the training examples that are evaluated, see `Workload.source`
 # Metrics are higher-is-better unless they stand here, as in AlgoPerf's scoring.
 LOWER_IS_BETTER = frozenset({"loss", "ctc_loss", "wer", "ppl", "perplexity"})
 
@@ -39,26 +44,6 @@ class ForwardPassMode(enum.Enum):
 
     TRAIN = 0
     EVAL = 1
-
-
-class ParameterType(enum.Enum):
-    """The role of a parameter, by which optimizers tell matrices from scales and biases."""
-
-    WEIGHT = 0
-    BIAS = 1
-    CONV_WEIGHT = 2
-    BATCH_NORM_SCALE = 3
-    BATCH_NORM_BIAS = 4
-    LAYER_NORM_SCALE = 5
-    LAYER_NORM_BIAS = 6
-    EMBEDDING = 7
-    ATTENTION_Q = 8
-    ATTENTION_K = 9
-    ATTENTION_V = 10
-    ATTENTION_OUT = 11
-    ATTENTION_QKV = 12
-    ATTENTION_KV = 13
-    ATTENTION_BIAS = 14
 
 
 class TrainingCompleteError(Exception):
@@ -119,6 +104,7 @@ class Workload(abc.ABC):
       eval_batch_size: examples per evaluation dispatch.
       step_hint: steps the reference needs for the whole budget; horizon of schedules.
       validation_target_value: set by the harness from the benchmark file; None if it has none.
+      data_dir: the root of all data sets on this machine; None where nothing is read from files.
     """
 
     name: str
@@ -128,6 +114,8 @@ class Workload(abc.ABC):
     eval_batch_size: int
     step_hint: int
     validation_target_value: float | None = None
+    # Where, and not what: the same workload elsewhere is equal, and its calibration holds.
+    data_dir: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
 
     loss_type: ClassVar[LossType]
     target_metric_name: ClassVar[str]
@@ -162,13 +150,6 @@ class Workload(abc.ABC):
         """{'summed': scalar, 'n_valid_examples': scalar, 'per_example': un-reduced}."""
 
     @abc.abstractmethod
-    def dataset(self, split: str) -> dict[str, np.ndarray]:
-        """All examples of a split: arrays with one leading axis; at least 'inputs', 'targets'.
-
-        The same bytes in every process: data come from files or from constants of the generator.
-        """
-
-    @abc.abstractmethod
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array
     ) -> dict[str, Array]:
@@ -178,19 +159,26 @@ class Workload(abc.ABC):
     def eval_metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
         """Metrics of a split from `eval_step`'s outputs of all its examples, padding removed."""
 
+    @abc.abstractmethod
+    def source(self, split: str) -> Source:
+        """The examples that training reads, "train", or those that evaluations read: "eval_train",
+        "validation" and "test". Rows have at least 'inputs' and 'targets'; those that evaluations
+        read have one form, whatever the split.
+
+        The same in every process. Raises `data.source.DataError` where files are missing.
+        """
+
+    @property
+    @abc.abstractmethod
+    def targets_per_example(self) -> int:
+        """Targets of a training example: tokens where it is a sequence, 1 where it is a label."""
+
     # --- what follows from it -------------------------------------------------------------
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
         """Random training-time changes to a gathered batch, on the device. Default: none."""
         del rng
         return batch
-
-    def eval_dataset(self, split: str) -> dict[str, np.ndarray]:
-        """The rows of `split` that evaluation sees; the arrays of all splits have one form.
-
-        Default: the data set itself. A workload that trains on packed sequences differs.
-        """
-        return self.dataset(split)
 
     def is_output_params(self, param_key: str) -> bool:
         """Whether `param_key`, a top-level name of the parameter tree, is the output layer."""
@@ -210,7 +198,7 @@ class Workload(abc.ABC):
     @property
     def model_params_types(self) -> PyTree:
         """Tree of `ParameterType` with the parameters' own tree structure."""
-        return jax.tree_util.tree_map_with_path(_param_type, _abstract_params(self))
+        return jax.tree_util.tree_map_with_path(parameter_types.of_path, _abstract_params(self))
 
     @property
     def learning_rate_multipliers(self) -> PyTree:
@@ -226,24 +214,25 @@ class Workload(abc.ABC):
         return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(_abstract_params(self)))
 
     @property
-    def targets_per_example(self) -> int:
-        """Targets of a training example: tokens where it is a sequence, 1 where it is a label."""
-        return int(np.prod(self.dataset("train")["targets"].shape[1:]))
+    def evaluated_splits(self) -> tuple[str, ...]:
+        """The splits that there are metrics of. Default: all."""
+        return SPLITS
 
     @property
     def num_train_examples(self) -> int:
         """Examples of the training split."""
-        return num_examples(self.dataset("train"))
+        return self.source("train").num_examples
 
     @property
     def num_validation_examples(self) -> int:
         """Examples that every validation metric is computed from."""
-        return num_examples(self.eval_dataset("validation"))
+        return self.source("validation").num_examples
 
     @property
     def num_test_examples(self) -> int:
-        """Examples that every test metric is computed from."""
-        return num_examples(self.eval_dataset("test"))
+        """Examples that every test metric is computed from; 0 where there is no such split."""
+        has_test = "test" in self.evaluated_splits
+        return self.source("test").num_examples if has_test else 0
 
     def has_reached_validation_target(self, eval_result: Mapping[str, float]) -> bool:
         """Whether `eval_result['validation/<metric>']` meets the target; NaN never does."""
@@ -265,35 +254,3 @@ def num_examples(data: Batch) -> int:
 def _abstract_params(workload: Workload) -> PyTree:
     """Shapes and types of the parameters; nothing is computed."""
     return jax.eval_shape(workload.init_model_fn, jax.random.key(0))[0]
-
-
-_ATTENTION_TYPES = {
-    "query": ParameterType.ATTENTION_Q,
-    "key": ParameterType.ATTENTION_K,
-    "value": ParameterType.ATTENTION_V,
-    "out": ParameterType.ATTENTION_OUT,
-    "qkv": ParameterType.ATTENTION_QKV,
-    "kv": ParameterType.ATTENTION_KV,
-}
-
-
-def _param_type(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> ParameterType:
-    """The type of one parameter by its path's names, as AlgoPerf's `algoperf/param_utils.py`."""
-    del leaf
-    *modules, name = [str(entry.key).lower() for entry in path]
-    module = modules[-1] if modules else ""
-    is_bias = name == "bias"
-    if "embed" in name or ("embed" in module and not is_bias):
-        return ParameterType.EMBEDDING
-    if "batchnorm" in module or "batch_norm" in module:
-        return ParameterType.BATCH_NORM_BIAS if is_bias else ParameterType.BATCH_NORM_SCALE
-    if "norm" in module:
-        return ParameterType.LAYER_NORM_BIAS if is_bias else ParameterType.LAYER_NORM_SCALE
-    if any("attention" in part for part in modules) and module in _ATTENTION_TYPES:
-        return ParameterType.ATTENTION_BIAS if is_bias else _ATTENTION_TYPES[module]
-    if is_bias:
-        return ParameterType.BIAS
-    # Of all that a convolution block holds, so also of the dense layers in the Conformer's.
-    if any("conv" in part for part in modules):
-        return ParameterType.CONV_WEIGHT
-    return ParameterType.WEIGHT

@@ -1,0 +1,158 @@
+"""Training steps on batches that come from the host, where a data set does not fit on the device.
+
+One dispatch is one step: at such sizes a step takes long beside a dispatch. The host reads ahead,
+and the device computes while it does; only a batch that is not there makes both wait.
+"""
+
+import collections
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from algoperf_lite.data.feed import Feed, HostBatch, Order
+from algoperf_lite.data.source import Source
+from algoperf_lite.spec import Array, Batch, PyTree
+from algoperf_lite.training import compilation, compiled_steps
+from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.data_parallel import DataParallel
+from algoperf_lite.training.train_step import TrainStep
+
+# Steps that are dispatched and not known to be done. Each holds a batch on the device.
+_IN_FLIGHT = 2
+
+
+class FedStepper:
+    """Steps of one trial on batches of a feed; the interface of `train_step.NativeStepper`.
+
+    Attributes:
+      layout: the devices that share each batch.
+    """
+
+    def __init__(
+        self,
+        training: TrainStep,
+        traced: Mapping[str, Array],
+        source: Source,
+        order: Order,
+        num_workers: int,
+        layout: DataParallel,
+    ):
+        """`num_workers` threads read `source` in `order`; their part of each batch is that of this
+        process in `layout`."""
+        self._training, self.layout, self._waited = training, layout, 0.0
+        self._constants = layout.shared((dict(traced), np.uint32(order.seed)))
+        self._feed = Feed(source, layout.part_of(order), num_workers, self._put)
+        self._dispatched: collections.deque[Array] = collections.deque()
+
+    def compile(self, state: TrainState) -> None:
+        """Compiles ahead of time and executes once on a copy of `state`.
+
+        Raises ValueError where a step would change the state's structure or types, DataError where
+        the first batch cannot be read.
+        """
+        batch, first = self._feed.get(0), np.int32(0)
+        arguments = (state, *self._constants, batch, first)
+        step = jax.jit(self.layout.whole(self._step), donate_argnums=0)
+        compiled_steps.check_same_tree(state, jax.eval_shape(step, *arguments)[0])
+        self._compiled = compilation.compiled(step.lower(*arguments))
+        if self._training.submission.eval_params is not None:
+            arguments = (*arguments, state.model_state)
+            refreshed = jax.jit(self.layout.whole(self._training.refreshed))
+            self._refreshed = compilation.compiled(refreshed.lower(*arguments))
+        copy = jax.tree.map(jnp.copy, state)
+        jax.block_until_ready(self.advance(copy, 0, 1))
+        jax.block_until_ready(self.prepare_for_eval(state, 0))
+        self._waited = 0.0
+        self._feed.expect(0)
+
+    def device_bytes(self) -> compilation.DeviceBytes:
+        """What a step needs, state and one batch included."""
+        return compilation.device_bytes(self._compiled)
+
+    def advance(
+        self,
+        state: TrainState,
+        first_step: int,
+        num_steps: int,
+        beat: Callable[[], None] = lambda: None,
+    ) -> TrainState:
+        """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
+
+        Consumes `state`; waits for batches, and for all but the last steps. `beat` is called once
+        per step. Raises DataError where a batch cannot be read.
+        """
+        since = self._placed(first_step)
+        for step in range(first_step, first_step + num_steps):
+            batch = self._batch(step, state)
+            state, token = self._compiled(state, *self._constants, batch, since)
+            self._dispatched.append(token)
+            if len(self._dispatched) > _IN_FLIGHT:
+                self._dispatched.popleft().block_until_ready()
+            beat()
+        return state
+
+    def prepare_for_eval(self, state: TrainState, step: int) -> tuple[PyTree, PyTree]:
+        """(params, model_state) to evaluate after `step` steps, as `NativeStepper` has them."""
+        if self._training.submission.eval_params is None:
+            return state.params, state.model_state
+        params, model_state = None, state.model_state
+        has_statistics = bool(jax.tree.leaves(model_state))
+        # Without statistics any batch will do, as none is looked at.
+        for i in range(compiled_steps.REFRESHING_BATCHES if has_statistics else 1):
+            batch = self._batch(step + i, state)
+            index = self._placed(i, self._refreshed, -2)
+            params, model_state = self._refreshed(
+                state, *self._constants, batch, index, model_state
+            )
+        self._feed.expect(step)  # training goes on with the same batches
+        return params, model_state
+
+    def take_waited(self) -> float:
+        """Seconds, since it was last asked, that were spent on batches which were not there when
+        the device had nothing else to do."""
+        waited, self._waited = self._waited, 0.0
+        return waited
+
+    def rest(self) -> None:
+        """Waits until all that is read ahead is there, so that no thread of the feed computes."""
+        self._feed.rest()
+
+    def close(self) -> None:
+        """Ends the threads of the feed."""
+        self._feed.close()
+
+    def _step(
+        self,
+        state: TrainState,
+        traced: Mapping[str, Array],
+        seed: Array,
+        batch: Batch,
+        since: Array,
+    ) -> tuple[TrainState, Array]:
+        """The next state, and a number to wait for: the state itself is the next step's."""
+        loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
+        key = compiled_steps.step_key(seed, state.step)
+        state = self._training.step(state._replace(loss_sum=loss_sum), traced, batch, key)
+        return state, -state.step
+
+    def _batch(self, step: int, state: TrainState) -> Batch:
+        if not self._feed.is_ready(step):
+            # What is waited for from here on, the device waits for as well.
+            jax.block_until_ready(state.step)
+            began = time.perf_counter()
+            batch = self._feed.get(step)
+            self._waited += time.perf_counter() - began
+            return batch
+        return self._feed.get(step)
+
+    def _placed(self, number: int, program: Any = None, argument: int = -1) -> Array:
+        """A number where a program wants it as one of its last arguments."""
+        place = (program or self._compiled).input_shardings[0][argument]
+        return compiled_steps.put(np.int32(number), place)
+
+    def _put(self, batch: HostBatch) -> Batch:
+        return self.layout.put_batch(batch)
