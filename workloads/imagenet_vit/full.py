@@ -6,4 +6,4 @@ from workloads.imagenet_pictures import full, transforms
 
 # Of the training pictures, as many whole batches are evaluated as validation has.
 source = functools.partial(full.source, transform=transforms.augmented, eval_train_size=25 * 2048)
-missing = full.missing
+missing, checks, NUM_EXAMPLES = full.missing, full.checks, full.NUM_EXAMPLES
