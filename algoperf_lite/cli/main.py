@@ -14,6 +14,7 @@ from algoperf_lite import did_you_mean
 from algoperf_lite.cli import (
     calibrate,
     check,
+    data,
     fidelity,
     list,
     plot_schedules,
@@ -37,6 +38,7 @@ _MODULES = (
     fidelity,
     check,
     calibrate,
+    data,
     plot_schedules,
     replay,
     set_targets,
@@ -112,8 +114,14 @@ class Parser(argparse.ArgumentParser):
             if flag.startswith("--"):
                 self._check(flag)
             elif self._subparsers is not None:
-                break  # a command; the flags behind it are its own
+                # A command; the flags behind it are its own.
+                self.require(word, self._commands(), "command")
+                break
         return super().parse_known_args(args, namespace)
+
+    def _commands(self) -> Iterable[str]:
+        actions = (one for one in self._actions if isinstance(one, argparse._SubParsersAction))
+        return [name for action in actions for name in action.choices]
 
     def _check(self, flag: str) -> None:
         if flag in self.gone:
@@ -155,11 +163,7 @@ def parser() -> Parser:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags of a command line, the program's name in front."""
     flags.FLAGS.mark_as_parsed()  # absl asks for it; none of its flags is ours
-    words = argv[1:]
-    found = parser()
-    if words and not words[0].startswith("-"):
-        found.require(words[0], COMMANDS, "command")
-    return found.parse_args(words)
+    return parser().parse_args(argv[1:])
 
 
 def _version() -> str:

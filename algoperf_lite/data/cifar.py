@@ -21,9 +21,9 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 
     Raises DataError where a file is missing, damaged or of another form.
     """
-    records = np.concatenate([_records(path) for path in paths(folder, part)])
-    planes = records[:, 1:].reshape(-1, *_PICTURE)
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0].copy()
+    found = np.concatenate([records(path) for path in paths(folder, part)])
+    planes = found[:, 1:].reshape(-1, *_PICTURE)
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), found[:, 0].copy()
 
 
 def paths(folder: Path, part: str) -> list[Path]:
@@ -32,7 +32,11 @@ def paths(folder: Path, part: str) -> list[Path]:
     return [(inner if inner.is_dir() else folder) / name for name in FILES[part]]
 
 
-def _records(path: Path) -> np.ndarray:
+def records(path: Path) -> np.ndarray:
+    """The records of a file, uint8 (n, 3073): labels, and pictures with the channels first.
+
+    Raises DataError where it is damaged or of another form.
+    """
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
@@ -42,11 +46,11 @@ def _records(path: Path) -> np.ndarray:
             f"{path} holds {len(content)} bytes, which is no whole number of records of {_RECORD}; "
             "copy CIFAR-10's binary version again"
         )
-    records = content.reshape(-1, _RECORD)
-    wrong = np.flatnonzero(records[:, 0] >= _CLASSES)
+    found = content.reshape(-1, _RECORD)
+    wrong = np.flatnonzero(found[:, 0] >= _CLASSES)
     if len(wrong):
         raise DataError(
-            f"record {wrong[0]} of {path} has the label {records[wrong[0], 0]} and 0 to 9 were "
+            f"record {wrong[0]} of {path} has the label {found[wrong[0], 0]} and 0 to 9 were "
             "expected; copy CIFAR-10's binary version again"
         )
-    return records
+    return found

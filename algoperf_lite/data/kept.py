@@ -5,13 +5,14 @@ machine share one copy in memory. Everything can be deleted at any time.
 """
 
 import contextlib
+import contextvars
 import hashlib
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,31 @@ from algoperf_lite.storage import cache
 
 _ABANDONED_S = 2 * 24 * 3600  # nothing takes as long to make
 _DONE = "files.txt"  # names what the arrays were made from
+_only_looking = contextvars.ContextVar("only_looking", default=False)
+
+
+class NotKept(Exception):
+    """Arrays that would have to be made, where they were only looked for.
+
+    No DataError: the data are there, and what refuses damaged data must not take it for one.
+
+    Attributes:
+      num_bytes: about how much making them writes; 0 where that is little.
+    """
+
+    def __init__(self, kind: str, num_bytes: int):
+        super().__init__(f"{kind} is not made yet")
+        self.num_bytes = num_bytes
+
+
+@contextlib.contextmanager
+def only_looking() -> Iterator[None]:
+    """A block in which nothing is made: `arrays` raises NotKept instead."""
+    token = _only_looking.set(True)
+    try:
+        yield
+    finally:
+        _only_looking.reset(token)
 
 
 def arrays(
@@ -35,17 +61,20 @@ def arrays(
       make: writes `<name>.npy` files into the folder it is given.
       num_bytes: about how much it will write, to be refused before it begins.
     Returns the arrays by name.
-    Raises DataError where a file is missing, or there is no room to keep the arrays.
+    Raises DataError where a file is missing, or there is no room to keep the arrays; NotKept where
+    they are not there and only looked for.
     """
     what = _stamp(files)
     key = hashlib.sha256(f"{kind}\n{what}".encode()).hexdigest()[:16]
-    folder = _root() / f"{kind}-{key}"
+    folder = disk() / f"{kind}-{key}"
     if (folder / _DONE).is_file():
         try:
             return _load(folder)
         except (ValueError, OSError, EOFError) as error:
             print(f"kept {folder} is damaged ({error}); making it again", file=sys.stderr)
             shutil.rmtree(folder, ignore_errors=True)
+    if _only_looking.get():
+        raise NotKept(kind, num_bytes)
     _fill(folder, what, make, num_bytes)
     return _load(folder)
 
@@ -86,7 +115,8 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: type) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _root() -> Path:
+def disk() -> Path:
+    """The folder that all arrays are kept in. Raises DataError where it cannot be written."""
     root = cache.subfolder("full")
     if root is None:
         raise DataError(

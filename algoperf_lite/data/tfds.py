@@ -1,12 +1,14 @@
 """Data sets that tensorflow-datasets (TFDS) prepared, found and described by their JSON files."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from algoperf_lite.data import array_record, tfrecord
+from algoperf_lite.data.checks import Check, reading
 from algoperf_lite.data.source import DataError
 
 _INFO = "dataset_info.json"
@@ -55,6 +57,15 @@ class Shards:
         if self.file_format == "array_record":
             return array_record.Records(self.paths, self.counts)
         return tfrecord.records(self.paths, self.counts)
+
+    def checks(self) -> Iterator[Check]:
+        """One of each file: all check sums, and the number of records."""
+        for number, (path, count) in enumerate(zip(self.paths, self.counts, strict=True)):
+            if self.file_format == "tfrecord":
+                yield Check(path, functools.partial(tfrecord.damages, path, count))
+            else:
+                one = dataclasses.replace(self, paths=(path,), counts=self.counts[number:][:1])
+                yield reading(path, one.records)
 
     def missing(self) -> list[str]:
         """The files that are not there."""

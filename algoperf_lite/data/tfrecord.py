@@ -112,6 +112,34 @@ def read_through(path: Path) -> Iterator[bytes]:
 
     Raises DataError, with the offset, at the first that is damaged.
     """
+    for at, framed in _framed(path):
+        yield _checked(framed, path, at)
+
+
+def damages(path: Path, count: int | None = None) -> Iterator[str]:
+    """Reads a file to its end and yields a sentence for each record that is damaged.
+
+    Behind a damaged length nothing is found any more. `count`: records that it should hold.
+    """
+    number = 0
+    try:
+        for at, framed in _framed(path):
+            number += 1
+            try:
+                _checked(framed, path, at)
+            except DataError as error:
+                yield str(error)
+    except DataError as error:
+        yield str(error)
+        return
+    if count not in (None, number):
+        yield (
+            f"{path} holds {number} records and its data set's description says {count}; {_REPAIR}"
+        )
+
+
+def _framed(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(byte at which a record begins, its data with their check sum), one after the other."""
     at = 0
     with open(_open(path), "rb", buffering=_READ_AHEAD) as file:
         size = os.fstat(file.fileno()).st_size
@@ -120,7 +148,7 @@ def read_through(path: Path) -> Iterator[bytes]:
             # What a damaged file calls a length may be more than there is memory.
             if at + _FRAME + length > size:
                 raise _cut_short(path, at)
-            yield _checked(file.read(length + _FOOTER.size), path, at)
+            yield at, file.read(length + _FOOTER.size)
             at += _FRAME + length
 
 

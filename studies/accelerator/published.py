@@ -1,18 +1,10 @@
 """What a full-size training step is measured against: AlgoPerf's times, arithmetic, datasheets."""
 
-# Best published seconds per step of AlgoPerf on 4 x A100 at these batch sizes, so that each card
+from algoperf_lite.experiment.data_sets import rates
+
+# Best published seconds per step of AlgoPerf on 4 x A100 at its batch sizes, so that each card
 # takes a quarter of the batch.
-ALGOPERF_SECONDS = {
-    "criteo1tb": 0.835,
-    "fastmri": 0.068,
-    "finewebedu_lm": 0.386,
-    "imagenet_resnet": 0.250,
-    "imagenet_vit": 0.321,
-    "librispeech_conformer": 0.418,
-    "librispeech_deepspeech": 0.557,
-    "ogbg": 0.183,
-    "wmt": 0.125,
-}
+ALGOPERF_SECONDS = {name: step.seconds for name, step in rates.ALGOPERF.items()}
 
 # Floating-point operations of a step of the reference at the whole batch, nothing recomputed, by
 # XLA's count of the program as it is written for a CPU (`full.counted_flops`), which knows no fused

@@ -27,6 +27,7 @@ DYNAMIC = {
     "algoperf_lite.submission.algoperf_shim.neighbours": "helpers lie where the submission does",
     "algoperf_lite.submission.algoperf_shim.put_back": "names that JAX removed stand in a table",
     "algoperf_lite.submission.native": "a submission is a file anywhere, no module of ours",
+    "algoperf_lite.experiment.data_sets.families": "a family's reader lies in the family's folder",
     "workloads": "a family is a folder, so that adding one changes no list",
     "workloads.linen": "the same, for the reader that lies beside a family's workload",
 }

@@ -24,6 +24,9 @@ NOT_RUN = {
     "--distributed": "needs Slurm, or the hosts of a TPU slice",
     "--ray_address": "needs a Ray cluster",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
+    "data index": "needs real data, which its own tests write",
+    "data prepare": "downloads; its own tests do from a server of their own",
+    "data verify": "needs real data, which its own tests write",
     "quickstart": "is the whole tour, which takes minutes; a test of the wheel runs it",
     "tests.device_less": "compiles for long, in a Python of its own; test_programs.py does a part",
     "tests.cheats.table": "tries every trick, which test_cheats.py does, and rewrites a document",
@@ -49,6 +52,7 @@ _ON_THE_DESK = (
 _SMALL: Mapping[str, tuple[str, ...]] = {
     "algoperf-lite calibrate": ("--workloads=digits",),
     "algoperf-lite check": (),
+    "algoperf-lite data": (),
     "algoperf-lite fidelity": (
         *("--benchmark_a=lite", "--benchmark_b=lite", "--match=nadamw=nadamw"),
         "--output=fidelity.html",

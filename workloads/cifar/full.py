@@ -2,4 +2,5 @@
 
 from workloads.small_pictures.full import CIFAR10
 
-source, missing = CIFAR10.source, CIFAR10.missing
+source, missing, checks = CIFAR10.source, CIFAR10.missing, CIFAR10.checks
+NUM_EXAMPLES = CIFAR10.num_examples

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from algoperf_lite.data import folders
+from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
@@ -29,6 +30,7 @@ KEPT = ("criteo1tb-1", 131_072)  # see `LinenWorkload.source`
 _NAME = re.compile(r"day_(\d{1,2})_(\d{2})")
 _NUM_DAYS = 24
 _TEST_FILES = 19  # of the last day
+_LINES_CHECKED = 1 << 16  # together
 
 
 def source(folder: Path, split: str) -> "ClickLog":
@@ -65,6 +67,13 @@ def missing(folder: Path) -> list[str]:
         expected = max(parts, default=0) + 1 if day < _NUM_DAYS - 1 else _TEST_FILES + 1
         found += [f"day_{day}_{part:02d}" for part in range(expected) if part not in parts]
     return found
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What parses every line of a split's files. Raises DataError where one is missing."""
+    log = source(folder, split)
+    for which, path in enumerate(log.files):
+        yield Check(path, functools.partial(log.damages, which))
 
 
 def _files(folder: Path) -> dict[tuple[int, int], Path]:
@@ -153,6 +162,17 @@ class ClickLog(Source):
             "inputs": found[:, 1:].astype(np.float32),
             "targets": found[:, 0].astype(np.float32),
         }
+
+    def damages(self, which: int) -> Iterator[str]:
+        """Parses all lines of a file and yields a sentence for each stretch with a bad one."""
+        for first in range(0, self.counts[which], _LINES_CHECKED):
+            try:
+                self._run(which, first, min(_LINES_CHECKED, self.counts[which] - first))
+            except DataError as error:
+                yield str(error)
+                # Where the file is too short, each stretch would say it once more.
+                if lines.index(self.files[which]).num_lines != self.counts[which]:
+                    return
 
     def _run(self, which: int, first: int, size: int) -> np.ndarray:
         path = self.files[which]

@@ -2,4 +2,5 @@
 
 from workloads.small_pictures.full import FASHION_MNIST
 
-source, missing = FASHION_MNIST.source, FASHION_MNIST.missing
+source, missing, checks = FASHION_MNIST.source, FASHION_MNIST.missing, FASHION_MNIST.checks
+NUM_EXAMPLES = FASHION_MNIST.num_examples

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import folders
+from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.source import Part, Source, fingerprint_of_files
 from workloads.fastmri import masks, reconstruction, volumes
@@ -49,6 +51,12 @@ def missing(folder: Path) -> list[str]:
     if num_files <= _VALIDATION_FILES:
         found.append(f"{_VALIDATION}/*.h5 (199 volumes, {num_files} are there)")
     return found
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads every slice of a split's volumes. Raises DataError where there are none."""
+    for path in source(folder, split).files:
+        yield Check(path, functools.partial(volumes.damages, path, SIZE))
 
 
 @dataclasses.dataclass(frozen=True)

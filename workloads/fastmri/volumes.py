@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from algoperf_lite.data import kept, needed
+from algoperf_lite.data.checks import each
 from algoperf_lite.data.source import DataError
 
 _KSPACE, _IMAGE = "kspace", "reconstruction_esc"
@@ -74,10 +75,22 @@ def read(path: Path, slices: Sequence[int]) -> Slices:
             image = np.stack([file[_IMAGE][i] for i in slices]).astype(np.float32, copy=False)
         except (OSError, KeyError, ValueError) as error:
             raise DataError(
-                f"{path} is damaged at slice {min(slices)} or behind it ({error}); download it "
-                "again"
+                f"{path} is damaged at slice {min(slices)}"
+                f"{' or behind it' * (len(slices) > 1)} ({error}); download it again"
             ) from error
     return Slices(kspace, image)
+
+
+def damages(path: Path, size: int) -> Iterator[str]:
+    """Reads all slices of a volume, and yields a sentence for each that cannot be read."""
+    try:
+        with _opened(path) as file:
+            _check(path, file, size)
+            number = len(file[_KSPACE])
+    except DataError as error:
+        yield str(error)
+        return
+    yield from each(functools.partial(read, path, [i]) for i in range(number))
 
 
 @contextlib.contextmanager

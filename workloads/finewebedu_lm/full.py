@@ -2,18 +2,22 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import folders
+from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.finewebedu_lm import tokens
 
 SEQ_LEN = 1024
+# Blocks of 1,025 tokens that AlgoPerf's data set has, or of which it evaluates the first.
+NUM_EXAMPLES = {"train": 8_741_333, "validation": 100_000}
 # Blocks from the start of a split's stream that AlgoPerf evaluates; None trains on all.
-MOST = {"train": None, "eval_train": 10_000, "validation": 100_000}
+MOST = {"train": None, "eval_train": 10_000, "validation": NUM_EXAMPLES["validation"]}
 _FOLDERS = {"train": ("train",), "eval_train": ("train",), "validation": ("val", "validation")}
 _OWN = ("finewebedu", "fineweb_edu_10B", "finewebedu_lm")  # names in the root of all data sets
 
@@ -44,6 +48,11 @@ def missing(folder: Path) -> list[str]:
         except DataError as error:
             found.append(f"{split}: {error}")
     return found
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads the files of a split. Raises DataError where one is missing."""
+    return tokens.checks(source(folder, split).folder)
 
 
 def _own(folder: Path) -> Path:

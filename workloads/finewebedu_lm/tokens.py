@@ -1,5 +1,6 @@
 """Tokens of FineWeb-Edu, or of any text in English, as one stream per split."""
 
+import functools
 import itertools
 import json
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from algoperf_lite.data import arrow, kept, needed
+from algoperf_lite.data.checks import Check, reading
 from algoperf_lite.data.source import DataError
 
 VOCAB_SIZE = 50_257  # of GPT-2's byte pairs, which fit uint16
@@ -38,6 +40,15 @@ def files(folder: Path) -> list[Path]:
     return [*texts, *_tables(folder.parent)]
 
 
+def checks(folder: Path) -> Iterator[Check]:
+    """What reads each of those files, whole. Raises DataError where one is missing."""
+    paths = files(folder)
+    is_saved = (folder / arrow.STATE).is_file()
+    # Of texts, those that are read for their words; GPT-2's tables show when they are used.
+    for path in paths if is_saved else _text_files(folder):
+        yield reading(path, functools.partial(_saved if is_saved else _documents, path))
+
+
 def stream(folder: Path) -> np.ndarray:
     """All tokens of a split, documents one after the other: uint16 (n,), a memory map.
 
@@ -59,14 +70,17 @@ def _parts(folder: Path, paths: list[Path]) -> Iterator[np.ndarray]:
     if not (folder / arrow.STATE).is_file():
         yield from _tokenised(_text_files(folder), *_tables(folder.parent))
         return
-    for path in paths:
-        for number, values in enumerate(arrow.lists(path, COLUMN)):
-            if len(values) and not 0 <= values.min() <= values.max() < VOCAB_SIZE:
-                raise DataError(
-                    f"batch {number} of {path} has tokens from {values.min()} to {values.max()}; "
-                    f"GPT-2's are 0 to {VOCAB_SIZE - 1}: tokenise the data set with its tables"
-                )
-            yield values
+    yield from itertools.chain.from_iterable(map(_saved, paths))
+
+
+def _saved(path: Path) -> Iterator[np.ndarray]:
+    for number, values in enumerate(arrow.lists(path, COLUMN)):
+        if len(values) and not 0 <= values.min() <= values.max() < VOCAB_SIZE:
+            raise DataError(
+                f"batch {number} of {path} has tokens from {values.min()} to {values.max()}; "
+                f"GPT-2's are 0 to {VOCAB_SIZE - 1}: tokenise the data set with its tables"
+            )
+        yield values
 
 
 def _text_files(folder: Path) -> list[Path]:

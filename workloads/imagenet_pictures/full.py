@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from algoperf_lite.data import folders, tfds
+from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.source import DataError, Part, Source
 from workloads.imagenet_pictures import jpeg, stored
@@ -58,6 +59,11 @@ def missing(folder: Path) -> list[str]:
         except DataError as error:
             found.append(f"{split}: {error}")
     return found
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads the files of a split. Raises DataError where it is not there."""
+    return _pictures(folders.own(folder, *_HOMES), split).checks()
 
 
 def _pictures(folder: Path, split: str) -> stored.Pictures:

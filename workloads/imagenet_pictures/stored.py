@@ -4,13 +4,16 @@ import abc
 import dataclasses
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from algoperf_lite.data import array_record, example, tfds, tfrecord
+from algoperf_lite.data.checks import Check, reading
 from algoperf_lite.data.source import DataError, fingerprint_of_files
+from workloads.imagenet_pictures import jpeg
 
 NUM_CLASSES = 1000
 
@@ -43,6 +46,10 @@ class Pictures(abc.ABC):
         return
 
     @abc.abstractmethod
+    def checks(self) -> Iterator[Check]:
+        """What reads each of the files, whole."""
+
+    @abc.abstractmethod
     def read(self, number: int) -> Stored:
         """A picture. Raises DataError where it cannot be read."""
 
@@ -65,6 +72,10 @@ class Shards(Pictures):
     @functools.cached_property
     def _records(self) -> tfrecord.Records | array_record.Records:
         return self.shards.at_random()
+
+    def checks(self) -> Iterator[Check]:
+        """The check sums of all records."""
+        return self.shards.checks()
 
     def index(self) -> None:
         """Reads the lengths of all records where the cache does not have them."""
@@ -114,6 +125,15 @@ class ClassFolders(Pictures):
         # All of them would be opened one by one: minutes for a million.
         step = max(1, len(self.paths) // 1000)
         return f"{len(self.paths)}-{fingerprint_of_files(self.paths[::step], self.folder)}"
+
+    def checks(self) -> Iterator[Check]:
+        """Decodes every picture: the files have no check sums."""
+        for number, path in enumerate(self.paths):
+            yield reading(path, functools.partial(self._decoded, number))
+
+    def _decoded(self, number: int) -> list[np.ndarray]:
+        found = self.read(number)
+        return [jpeg.decode(found.jpeg, found.where)]
 
     def read(self, number: int) -> Stored:
         """A picture. Raises DataError where its file cannot be read."""

@@ -6,4 +6,5 @@ from workloads.imagenet_pictures import full, transforms
 
 # Of the training pictures, as many whole batches are evaluated as validation has.
 source = functools.partial(full.source, transform=transforms.random_crop, eval_train_size=49 * 1024)
-missing, KEPT = full.missing, full.KEPT
+missing, checks = full.missing, full.checks
+NUM_EXAMPLES, KEPT = full.NUM_EXAMPLES, full.KEPT

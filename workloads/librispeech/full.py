@@ -1,11 +1,14 @@
 """LibriSpeech as AlgoPerf splits it: 960 hours train, two clean and other parts evaluate."""
 
 import dataclasses
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import folders
+from algoperf_lite.data.checks import Check, each
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.source import DataError, Part, Source
 from workloads.librispeech import utterances
@@ -51,6 +54,17 @@ def missing(folder: Path) -> list[str]:
 def tokenizer(folder: Path) -> Path:
     """The SentencePiece model that turns tokens into text."""
     return folders.own(folder, "librispeech") / TOKENIZER
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads every recording of a split. Raises DataError where a part is missing."""
+    source(folder, split)
+    for name in _PARTS[split]:
+        part = _part(folders.own(folder, "librispeech"), name)
+        one = Recordings((part,))
+        for path, numbers in part.files():
+            reads = [functools.partial(one.utterance, 0, number) for number in numbers]
+            yield Check(path, functools.partial(each, reads))
 
 
 def packed_folder(folder: Path, part: str) -> Path:
@@ -104,17 +118,19 @@ class Recordings(Source):
         for row, pick in enumerate(picks):
             which = int(np.searchsorted(ends, pick, side="right"))
             number = int(pick - (ends - counts)[which])
-            found = self.parts[which].read(number)
-            self._check(found, which, number)
+            found = self.utterance(which, number)
             lengths[row] = len(found.audio)
             audio[row, : len(found.audio)] = found.audio
             targets[row, : len(found.tokens)] = found.tokens
         return {"inputs": audio, "input_lengths": lengths, "targets": targets}
 
-    def _check(self, found: utterances.Utterance, which: int, number: int) -> None:
+    def utterance(self, which: int, number: int) -> utterances.Utterance:
+        """One of a part. Raises DataError where it is damaged, or longer than AlgoPerf's are."""
+        found = self.parts[which].read(number)
         if len(found.audio) > MAX_SAMPLES or len(found.tokens) > MAX_TOKENS:
             raise DataError(
                 f"{self.parts[which].where(number)}: {len(found.audio)} samples and "
                 f"{len(found.tokens)} tokens, at most {MAX_SAMPLES} and {MAX_TOKENS} were "
                 "expected; AlgoPerf's dataset setup leaves longer ones out: make the part again"
             )
+        return found

@@ -42,6 +42,10 @@ class Utterances(abc.ABC):
         """The file that has an utterance, and its place in it, for messages."""
 
     @abc.abstractmethod
+    def files(self) -> Iterator[tuple[Path, range]]:
+        """The files with recordings, each with the numbers of those that it holds."""
+
+    @abc.abstractmethod
     def fingerprint(self) -> str:
         """A hash of what they are read from."""
 
@@ -97,6 +101,11 @@ class Files(Utterances):
             _load(self.folder / f"{name}_targets.npy", np.int32),
         )
 
+    def files(self) -> Iterator[tuple[Path, range]]:
+        """One of each utterance."""
+        for number, name in enumerate(self.ids):
+            yield self.folder / f"{name}_audio.npy", range(number, number + 1)
+
     def where(self, number: int) -> str:
         """The file of the recording."""
         return str(self.folder / f"{self.ids[number]}_audio.npy")
@@ -137,6 +146,10 @@ class Packed(Utterances):
             self._piece(_AUDIO, np.dtype(np.int16), self._table["samples"][number : number + 2]),
             self._piece(_TARGETS, np.dtype(np.int32), self._table["tokens"][number : number + 2]),
         )
+
+    def files(self) -> Iterator[tuple[Path, range]]:
+        """The stream has them all."""
+        yield self.folder / _AUDIO, range(self.num_examples)
 
     def where(self, number: int) -> str:
         """The stream and the utterance's number."""

@@ -1,5 +1,5 @@
 """LibriSpeech, which both speech workloads read alike."""
 
-from workloads.librispeech.full import missing, source
+from workloads.librispeech.full import NUM_EXAMPLES, checks, missing, source
 
-__all__ = ["missing", "source"]
+__all__ = ["NUM_EXAMPLES", "checks", "missing", "source"]

@@ -2,4 +2,5 @@
 
 from workloads.small_pictures.full import MNIST
 
-source, missing = MNIST.source, MNIST.missing
+source, missing, checks = MNIST.source, MNIST.missing, MNIST.checks
+NUM_EXAMPLES = MNIST.num_examples

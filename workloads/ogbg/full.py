@@ -5,11 +5,13 @@ Parsed once, the set takes some 200 MB, so any graph is at hand.
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import folders, packing, tfds
+from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
@@ -26,6 +28,7 @@ from workloads.ogbg.bins import (
 
 _STORED = ("train", "validation", "test")
 SPLITS = (*_STORED, "eval_train")
+NUM_EXAMPLES = {"train": 350_343, "validation": 43_793, "test": 43_793}  # graphs, as published
 NUM_EVAL_TRAIN = 43_793  # the first of train, as many as validate
 EVAL_BATCH_SIZE = 32_768  # AlgoPerf's, which decides what it evaluates
 
@@ -60,6 +63,11 @@ def missing(folder: Path) -> list[str]:
     absent = [f"split {split!r} of {prepared.folder}" for split in _STORED
               if split not in prepared.splits]  # fmt: skip
     return absent + [path for shards in prepared.splits.values() for path in shards.missing()]
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads the files of a split. Raises DataError where one is missing."""
+    return molpcba.checks(folders.own(folder, "ogbg"), split)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

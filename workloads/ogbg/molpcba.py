@@ -1,10 +1,13 @@
 """ogbg-molpcba as flat arrays, from TFDS's records or from the CSV files of OGB's own archive."""
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import example, kept, needed, packing, tfds
+from algoperf_lite.data.checks import Check, reading
 from algoperf_lite.data.source import DataError
 
 NAME = "ogbg_molpcba"
@@ -42,6 +45,22 @@ def files(folder: Path, split: str) -> list[Path]:
     return list(tfds.find(folder, NAME).split(split).paths)
 
 
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads each of those files, whole. Raises DataError where one is missing."""
+    files(folder, split)
+    csv = csv_folder(folder)
+    if csv is None:
+        yield from tfds.find(folder, NAME).split(split).checks()
+        return
+    for name, path in zip((*_CSVS, "split"), csv_files(csv, split), strict=True):
+        # As an iterable of one array, which is all that a table is.
+        yield reading(path, functools.partial(_columns, path, _CSVS.get(name, 1)))
+
+
+def _columns(path: Path, width: int) -> list[np.ndarray]:
+    return [_csv(path, width)]
+
+
 def graphs(folder: Path, split: str) -> Graphs:
     """All graphs of a split, parsed once and then kept in the user's cache. For n graphs with V
     nodes and E bonds in all:
@@ -62,7 +81,9 @@ def graphs(folder: Path, split: str) -> Graphs:
         for name, values in found.items():
             np.save(out / f"{name}.npy", values)
 
-    return kept.arrays(f"ogbg-1-{split}", paths, make)
+    # All of the published files together hold some 600 bytes per graph of three splits.
+    num_bytes = sum(path.stat().st_size for path in paths)
+    return kept.arrays(f"ogbg-1-{split}", paths, make, num_bytes)
 
 
 def _from_records(shards: tfds.Shards) -> Graphs:

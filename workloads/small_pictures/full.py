@@ -4,12 +4,13 @@ AlgoPerf divides the training part in two, by the order of its files, and tests 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import cifar, folders, idx, kept, pictures, tfds
+from algoperf_lite.data.checks import Check, reading
 from algoperf_lite.data.source import DataError, InMemory, Part, Source
 
 SPLITS = ("train", "eval_train", "validation", "test")
@@ -27,6 +28,7 @@ class SmallPictures:
       part_sizes: examples of the parts 'train' and 'test'.
       files: the names of a part's published files in a folder.
       read: what they hold.
+      read_file: what one of them holds.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SmallPictures:
     part_sizes: dict[str, int]
     files: Callable[[Path, str], list[Path]]
     read: Callable[[Path, str], Pictures]
+    read_file: Callable[[Path], np.ndarray]
 
     def source(self, folder: Path, split: str) -> Source:
         """The examples of a split: {'inputs': (n, H, W, C) uint8, 'targets': (n,) int32}.
@@ -63,6 +66,25 @@ class SmallPictures:
         }[split]
         return InMemory({"inputs": inputs[rows], "targets": targets[rows].astype(np.int32)})
 
+    @property
+    def num_examples(self) -> dict[str, int]:
+        """Examples of each split, as published and divided."""
+        held_out = self.part_sizes["train"] - self.num_train
+        return {
+            "train": self.num_train, "validation": held_out, "test": self.part_sizes["test"]
+        }  # fmt: skip
+
+    def checks(self, folder: Path, split: str) -> Iterator[Check]:
+        """What reads the files of a split. Raises DataError where they are missing."""
+        own, part = folders.own(folder, self.folder_name), "test" if split == "test" else "train"
+        published = self.files(own, part)
+        if not all(map(_is_there, published)):
+            yield from self._prepared(own).split(part).checks()
+            return
+        for plain in published:
+            path = plain if plain.is_file() else plain.with_name(f"{plain.name}.gz")
+            yield reading(path, lambda path=path: [self.read_file(path)])
+
     def missing(self, folder: Path) -> list[str]:
         """What is not there, in words; nothing where one of the two forms is complete."""
         own = folders.own(folder, self.folder_name)
@@ -70,7 +92,7 @@ class SmallPictures:
             path.name
             for part in self.part_sizes
             for path in self.files(own, part)
-            if not (path.is_file() or path.with_name(f"{path.name}.gz").is_file())
+            if not _is_there(path)
         ]
         if not absent:
             return []
@@ -87,15 +109,9 @@ class SmallPictures:
 
     def _part(self, folder: Path, part: str) -> Pictures:
         files = self.files(folder, part)
-        if all(path.is_file() or path.with_name(f"{path.name}.gz").is_file() for path in files):
+        if all(map(_is_there, files)):
             return self.read(folder, part)
-        try:
-            prepared = tfds.find(folder, self.name)
-        except DataError as error:
-            raise DataError(
-                f"{folder} holds {self.name} in no form that is read: neither "
-                f"{', '.join(path.name for path in files)} nor TFDS's ({error})"
-            ) from error
+        prepared = self._prepared(folder)
 
         def make(out: Path) -> None:
             inputs, targets = pictures.read(prepared, part)
@@ -106,6 +122,20 @@ class SmallPictures:
         paths = list(prepared.split(part).paths)
         found = kept.arrays(f"{self.name}-1-{part}", paths, make)
         return found["inputs"], found["targets"]
+
+    def _prepared(self, folder: Path) -> tfds.Prepared:
+        try:
+            return tfds.find(folder, self.name)
+        except DataError as error:
+            names = ", ".join(path.name for path in self.files(folder, "train"))
+            raise DataError(
+                f"{folder} holds {self.name} in no form that is read: neither {names} and the like "
+                f"nor TFDS's ({error})"
+            ) from error
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or path.with_name(f"{path.name}.gz").is_file()
 
 
 _IDX = {"train": "train", "test": "t10k"}
@@ -129,9 +159,15 @@ def read_idx(folder: Path, part: str) -> Pictures:
 
 
 MNIST = SmallPictures(
-    "mnist", "MNIST", 50_000, {"train": 60_000, "test": 10_000}, idx_files, read_idx
+    "mnist", "MNIST", 50_000, {"train": 60_000, "test": 10_000}, idx_files, read_idx, idx.read
 )
 FASHION_MNIST = dataclasses.replace(MNIST, name="fashion_mnist", folder_name="fashion-mnist")
 CIFAR10 = SmallPictures(
-    "cifar10", "cifar10", 45_000, {"train": 50_000, "test": 10_000}, cifar.paths, cifar.read
+    "cifar10",
+    "cifar10",
+    45_000,
+    {"train": 50_000, "test": 10_000},
+    cifar.paths,
+    cifar.read,
+    cifar.records,
 )

@@ -2,17 +2,21 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from algoperf_lite.data import folders, packing, tfds
+from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.wmt import parallel_text
 from workloads.wmt.parallel_text import MAX_LEN, SIDES, Pairs, Tokenizer
 
 SPLITS = ("train", "eval_train", "validation", "test")
+# Pairs, as TFDS has them; those of more than 256 tokens a side are dropped later.
+NUM_EXAMPLES = {"train": 5_906_184, "validation": 3_000, "test": 3_003}
 NUM_EVAL_TRAIN = 3072  # 24 batches of 128
 _GROUP = 256  # pairs that are packed together
 _SEED = 0  # of the order in which train is packed, and of the pairs of eval_train
@@ -46,6 +50,16 @@ def missing(folder: Path) -> list[str]:
         shards = prepared.splits.get(part)
         found += [f"split {part!r} of {name}"] if shards is None else shards.missing()
     return found
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads the model and the records of a split. Raises DataError where one is missing."""
+    return parallel_text.checks(folders.own(folder, "wmt"), _read_from(split))
+
+
+def num_found(folder: Path, split: str) -> int:
+    """Pairs of a split as its description says, long ones among them."""
+    return parallel_text.shards(folders.own(folder, "wmt"), _read_from(split)).num_examples
 
 
 def tokenizer(folder: Path) -> Tokenizer:

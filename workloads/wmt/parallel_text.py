@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from algoperf_lite.data import example, kept, needed, packing, tfds
+from algoperf_lite.data.checks import Check, reading
 from algoperf_lite.data.source import DataError
 
 MODEL = "wmt_sentencepiece_model"
@@ -76,7 +77,14 @@ def tokenizer(folder: Path) -> Tokenizer:
 
 def files(folder: Path, split: str) -> list[Path]:
     """The model and the records of a split. Raises DataError where one is missing."""
-    return [tokenizer(folder).path, *_shards(folder, split).paths]
+    return [tokenizer(folder).path, *shards(folder, split).paths]
+
+
+def checks(folder: Path, split: str) -> Iterator[Check]:
+    """What reads each of those files, whole. Raises DataError where one is missing."""
+    model = tokenizer(folder)
+    yield reading(model.path, lambda: model.encode([""]))
+    yield from shards(folder, split).checks()
 
 
 def pairs(folder: Path, split: str) -> Pairs:
@@ -87,26 +95,27 @@ def pairs(folder: Path, split: str) -> Pairs:
     Tokens are made once, which takes minutes for train, and kept in the user's cache.
     Raises DataError where a file is missing or damaged.
     """
-    shards = _shards(folder, split)
+    records = shards(folder, split)
     tokens = tokenizer(folder)
 
     def make(out: Path) -> None:
-        for name, values in _tokenised(tokens, shards).items():
+        for name, values in _tokenised(tokens, records).items():
             np.save(out / f"{name}.npy", values)
 
-    num_bytes = _BYTES_PER_PAIR * shards.num_examples
+    num_bytes = _BYTES_PER_PAIR * records.num_examples
     return kept.arrays(f"wmt-1-{split}", files(folder, split), make, num_bytes)
 
 
-def _shards(folder: Path, split: str) -> tfds.Shards:
+def shards(folder: Path, split: str) -> tfds.Shards:
+    """The records of a split. Raises DataError where one is missing."""
     name, part = DATA_SETS[split]
     return tfds.find(folder, name, _LANGUAGES).split(part)
 
 
-def _tokenised(tokens: Tokenizer, shards: tfds.Shards) -> Pairs:
+def _tokenised(tokens: Tokenizer, records: tfds.Shards) -> Pairs:
     flat: dict[str, list[np.ndarray]] = {side: [] for side in SIDES}
     lengths: dict[str, list[np.ndarray]] = {side: [] for side in SIDES}
-    texts = _texts(shards)
+    texts = _texts(records)
     while chunk := list(itertools.islice(texts, _CHUNK)):
         ids = [tokens.encode(list(lines)) for lines in zip(*chunk, strict=True)]
         # AlgoPerf drops long pairs in evaluation too.
@@ -117,8 +126,8 @@ def _tokenised(tokens: Tokenizer, shards: tfds.Shards) -> Pairs:
             flat[side].append(np.fromiter(joined, np.uint16, lengths[side][-1].sum()))
     if not flat["inputs"]:
         raise DataError(
-            f"{shards.paths[0].parent} holds no pair of at most {MAX_LEN} tokens a side; is it the "
-            "data set that AlgoPerf trains on?"
+            f"{records.paths[0].parent} holds no pair of at most {MAX_LEN} tokens a side; is it "
+            "the data set that AlgoPerf trains on?"
         )
     out = {}
     for side in SIDES:
@@ -127,8 +136,8 @@ def _tokenised(tokens: Tokenizer, shards: tfds.Shards) -> Pairs:
     return out
 
 
-def _texts(shards: tfds.Shards) -> Iterator[tuple[str, ...]]:
-    for where, record in shards.records():
+def _texts(records: tfds.Shards) -> Iterator[tuple[str, ...]]:
+    for where, record in records.records():
         features = example.parse(record, where)
         try:
             yield tuple(

@@ -135,3 +135,15 @@ def test_ranges_and_starts_are_those_of_a_loop():
     np.testing.assert_array_equal(packing.ranges(begin, sizes), expected)
     np.testing.assert_array_equal(packing.starts([3, 0, 4]), [0, 3, 3, 7])
     assert packing.ranges(begin[:0], sizes[:0]).shape == (0,)
+
+
+def test_what_is_only_looked_for_is_not_made(file, cache):
+    with kept.only_looking(), pytest.raises(kept.NotKept) as refused:
+        kept.arrays("doubled-1", [file], doubled(file), num_bytes=7)
+    assert refused.value.num_bytes == 7 and not list(cache.iterdir())
+    kept.arrays("doubled-1", [file], doubled(file))
+    with kept.only_looking():
+        assert kept.arrays("doubled-1", [file], doubled(file))["doubled"].size == 3
+    os.utime(file, ns=(1, 1))
+    with kept.only_looking(), pytest.raises(kept.NotKept):
+        kept.arrays("doubled-1", [file], doubled(file))

@@ -195,6 +195,7 @@ def test_array_record_files_hold_the_same(tmp_path):
             writer.write(record)
         writer.close()
     assert [record for _, record in shards.records()] == records
+    assert [list(check.damages()) for check in shards.checks()] == [[], []]
     order, at_random = [1004, 0, 1003, 1002, 7], shards.at_random()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         assert list(pool.map(at_random.read, order * 9)) == [records[i] for i in order * 9]
@@ -203,6 +204,28 @@ def test_array_record_files_hold_the_same(tmp_path):
     shards.paths[0].write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="00000-of-00002 (is damaged|holds 0 records)"):
         list(shards.records())
+    (first, second) = [list(check.damages()) for check in shards.checks()]
+    assert len(first) == 1 and second == []
     shards.paths[0].unlink()
     with pytest.raises(DataError, match="it is missing"):
         list(shards.records())
+
+
+def test_all_damaged_records_of_a_file_are_found(path):
+    assert list(tfrecord.damages(path, 4)) == []
+    assert "holds 4 records and its data set's description says 5" in next(
+        tfrecord.damages(path, 5)
+    )
+    content = bytearray(path.read_bytes())
+    starts = np.cumsum([0, *(len(data) + 16 for data in DATA)])
+    for record in (1, 3):
+        content[starts[record] + 12] ^= 1
+    path.write_bytes(content)
+    first, second = tfrecord.damages(path, 4)
+    assert f"in the record at byte {starts[1]}:" in first
+    assert f"in the record at byte {starts[3]}:" in second
+    # Behind a length that is wrong, nobody knows where the next record begins.
+    content[starts[2]] ^= 1
+    path.write_bytes(content)
+    first, second = tfrecord.damages(path, 4)
+    assert f"at byte {starts[2]}: the length" in second

@@ -11,6 +11,7 @@ import pytest
 from algoperf_lite.data import kept
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
+from tests.workloads.full import file_damages
 from workloads.finewebedu_lm import full, tokens
 
 pa = pytest.importorskip("pyarrow")
@@ -171,3 +172,22 @@ def test_a_damaged_file_is_named_with_its_batch(tmp_path):
     path.write_bytes(whole[:-3000] + whole[-8:])
     with pytest.raises(DataError, match=f"{path} is damaged behind its batch 1 of rows"):
         all_rows(full.source(tmp_path, "train"))
+
+
+def test_checks_read_saved_tokens_and_texts(tmp_path, root, tables):
+    assert file_damages.found(full, root, "train") == []
+    folder = tmp_path / "lm"
+    write_saved(folder / "train", documents(0, 20))
+    write_saved(folder / "val", [[1, 2], [50_257]], num_files=1)
+    path = next((folder / "train").glob("data-00001*"))
+    path.write_bytes(path.read_bytes()[:-100])
+    (cut,) = file_damages.found(full, folder, "train")
+    assert cut.startswith(f"{path} was cut short")
+    (outside,) = file_damages.found(full, folder, "validation")
+    assert "has tokens from 50257 to 50257" in outside or "has tokens from 1 to 50257" in outside
+    # The tables lie beside the folders of the splits.
+    assert tables and (tmp_path / "encoder.json").is_file()
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.txt").write_bytes(b"\xff\xfe")
+    (text,) = file_damages.found(full, tmp_path, "train")
+    assert "is no UTF-8 text" in text

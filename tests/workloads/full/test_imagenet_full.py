@@ -13,7 +13,7 @@ from algoperf_lite.data import tfrecord
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.processed import Processed
 from algoperf_lite.data.source import DataError
-from tests.workloads.full import imagenet_files, tfds_folders
+from tests.workloads.full import file_damages, imagenet_files, tfds_folders
 from workloads.imagenet_pictures import bicubic, crops, jpeg, transforms
 from workloads.imagenet_resnet import full as resnet
 from workloads.imagenet_resnet import workload as resnet_workload
@@ -214,3 +214,12 @@ def test_what_is_missing_is_said_in_words(root, tmp_path):
     assert resnet.source(folder, "validation").num_examples == 5
     with pytest.raises(DataError, match="there is no folder"):
         resnet.source(tmp_path / "nowhere", "train")
+
+
+def test_checks_decode_pictures_in_folders(tmp_path):
+    folder = imagenet_files.write_class_folders(tmp_path / "imagenet" / "pytorch")
+    assert file_damages.found(resnet, tmp_path, "validation") == []
+    path = sorted((folder / "val").rglob("*.JPEG"))[2]
+    path.write_bytes(path.read_bytes()[:200])
+    (words,) = file_damages.found(resnet, tmp_path, "validation")
+    assert words.startswith(f"{path} is no whole JPEG picture")

@@ -17,7 +17,7 @@ from workloads.librispeech_deepspeech import full as deepspeech
 
 pytest.importorskip("sentencepiece", reason="sentences are made by SentencePiece")
 
-from tests.workloads.full import librispeech_files
+from tests.workloads.full import file_damages, librispeech_files
 
 KEYS = RowKeys(0, Stream.TRAIN, 0)
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")  # of pocketsphinx-testdata
@@ -189,3 +189,15 @@ def test_real_speech_is_read_as_it_was_recorded(tmp_path):
     assert texts == [said[name][1] for name in sorted(said)]
     for row, length, name in zip(rows["inputs"], rows["input_lengths"], sorted(said), strict=True):
         np.testing.assert_array_equal(row[:length], said[name][0])
+
+
+def test_checks_read_a_stream_to_its_end(own_folder):
+    folder, _ = own_folder
+    assert file_damages.found(full, folder, "test") == []
+    packed = full.packed_folder(folder, "test-clean")
+    assert list(utterances.pack(utterances.Files(folder / "test-clean"), packed))[-1] == 4
+    assert file_damages.found(full, folder, "test") == []
+    stream = packed / "audio.int16"
+    stream.write_bytes(stream.read_bytes()[:-2])
+    (words,) = file_damages.found(full, folder, "test")
+    assert f"{stream} ends at byte" in words

@@ -15,7 +15,7 @@ from algoperf_lite.data.feed import Feed, Order
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
 from algoperf_lite.spec import ForwardPassMode
-from tests.workloads.full import tfds_folders
+from tests.workloads.full import file_damages, tfds_folders
 from tests.workloads.full.ogbg_files import NUM, TASKS, molecules, write_csv, write_tfds
 from workloads.ogbg import bins, full
 from workloads.ogbg.model import GraphNetConfig
@@ -286,3 +286,15 @@ def test_damaged_csv_files_are_named(tmp_path):
     assert full.missing(tmp_path) == [str(path)]
     with pytest.raises(DataError, match="node-feat.csv.gz is missing"):
         full.source(tmp_path, "train")
+
+
+def test_checks_read_every_table(tmp_path):
+    pytest.importorskip("pyarrow")
+    write_csv(tmp_path)
+    assert file_damages.found(full, tmp_path, "train") == []
+    for name, content in (("edge-feat", b"1,2\n"), ("num-node-list", b"1.5\n")):
+        path = tmp_path / "pcba" / "raw" / f"{name}.csv.gz"
+        path.write_bytes(gzip.compress(content))
+    columns, numbers = file_damages.found(full, tmp_path, "train")
+    assert "edge-feat.csv.gz is damaged or has other columns" in columns
+    assert "num-node-list.csv.gz has fields that are no whole numbers" in numbers

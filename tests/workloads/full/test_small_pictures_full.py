@@ -14,7 +14,7 @@ from algoperf_lite.data import cifar as cifar_files
 from algoperf_lite.data import idx
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
-from tests.workloads.full import tfds_folders
+from tests.workloads.full import file_damages, tfds_folders
 from workloads.cifar import full as cifar
 from workloads.fashion_mnist import full as fashion_mnist
 from workloads.mnist import full as mnist
@@ -196,3 +196,26 @@ def test_records_that_are_no_pictures_are_named(tmp_path):
     tfds_folders.write_split(tmp_path, "mnist", "test", [[]])
     with pytest.raises(DataError, match="00000-of-00001 holds 0 records and"):
         mnist.source(tmp_path, "test")
+
+
+def test_checks_read_each_file_in_every_form(tmp_path):
+    pytest.importorskip("google_crc32c")
+    write_mnist(tmp_path / "MNIST")
+    write_cifar(tmp_path / "cifar10")
+    write_tfds(tmp_path / "tfds", "mnist", (28, 28))
+    assert file_damages.found(mnist, tmp_path, "train") == []
+    assert file_damages.found(cifar, tmp_path, "train") == []
+    assert file_damages.found(mnist, tmp_path / "tfds", "test") == []
+    damaged = [
+        tmp_path / "MNIST" / "train-labels-idx1-ubyte.gz",
+        tmp_path / "cifar10" / "data_batch_3.bin",
+        next((tmp_path / "tfds").rglob("*train*00001-of-00002")),
+    ]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:-1])
+    places = (mnist, tmp_path), (cifar, tmp_path), (mnist, tmp_path / "tfds")
+    for path, (family, folder) in zip(damaged, places, strict=True):
+        (words,) = file_damages.found(family, folder, "validation")
+        assert words.startswith(str(path))
+    assert mnist.NUM_EXAMPLES == {"train": 50_000, "validation": 10_000, "test": 10_000}
+    assert cifar.NUM_EXAMPLES["validation"] == 5_000

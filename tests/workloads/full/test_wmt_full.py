@@ -7,7 +7,7 @@ import pytest
 
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
-from tests.workloads.full import tfds_folders, wmt_files
+from tests.workloads.full import file_damages, tfds_folders, wmt_files
 from workloads.wmt import full, parallel_text
 
 sentencepiece = pytest.importorskip("sentencepiece")
@@ -176,3 +176,16 @@ def test_damaged_records_are_named(tmp_path, root):
         tfds_folders.write(tmp_path, "wmt17_translate", {"train": [[example]]}, config="de-en")
         with pytest.raises(DataError, match=words):
             all_rows(full.source(tmp_path, "train"))
+
+
+def test_checks_read_the_model_and_all_records(tmp_path, root, texts):
+    (tmp_path / "wmt").mkdir()
+    (tmp_path / "wmt" / parallel_text.MODEL).write_bytes(b"no model")
+    wmt_files.write(tmp_path, texts)
+    shard = next(tmp_path.rglob("wmt17*00001-of-00002"))
+    shard.write_bytes(shard.read_bytes()[:-2])
+    assert file_damages.found(full, root, "train") == []
+    model, records = file_damages.found(full, tmp_path, "train")
+    assert "is no SentencePiece model" in model
+    assert f"{shard} ends within the record at byte" in records
+    assert full.num_found(root, "train") == wmt_files.NUM["train"]  # the long ones are among them

@@ -1,0 +1,198 @@
+"""`algoperf-lite data`: real data on this machine's disks."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from algoperf_lite.cli.flag_types import at_least, listed
+
+if TYPE_CHECKING:
+    from algoperf_lite.experiment.data_sets.status import Status
+
+HELP = "real data: what is there, make indices, verify, download"
+_COLUMNS = 150  # of the table where no terminal says how wide it is
+_LINE_EVERY_S = 10.0  # where there is no terminal to draw a bar on
+_SHOWN = 3  # missing files of a data set
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the actions and their flags."""
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    status = actions.add_parser("status", help="what is there, and what is missing, in words")
+    status.add_argument("--measure", action="store_true", help="read some batches, for the rates")
+    status.add_argument("--json", action="store_true", help="one object instead of text")
+    index = actions.add_parser("index", help="make what is derived and kept ahead of a run")
+    verify = actions.add_parser("verify", help="read everything once, with all check sums")
+    verify.add_argument("--num_workers", type=at_least(1), metavar="N", help="default: all cores")
+    prepare = actions.add_parser("prepare", help="download one that needs no registration")
+    prepare.add_argument("name", help="mnist, ogbg, dev-clean, ...; a wrong name shows all")
+    prepare.add_argument("--mirror", metavar="URL", help="a server's folder with the same files")
+    for one in (status, index, verify, prepare):
+        one.add_argument("--data_dir", metavar="DIR", help="default: ALGOPERF_LITE_DATA")
+    for one in (status, index, verify):
+        one.add_argument("--workloads", type=listed, metavar="A,B", help="names; default: all")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Does what the action says; 1 where `verify` finds damage."""
+    actions = {"status": _status, "index": _index, "verify": _verify, "prepare": _prepare}
+    return actions[args.action](args)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from algoperf_lite.experiment.data_sets import families, status
+
+    data_sets = families.find(families.root(args.data_dir), args.workloads)
+    rows = [row for one in data_sets for row in status.look(one, args.measure)]
+    if args.json:
+        found = {row.family: dataclasses.asdict(row) | {"cores": row.cores} for row in rows}
+        print(json.dumps(found, indent=1))
+    else:
+        _print_table(rows)
+    return 0
+
+
+def _index(args: argparse.Namespace) -> int:
+    from algoperf_lite.experiment.data_sets import families, indexing
+
+    data_sets = _there(args)
+    num_bytes = indexing.check_room(data_sets)
+    print(f"about {num_bytes / 1e9:.2f} GB are to be written, for which there is room")
+    with _bars() as bars:
+        for at in indexing.make(data_sets):
+            bars.show(f"{at.data_set} {at.split}", at.done, at.total, "examples")
+    print(f"everything is made that is kept of {families.listed(data_sets)}")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from algoperf_lite.experiment.data_sets import families, verify
+
+    data_sets = _there(args)
+    total, done, damages = verify.num_bytes(data_sets), 0, 0
+    with _bars() as bars:
+        for found in verify.verify(data_sets, args.num_workers or os.cpu_count() or 1):
+            done += found.num_bytes
+            damages += len(found.damages)
+            for sentence in found.damages:
+                bars.say(sentence)
+            bars.show("read", done, total)
+    if damages:
+        print(f"{damages} faults were found")
+        return 1
+    print(f"{families.listed(data_sets)}: {total / 1e9:.2f} GB are as they should be")
+    return 0
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from algoperf_lite.experiment.data_sets import families, prepare
+
+    with _bars() as bars:
+        root = families.root_to_fill(args.data_dir)
+        folder, was_there = prepare.prepare(args.name, root, args.mirror, bars.show)
+    print(f"{args.name} was in {folder} already" if was_there else f"{args.name} is in {folder}")
+    return 0
+
+
+def _there(args: argparse.Namespace) -> list[Any]:
+    """The data sets of which a split is there.
+
+    Raises ValueError where one that was asked for by name is not, or there is none.
+    """
+    from algoperf_lite.experiment.data_sets import families
+
+    root = families.root(args.data_dir)
+    found = families.find(root, args.workloads)
+    absent = [one for one in found if not one.splits]
+    if absent and (args.workloads not in (None, ["all"]) or absent == found):
+        words = "; ".join(absent[0].reader.missing(root)[:_SHOWN])
+        raise ValueError(f"{root} has no data of {absent[0].name}: missing {words}")
+    return [one for one in found if one.splits]
+
+
+def _print_table(rows: list["Status"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
+    table = Table(box=None, pad_edge=False)
+    for name in ("workload", "data", "examples", "GB", "index"):
+        table.add_column(name)
+    for name in ("needs a second:\n4 x A100", "\nhere", "a core\nreads", "\ncores"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        data = "there" if not row.missing else "in parts" if row.found else "missing"
+        gigabytes = "" if row.num_bytes is None else f"{row.num_bytes / 1e9:.2f}"
+        rates = map(_number, (row.needed, row.needed_here, row.per_core, row.cores))
+        table.add_row(row.family, data, _examples(row), gigabytes, row.index or "", *rates)
+    console.print(table, highlight=False)
+    # Families that share a data set lack the same.
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        for note in filter(None, (_lacking(row), row.remark)):
+            notes.setdefault(note, []).append(row.family)
+    for note, names in notes.items():
+        print(f"{', '.join(names)}: {note}")
+
+
+def _lacking(row: "Status") -> str:
+    """What is not there, in words, and whether a command gets it; nothing where all is there."""
+    from algoperf_lite.experiment.data_sets.publications import PUBLICATIONS
+
+    if not row.missing:
+        return ""
+    more = f"; and {len(row.missing) - _SHOWN} more" * (len(row.missing) > _SHOWN)
+    hint = f"; `algoperf-lite data prepare {row.family}` downloads it"
+    return f"missing: {'; '.join(row.missing[:_SHOWN])}{more}{hint * (row.family in PUBLICATIONS)}"
+
+
+def _examples(row: "Status") -> str:
+    """Examples of each split, and how many there should be where they are not as many."""
+    words = []
+    for split, found in row.found.items():
+        published = row.published[split]
+        words.append(f"{split} {found:,}" + f" of {published:,}" * (found != published))
+    return "\n".join(words)
+
+
+def _number(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator["_Bars"]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield _Bars(progress)
+
+
+class _Bars:
+    """A bar for each thing that goes on; lines now and then where there is no terminal."""
+
+    def __init__(self, progress: Any):
+        self._progress = progress
+        self._tasks: dict[str, Any] = {}
+        self._said = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Prints a line for good."""
+        self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, what: str, done: int, total: int, unit: str = "bytes") -> None:
+        """Moves the bar of `what`."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total)
+        self._progress.update(self._tasks[what], completed=done, total=total)
+        is_due = time.monotonic() - self._said > _LINE_EVERY_S or done == total
+        if not self._progress.console.is_terminal and is_due:
+            self._said = time.monotonic()
+            self.say(f"{what}: {done:,} of {total:,} {unit}")
