@@ -36,6 +36,8 @@ class TrialSpec:
       max_seconds: budget on the submission's clock; None for no such limit.
       max_global_steps: budget in steps; None for no such limit.
       stepping_mode, steps_per_dispatch: see `compiled_steps.CompiledSteps`.
+      data_dir: of the data sets that are read from files. It says where and not what, so an
+        interrupted trial may go on with another.
     """
 
     submission: str
@@ -57,6 +59,7 @@ class TrialSpec:
     max_global_steps: int | None = None
     stepping_mode: str = "single"
     steps_per_dispatch: int = 16
+    data_dir: str | None = dataclasses.field(default=None, compare=False)
 
     @property
     def submission_name(self) -> str:
