@@ -1,12 +1,14 @@
 """The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 
+from algoperf_lite.machine import memory
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, snapshot, train_step
+from algoperf_lite.training import collectives, microbatches, snapshot, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup
@@ -30,7 +32,7 @@ class Native(Form):
         submission = trial_setup.load_submission(spec)
         point = trial_setup.point(spec, submission)
         traced, static = train_step.split_point(point)
-        training = train_step.TrainStep(setup.workload, submission, static)
+        training = trial_setup.training(spec, setup.workload, submission, static)
         batches = trial_setup.batches(setup.workload, submission, spec.seed)
         clock.switch("setup")
         self._facts |= trial_setup.submission_facts(submission, point, batches.batch_size)
@@ -50,15 +52,49 @@ class Native(Form):
         self._state = init(traced, params, model_state)
         clock.switch("compile", self._state)
         per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
-        self._stepper = train_step.NativeStepper(
-            training, traced, data, batches, spec.stepping_mode, per_dispatch, layout
-        )
-        self._stepper.compile(self._state)
+        how = (batches, spec.stepping_mode, per_dispatch, layout)
+
+        def compiled(microbatches: int) -> train_step.NativeStepper | None:
+            cut = dataclasses.replace(training, microbatches=microbatches)
+            stepper = train_step.NativeStepper(cut, traced, data, *how)
+            return stepper if stepper.compile(self._state, self._free_bytes()) else None
+
+        self._compile(compiled, batches.batch_size)
         self._facts["step_bytes"] = dataclasses.asdict(self._stepper.programs.device_bytes())
         self._heartbeat()
         self._traced = traced
         self._learning_rate = trial_setup.learning_rate(training, traced)
         self._is_finite = trial_setup.finiteness(layout.own(params))
+
+    def _compile(
+        self, compiled: Callable[[int], train_step.NativeStepper | None], batch_size: int
+    ) -> None:
+        """Makes the stepper, with as many microbatches as are asked for or as memory needs."""
+        workload, model_state = self._setup.workload.name, self._state.model_state
+
+        def check(count: int) -> None:
+            microbatches.check(count, batch_size, model_state, workload)
+
+        count = self._spec.config.microbatches
+        if count is None:
+            self._stepper, count = microbatches.fewest(compiled, check)
+        else:
+            check(count)
+            self._stepper = compiled(count)
+        self._facts["stepping"]["microbatches"] = count
+
+    def _free_bytes(self) -> int | None:
+        """Memory of a device for a step beside what is there; None where it sets no number of
+        microbatches."""
+        config = self._spec.config
+        if config.scale == "lite" or config.microbatches is not None:
+            return None
+        free = memory.free_device_memory()
+        if free is None:
+            return None
+        # The warm-up steps a copy of the state. Processes must come to one conclusion.
+        copied = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
+        return collectives.broadcast_from_first(free - copied)
 
     def advance(self, step: int, stop: int) -> Advanced:
         """Dispatches the steps; the device computes them while the caller waits."""
