@@ -24,7 +24,7 @@ def test_what_is_missing_is_named_by_family_and_file(tmp_path):
         full_data.check(["ogbg"], None)
     with pytest.raises(ValueError, match=f"--data_dir={tmp_path}/x is no folder; "):
         full_data.check(["ogbg"], str(tmp_path / "x"))
-    with pytest.raises(ValueError, match=f"data of wmt are missing in {tmp_path}: .* and 2 more; "):
+    with pytest.raises(ValueError, match=f"data of wmt are missing in {tmp_path}: .* and 3 more; "):
         full_data.check(["wmt"], str(tmp_path))
     with pytest.raises(ValueError, match="data of wmt are missing .*, and so are data of ogbg; "):
         full_data.check(["wmt", "ogbg_gelu", "ogbg"], str(tmp_path))
