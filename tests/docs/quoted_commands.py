@@ -23,6 +23,7 @@ NOT_RUN = {
     "--coordinator_address": "needs a second host beside it",
     "--distributed": "needs Slurm, or the hosts of a TPU slice",
     "--ray_address": "needs a Ray cluster",
+    "--scale=full": "needs AlgoPerf's data",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     "quickstart": "is the whole tour, which takes minutes; a test of the wheel runs it",
     "tests.device_less": "compiles for long, in a Python of its own; test_programs.py does a part",
