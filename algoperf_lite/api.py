@@ -17,12 +17,12 @@ from typing import Any
 from algoperf_lite import did_you_mean
 from algoperf_lite.executors import local
 from algoperf_lite.executors.multihost import rendezvous
-from algoperf_lite.experiment import catalog, plan, preflight
+from algoperf_lite.experiment import catalog, full_data, plan, preflight
 from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.catalog import Listed
 from algoperf_lite.experiment.directory import benchmark_and_ruleset
 from algoperf_lite.experiment.fidelity import fidelity as fidelity
-from algoperf_lite.experiment.options import Request
+from algoperf_lite.experiment.options import Request, benchmark_at
 from algoperf_lite.experiment.replay import replay as replay
 from algoperf_lite.experiment.results import (
     CalibrationRow,
@@ -72,11 +72,11 @@ def run(
         example `population="16:ready_interval=20"`.
       tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
       benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
-        cores_per_trial, devices_per_trial, vectorize, requirements, precision, deterministic: see
-        `config.ExperimentConfig`. `stop_at_target` is False by default where there are `budgets`,
-        since runs are then compared at their ends.
+        cores_per_trial, devices_per_trial, vectorize, eval_examples, microbatches, requirements,
+        precision, deterministic: see `config.ExperimentConfig`. `stop_at_target` is False by
+        default where there are `budgets`, since runs are then compared at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
-        distributed, shard: see `experiment.placement.Placement`.
+        distributed, shard, data_dir: see `experiment.placement.Placement`.
       heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
         `experiment.jobs.Limits`.
 
@@ -90,6 +90,9 @@ def run(
     request = Request.of({"submissions": submissions, "workloads": workloads, **options})
     reporter = reporter or Quiet()
     config, limits, names = request.config, request.limits, request.workload_names
+    data_dir = request.placement.data_folder
+    if config.scale == "full":
+        full_data.check(names, data_dir, is_here=request.placement.executor == "local")
     preflight.check(request.contenders, config)
     paths = [one.submission for one in request.contenders]
     environments.prepare(map(Path, paths), config.requirements, reporter.say)
@@ -99,13 +102,14 @@ def run(
     _say_unused(reporter)
     goals = request.targets
     # A workload of one's own has no target yet: it can be trained on, and says so.
-    for name in names:
-        if name not in goals:
-            goal = request.benchmark.name
-            reporter.say(f"{name} has no target in benchmark {goal}: full budget, no score")
+    for name in [name for name in names if name not in goals]:
+        goal = request.benchmark.name
+        reporter.say(f"{name} has no target in benchmark {goal}: full budget, no score")
     # Other machines have another working directory.
     path = Path(output_dir).absolute()
-    planned = plan.Experiment(path, config, request.contenders, names, goals)
+    planned = plan.Experiment(
+        path, config, request.contenders, names, goals, request.benchmark, data_dir
+    )
     join, group = request.placement.join, None
     if join is not None:
         where = join, executor.worker_slots
@@ -118,8 +122,8 @@ def run(
     checks = preflight.jobs(request.contenders, names, config)
     with rendezvous.lead(group, executor) as together:
         trials = experiment_run.run(
-            *(path, config, names, planned.plan, together, reporter, limits, checks),
-            shard=request.placement.part,
+            *(path, config, planned.to_calibrate, planned.plan, together, reporter, limits, checks),
+            placement=request.placement,
         )
     return RunResult(tuple(map(trial_result, trials)), Path(output_dir))
 
@@ -245,25 +249,26 @@ def calibrate(
     workloads: Sequence[str] = ("all",),
     *,
     scale: str = "lite",
+    data_dir: str | Path | None = None,
     cores_per_trial: int = 1,
     devices_per_trial: int = 1,
     num_workers: int | None = None,
     fresh: bool = False,
-    precision: str | None = None,
-    deterministic: bool = False,
     reporter: Reporter | None = None,
+    **numerics: Any,
 ) -> Table[CalibrationRow]:
     """Measures, or recalls, how fast the reference submission steps on this machine.
 
     Args:
       workloads: names, or "quick" or "all".
       scale: "lite" or "full".
+      data_dir: of AlgoPerf's data sets, for scale full; None for `full_data.VARIABLE`.
       cores_per_trial: cores of each process, where there is no accelerator.
       devices_per_trial: accelerators of each process, where there are any.
       num_workers: workloads side by side; None for as many as fit.
       fresh: whether to measure again what is known.
-      precision, deterministic: see `numerics.Numerics`.
       reporter: told of each calibration as it is there.
+      **numerics: precision, deterministic: see `numerics.Numerics`.
 
     Returns:
       Rows in the order in which they were measured.
@@ -272,12 +277,17 @@ def calibrate(
       ValueError: a workload or a number that does not fit.
       RuntimeError: a workload that cannot be calibrated.
     """
-    names = workload_names(workloads)
+    for name in numerics:
+        did_you_mean.require(name, [f.name for f in dataclasses.fields(Numerics)], "option")
+    names = workload_names(workloads, benchmark_at(scale), scale=scale)
+    data = full_data.folder(data_dir)
+    if scale == "full":
+        full_data.check(names, data)
     reporter, rows = reporter or Quiet(), []
     executor = local.local(cores_per_trial, num_workers, devices_per_trial)
     _say_unused(reporter)
-    numerics = Numerics(precision, deterministic)
-    for name, found in experiment_run.calibrate(names, scale, executor, fresh, numerics=numerics):
+    how = {"numerics": Numerics(**numerics), "data_dir": data}
+    for name, found in experiment_run.calibrate(names, scale, executor, fresh, **how):
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))

@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 _VERSION = re.compile(r"_v\d+")
 FOLDER = Path(__file__).parent / "benchmarks"
+SCALES = ("lite", "full")
 # AlgoPerf writes this rule inside each workload class; scoring may not import those, so it is
 # stated once more here. Every other metric (accuracy, ssim, bleu, ...) is better when higher.
 LOWER_IS_BETTER = frozenset({"loss", "wer", "ppl", "perplexity", "ctc_loss"})
@@ -48,6 +49,24 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What AlgoPerf published for a workload on its machine, in seconds of the submission's clock.
+
+    Attributes:
+      max_seconds: of a whole run, before the ruleset's slack.
+      eval_period_seconds: from one evaluation to the next.
+    """
+
+    max_seconds: float
+    eval_period_seconds: float
+
+    @property
+    def num_evals(self) -> int:
+        """Evaluations in a whole run."""
+        return max(1, round(self.max_seconds / self.eval_period_seconds))
+
+
+@dataclass(frozen=True)
 class Ruleset:
     """Numbers of studies and trials that a submission owes, and the factor on the step budget."""
 
@@ -65,6 +84,9 @@ class Benchmark:
     held_out_workloads: tuple[str, ...]
     workloads: Mapping[str, Target]
     rulesets: Mapping[str, Ruleset]
+    # By family: AlgoPerf's variants have their family's. Empty where only targets are published.
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    scale: str = "lite"  # of its workloads; their targets mean nothing at the other one
     source: str = ""
     reference: str | None = None  # the submission that speedups and field-free scores refer to
     replaced_by: str | None = None  # the version for the workloads of today, if these have changed
@@ -110,6 +132,11 @@ class Benchmark:
                 "base workload; name it <base>_<variant>"
             )
         return max(bases, key=len)
+
+    def budget(self, workload: str) -> Budget | None:
+        """The published budget of a workload or its family; None where there is none."""
+        of = [name for name in self.budgets if workload == name or workload.startswith(f"{name}_")]
+        return self.budgets[max(of, key=len)] if of else None
 
     def ruleset(self, name: str) -> Ruleset:
         """The ruleset of that name, e.g. "external"."""
@@ -200,6 +227,12 @@ def _parse(content: dict, stem: str) -> Benchmark:
             name: Ruleset(int(r["num_studies"]), int(r["num_trials"]), float(r["slack"]))
             for name, r in content.get("rulesets", {}).items()
         },
+        budgets={
+            name: Budget(float(b["max_seconds"]), float(b["eval_period_seconds"]))
+            for name, b in content.get("budgets", {}).items()
+        },
+        # Files that people have made by `set_targets` are of lite, unless they say otherwise.
+        scale=content.get("scale", "lite"),
         source=content.get("source", ""),
         reference=content.get("reference"),
         replaced_by=content.get("replaced_by"),
@@ -207,7 +240,8 @@ def _parse(content: dict, stem: str) -> Benchmark:
 
 
 def _check(benchmark: Benchmark) -> None:
-    """Raise ValueError unless every listed workload has a target and every variant a base."""
+    """Raise ValueError unless every listed workload has a target, every variant a base, and every
+    budget room for an evaluation."""
     if not benchmark.base_workloads:
         raise ValueError(f"benchmark {benchmark.name!r} lists no base workload; add at least one")
     without = [name for name in benchmark.scored_workloads if name not in benchmark.workloads]
@@ -218,3 +252,11 @@ def _check(benchmark: Benchmark) -> None:
         )
     for variant in benchmark.held_out_workloads:
         benchmark.base_of(variant)
+    nearest(benchmark.scale, SCALES, f"scale of benchmark {benchmark.name!r}")
+    for name, budget in benchmark.budgets.items():
+        if not (0 < budget.eval_period_seconds <= budget.max_seconds < float("inf")):
+            raise ValueError(
+                f"benchmark {benchmark.name!r} gives {name} {budget.max_seconds:g} s and an "
+                f"evaluation every {budget.eval_period_seconds:g} s; expected positive seconds, "
+                "and at least one period in the budget"
+            )

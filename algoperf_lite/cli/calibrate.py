@@ -1,6 +1,7 @@
 """`algoperf-lite calibrate`: the reference's speed on this machine."""
 
 import argparse
+from pathlib import Path
 
 from algoperf_lite.cli import numerics_flags
 from algoperf_lite.cli.flag_types import at_least, listed, one_of
@@ -14,6 +15,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--workloads", type=listed, default=["all"], metavar="A,B", help="names, 'quick' or 'all'")
     add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
+    data = "of AlgoPerf's data sets, for --scale=full; default: $ALGOPERF_LITE_DATA"
+    add("--data_dir", type=Path, metavar="DIR", help=data)
     add("--cores_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--devices_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--num_workers", type=at_least(1), metavar="N", help="workloads side by side")

@@ -11,7 +11,7 @@ from algoperf_lite.cli.flag_types import at_least, one_of
 # Kept apart from `experiment`, whose modules take a second to load: `--help` need not wait.
 SCALES = ("lite", "full")
 RULESETS = ("external", "self")
-BUDGETS_BY = ("time", "steps")
+BUDGETS_BY = ("time", "steps", "published")
 VECTORIZE = ("none", "trials")
 EXECUTORS = ("local", "ray")
 REQUIREMENTS = ("installed", "strict", "isolated")
@@ -74,7 +74,8 @@ def _add_what(add: Callable[..., Any]) -> None:
         "--workloads",
         type=flag_types.listed,
         metavar="A,B",
-        help="names, 'quick', 'all', or 'held_out' for one variant of each family; default: all",
+        help="names, 'quick', 'all', or 'held_out' for one variant of each family; default: all, "
+        "which at scale full are the benchmark's base workloads",
     )
     add("--held_out_seed", type=at_least(0), metavar="N", help="draws the variants of 'held_out'")
     add(
@@ -95,7 +96,15 @@ def _add_what(add: Callable[..., Any]) -> None:
     add(
         "--benchmark",
         metavar="B",
-        help="name or file that the targets come from; default: lite",
+        help="name or file that the targets come from; default: lite, and algoperf_2026 at scale "
+        "full",
+    )
+    add(
+        "--eval_examples",
+        type=at_least(1),
+        metavar="N",
+        help="most examples of a split that are evaluated, which scores are then marked with; "
+        "default: all",
     )
 
 
@@ -126,7 +135,8 @@ def _add_budget(add: Callable[..., Any]) -> None:
         "--budget_by",
         type=one_of("budget", BUDGETS_BY),
         metavar="B",
-        help="time (default): the reference's seconds on this machine; steps: the step hint",
+        help="time (default): the reference's seconds on this machine; steps: the step hint; "
+        "published (default at scale full): the benchmark's seconds",
     )
     add(
         "--budgets",
@@ -140,6 +150,13 @@ def _add_budget(add: Callable[..., Any]) -> None:
         "--stop_at_target",
         action=argparse.BooleanOptionalAction,
         help="default: yes, but not with --budgets, where the end of a run is what is compared",
+    )
+    add(
+        "--microbatches",
+        type=at_least(1),
+        metavar="N",
+        help="parts of a batch, one after another, whose gradients are added up; default: 1, and "
+        "at scale full as many as memory asks for",
     )
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
     add(
@@ -157,6 +174,12 @@ def _add_where(add: Callable[..., Any]) -> None:
         type=Path,
         metavar="DIR",
         help="of logs and records; the same command continues there; default: runs/experiment",
+    )
+    add(
+        "--data_dir",
+        type=Path,
+        metavar="DIR",
+        help="of AlgoPerf's data sets, for --scale=full; default: $ALGOPERF_LITE_DATA",
     )
     add(
         "--cores_per_trial",

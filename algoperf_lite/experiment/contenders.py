@@ -131,6 +131,17 @@ def check_forms(
             )
 
 
+def check_steps(found: Sequence[Contender], microbatches: int | None) -> None:
+    """Raises ValueError where a submission that makes its own steps is to cut batches in parts."""
+    for path in dict.fromkeys(Path(contender.submission) for contender in found):
+        if microbatches is not None and find.steps_in_python(path):
+            raise ValueError(
+                f"submission {find.name_of(path)!r} is in AlgoPerf's form (update_params), which "
+                "makes its own steps, so the harness cannot cut its batches; leave it or "
+                "--microbatches out"
+            )
+
+
 def _check_distinct(paths: Sequence[Path]) -> None:
     """Raises ValueError where two files would share one name on the leaderboard."""
     by_name: dict[str, Path] = {}

@@ -12,7 +12,7 @@ from algoperf_lite.experiment.config import GONE
 from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
-from algoperf_lite.trial.config import ExperimentConfig
+from algoperf_lite.trial.config import BENCHMARKS, ExperimentConfig
 
 FILE = "experiment.json"
 
@@ -185,4 +185,4 @@ def benchmark_and_ruleset(path: Path) -> tuple[str, str]:
         settings = json.loads((path / FILE).read_text())["settings"]
         return _versioned(settings["benchmark"]), settings["ruleset"]["name"]
     except (OSError, ValueError, LookupError, TypeError):
-        return ExperimentConfig.benchmark, ExperimentConfig.ruleset.name
+        return BENCHMARKS["lite"], ExperimentConfig.ruleset.name

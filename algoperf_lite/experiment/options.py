@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from algoperf_lite import did_you_mean
+from algoperf_lite.experiment import terms
 from algoperf_lite.experiment.config import RulesetChoice
-from algoperf_lite.experiment.contenders import Contender, check_forms
+from algoperf_lite.experiment.contenders import Contender, check_forms, check_steps
 from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.experiment.selection import Selection, workload_names
-from algoperf_lite.trial.config import ExperimentConfig
+from algoperf_lite.trial.config import BENCHMARKS, SCALES, ExperimentConfig
 from scoring import benchmark
 from scoring.benchmark import Benchmark
 
@@ -77,14 +78,17 @@ class Request:
         contenders = selection.contenders()
         vectorize = options.get("vectorize") == "trials"
         check_forms(contenders, vectorize, several_hosts=placement.join is not None)
-        goal = benchmark.load(options.get("benchmark", ExperimentConfig.benchmark))
+        scale = options.get("scale", ExperimentConfig.scale)
+        goal = benchmark_at(scale, options.get("benchmark"))
         if goal.replaced_by is not None:
             raise ValueError(
                 f"benchmark {goal.name!r} can be scored but no longer be run, since its workloads "
                 f"have changed; use --benchmark={goal.replaced_by}"
             )
-        names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed))
+        names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed, scale))
         config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
+        terms.check(names, config, goal)
+        check_steps(contenders, config.microbatches)
         # The nodes of a cluster need not be like this machine; their trials check it themselves.
         if placement.executor == "local":
             config.numerics.check()
@@ -95,6 +99,22 @@ class Request:
         """{workload: validation target}, without workloads that the benchmark does not know."""
         known = self.benchmark.workloads
         return {name: known[name].value for name in self.workload_names if name in known}
+
+
+def benchmark_at(scale: str, name: str | None = None) -> Benchmark:
+    """The benchmark of that name, or the usual one of a scale.
+
+    Raises ValueError for one whose workloads are of another scale.
+    """
+    did_you_mean.require(scale, SCALES, "scale")
+    goal = benchmark.load(name or BENCHMARKS[scale])
+    if goal.scale != scale:
+        raise ValueError(
+            f"benchmark {goal.name!r} has targets of workloads at scale {goal.scale}, and this is "
+            f"scale {scale}; use --scale={goal.scale}, or --benchmark={BENCHMARKS[scale]} or a "
+            f'file of your own that says "scale": "{scale}"'
+        )
+    return goal
 
 
 def defaults() -> dict[str, Any]:

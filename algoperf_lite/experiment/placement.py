@@ -10,6 +10,7 @@ from typing import Any
 from algoperf_lite import did_you_mean
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Executor
+from algoperf_lite.experiment import full_data
 from algoperf_lite.experiment.config import at_least
 from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.shard import WHOLE, Shard
@@ -36,6 +37,7 @@ class Placement:
       num_processes, process_id: how many hosts there are, and which this is, from 0.
       distributed: whether JAX finds out the three: under Slurm or Open MPI, or on a TPU slice.
       shard: the part of the trials that this command runs, as in "2/8"; None for all of them.
+      data_dir: of AlgoPerf's data sets, as trials find it; None for `full_data.VARIABLE`.
     """
 
     executor: str = "local"
@@ -46,6 +48,7 @@ class Placement:
     process_id: int | None = None
     distributed: bool = False
     shard: str | None = None
+    data_dir: str | Path | None = None
 
     def __post_init__(self) -> None:
         did_you_mean.require(self.executor, EXECUTORS, "executor")
@@ -93,6 +96,11 @@ class Placement:
         return {name: getattr(self, name) for name in _HOSTS}
 
     @property
+    def data_folder(self) -> str | None:
+        """The absolute folder of AlgoPerf's data sets; None where nobody has named one."""
+        return full_data.folder(self.data_dir)
+
+    @property
     def part(self) -> Shard:
         """The part of the trials that is run here."""
         return WHOLE if self.shard is None else Shard.parse(self.shard)
@@ -137,3 +145,6 @@ class Placement:
             raise ValueError(_NO_MEMORY_LIMIT)
         # A node has a working directory of its own.
         return Cluster(request, output_dir.absolute(), sources, self.num_workers)
+
+
+HERE = Placement()

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.experiment import jobs as experiment_jobs
+from algoperf_lite.experiment import terms as experiment_terms
 from algoperf_lite.experiment.contenders import Contender
+from algoperf_lite.experiment.terms import Terms
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.benchmark import Benchmark
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Experiment:
 
     Attributes:
       targets: validation target of each workload; a missing one means there is none.
+      benchmark: with published budgets and step hints; None where everything is measured.
+      data_dir: of the data sets that are read from files, as trials find it.
     """
 
     directory: Path
@@ -28,6 +33,13 @@ class Experiment:
     contenders: tuple[Contender, ...]
     workloads: tuple[str, ...]
     targets: Mapping[str, float]
+    benchmark: Benchmark | None = None
+    data_dir: str | None = None
+
+    @property
+    def to_calibrate(self) -> list[str]:
+        """The workloads without whose calibration there is no plan."""
+        return experiment_terms.to_calibrate(self.workloads, self.config, self.benchmark)
 
     def plan(self, calibrations: Mapping[str, Calibration]) -> list[TrialSpec]:
         """All trials, in the order they should run.
@@ -35,8 +47,14 @@ class Experiment:
         Contenders alternate within a workload, so that a drift of the machine hits all alike.
         """
         ruleset = self.config.ruleset
+        # Only where it is needed: a directory keeps what somebody may have measured before.
+        measured = {name: calibrations[name] for name in self.to_calibrate}
+        terms = {
+            name: experiment_terms.of(name, self.config, self.benchmark, measured.get(name))
+            for name in self.workloads
+        }
         return [
-            self._trial(contender, workload, study, trial, calibrations[workload])
+            self._trial(contender, workload, study, trial, terms[workload])
             for study in range(ruleset.num_studies)
             for trial in range(1, ruleset.num_trials + 1)
             for workload in self.workloads
@@ -50,16 +68,14 @@ class Experiment:
         workload: str,
         study: int,
         trial: int,
-        calibration: Calibration,
+        terms: Terms,
     ) -> TrialSpec:
         config, rules = self.config, contender.population
-        slack, step_hint = config.ruleset.slack, calibration.step_hint
-        # In seconds of this machine: a faster one must not give a submission more steps.
-        by_time, seconds = config.budget_by == "time", None
+        slack, step_hint, part = config.ruleset.slack, terms.step_hint, contender.budget or 1.0
+        seconds, by_time = terms.seconds, terms.seconds is not None
         if by_time:
-            seconds = slack * (contender.budget or 1.0) * step_hint * calibration.seconds_per_step
             # Every member is to see the whole budget; the clock counts all of them.
-            seconds *= 1 if rules is None else rules.size
+            seconds *= slack * part * (1 if rules is None else rules.size)
         directory = self.directory / contender.name / f"study_{study}" / f"{workload}_jax"
         last_step = contender.last_step(slack, step_hint, config.max_global_steps, by_time)
         return TrialSpec(
@@ -67,7 +83,7 @@ class Experiment:
             entry=contender.name,
             schedule=contender.schedule,
             whole_horizon=contender.budget is not None,
-            budget=contender.budget or 1.0,
+            budget=part,
             workload=workload,
             study=study,
             trial=trial,
@@ -75,11 +91,20 @@ class Experiment:
             config=config,
             population=rules and rules.for_horizon(contender.horizon(step_hint)),
             target=self.targets.get(workload),
+            num_evals=self._num_evals(terms, part),
             max_seconds=seconds,
             max_global_steps=last_step,
-            stepping_mode=calibration.mode,
-            steps_per_dispatch=calibration.steps_per_dispatch,
+            stepping_mode=terms.stepping_mode,
+            steps_per_dispatch=terms.steps_per_dispatch,
+            data_dir=self.data_dir,
         )
+
+    def _num_evals(self, terms: Terms, part: float) -> int:
+        """Evaluations in a part of the horizon."""
+        # Evaluations of a full workload are long: half a budget has half of them, as in AlgoPerf.
+        if self.config.scale == "full":
+            return max(1, round(part * terms.num_evals))
+        return terms.num_evals
 
 
 def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]:

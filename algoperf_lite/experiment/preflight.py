@@ -45,12 +45,13 @@ def check_imports(contenders: Sequence[Contender], config: ExperimentConfig) -> 
 def jobs(
     contenders: Sequence[Contender], workload_names: Sequence[str], config: ExperimentConfig
 ) -> list[Job]:
-    """Jobs that find a "problem", a sentence, with a contender that cannot be loaded, or that
-    cannot be a population; see `experiment.run.run`."""
-    populations = [dataclasses.asdict(one) for one in contenders if one.population is not None]
+    """Jobs that find a "problem", a sentence, with a contender that cannot be loaded, that cannot
+    be a population, or whose batches cannot be cut; see `experiment.run.run`."""
+    cuts = (config.microbatches or 1) > 1
+    traced = [dataclasses.asdict(one) for one in contenders if cuts or one.population is not None]
     # A process with JAX takes seconds, which other experiments need not wait for. Native files are
     # read to the end by the command, as they import little.
-    files: dict[Path | None, list[str]] = {None: []} if populations else {}
+    files: dict[Path | None, list[str]] = {None: []} if traced else {}
     for path in filter(find.steps_in_python, _paths(contenders)):
         python = environments.python(path) if config.requirements == "isolated" else None
         files.setdefault(python, []).append(str(path))
@@ -60,12 +61,13 @@ def jobs(
         "dtype": config.numerics.dtype,
         "slack": config.ruleset.slack,
         "max_global_steps": config.max_global_steps,
+        "microbatches": config.microbatches or 1,
     }
     return [
         Job(
             f"check of submissions {number}",
             "algoperf_lite.experiment.preflight",
-            {**shared, "foreign": paths, "contenders": [] if python else populations},
+            {**shared, "foreign": paths, "contenders": [] if python else traced},
             # A file that hangs must not hold up calibrations for long; its trial will be ended.
             time_limit=_LOADING_SECONDS if paths else None,
             python=python,
@@ -85,7 +87,7 @@ def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:
         if problem:
             return {"problem": problem}
     try:
-        _check_populations(payload, report)
+        _check_on_workloads(payload, report)
     except ValueError as error:
         return {"problem": str(error)}
     return {"problem": None}
@@ -137,8 +139,8 @@ def _place(error: Exception, path: Path) -> str:
     return f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""
 
 
-def _check_populations(payload: Mapping[str, Any], report: Any) -> None:
-    """Raises ValueError for a contender that cannot be a population."""
+def _check_on_workloads(payload: Mapping[str, Any], report: Any) -> None:
+    """Raises ValueError for a contender that cannot be a population, or cut its batches."""
     import workloads
     from algoperf_lite.population import preflight
 
@@ -150,7 +152,21 @@ def _check_populations(payload: Mapping[str, Any], report: Any) -> None:
             report(event="beat")
             if submission is None:
                 continue  # its trial will say so, with a status and a record
+            _check_cut(submission, workload, payload["microbatches"])
+            if contender.population is None:
+                continue
             hint = workload.step_hint
             last_step = contender.last_step(payload["slack"], hint, payload["max_global_steps"])
             on_horizon = dataclasses.replace(workload, step_hint=contender.horizon(hint))
             preflight.check(submission, contender.population, on_horizon, last_step)
+
+
+def _check_cut(submission: Any, workload: Any, count: int) -> None:
+    """Raises ValueError where a submission's batches on a workload cannot be cut into `count`."""
+    import jax
+
+    from algoperf_lite.training import microbatches
+
+    # Nothing is computed, and most runs do not ask.
+    _, model_state = jax.eval_shape(workload.init_model_fn, jax.random.key(0))
+    microbatches.check(count, submission.batch_size(workload), model_state, workload.name)

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from algoperf_lite.executors.job import Executor, Job
 from algoperf_lite.experiment import jobs as experiment_jobs
 from algoperf_lite.experiment.directory import Directory
+from algoperf_lite.experiment.placement import HERE, Placement
 from algoperf_lite.experiment.plan import unfinished
-from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import cache
 from algoperf_lite.training.calibration import Calibration
@@ -58,33 +58,34 @@ Plan = Callable[[Mapping[str, Calibration]], list[TrialSpec]]
 def run(
     output_dir: Path,
     config: ExperimentConfig,
-    workload_names: Sequence[str],
+    to_calibrate: Sequence[str],
     plan: Plan,
     executor: Executor,
     reporter: Reporter,
     limits: experiment_jobs.Limits = experiment_jobs.DEFAULT_LIMITS,
     checks: Sequence[Job] = (),
-    shard: Shard = WHOLE,
+    placement: Placement = HERE,
 ) -> list[TrialSpec]:
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
     Args:
+      to_calibrate: names of the workloads whose calibration the plan needs.
       plan: from each workload's calibration to all trials, in the order they should run.
       checks: run beside the calibrations; the "problem" of one's result is a ValueError.
-      shard: the part of the plan that is run, and returned.
+      placement: its shard is the part of the plan that is run, and returned.
     Raises ValueError where the output directory is not for this experiment.
     """
     remark = config.numerics.remark()
     if remark is not None:
         reporter.say(remark)
-    with Directory(output_dir, config, shard) as directory:
+    with Directory(output_dir, config, placement.part) as directory:
         # Shards are to run on the same terms, so the first one calibrates for all.
         with directory.calibrating(reporter.say):
             known = directory.calibrations()
             # What is known stays: trials of an interrupted run went by it.
-            missing = [name for name in workload_names if name not in known]
+            missing = [name for name in to_calibrate if name not in known]
             how = {"checks": checks, "silence_limit": limits.heartbeat_timeout}
-            how |= {"numerics": config.numerics}
+            how |= {"numerics": config.numerics, "data_dir": placement.data_folder}
             try:
                 for name, found in calibrate(missing, config.scale, executor, **how):
                     directory.keep(name, found)
@@ -92,7 +93,7 @@ def run(
             except ValueError:
                 directory.discard()
                 raise
-        trials = shard.of(plan(directory.calibrations()))
+        trials = placement.part.of(plan(directory.calibrations()))
         # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
         reporter.on_plan(trials, left)
@@ -111,6 +112,7 @@ def calibrate(
     checks: Sequence[Job] = (),
     silence_limit: float = experiment_jobs.DEFAULT_LIMITS.heartbeat_timeout,
     numerics: Numerics = USUAL,
+    data_dir: str | None = None,
 ) -> Iterator[tuple[str, Calibration]]:
     """Calibrates each workload in a process of its own, in a trial's environment.
 
@@ -130,6 +132,7 @@ def calibrate(
                 "scale": scale,
                 "fresh": fresh,
                 "numerics": dataclasses.asdict(numerics),
+                "data_dir": data_dir,
             },
             log=log,
             silence_limit=silence_limit,

@@ -8,7 +8,7 @@ import workloads
 from algoperf_lite.experiment.config import at_least
 from algoperf_lite.experiment.contenders import Contender, contenders
 from algoperf_lite.population.config import PopulationConfig
-from scoring.benchmark import Benchmark
+from scoring.benchmark import SCALES, Benchmark
 
 QUICK = ("digits", "criteo1tb", "finewebedu_lm")  # seconds each on two cores
 
@@ -52,16 +52,28 @@ class Selection:
 
 
 def workload_names(
-    listed: Sequence[str], benchmark: Benchmark | None = None, held_out_seed: int | None = None
+    listed: Sequence[str],
+    benchmark: Benchmark | None = None,
+    held_out_seed: int | None = None,
+    scale: str = "lite",
 ) -> list[str]:
     """Names of workloads, each once, "quick", "all" and "held_out" resolved.
 
     Args:
-      benchmark: whose variants "held_out" draws from.
+      benchmark: whose variants "held_out" draws from, and whose base workloads are "all" of them at
+        full scale, where some families are there for development alone.
       held_out_seed: draws one of each family.
-    Raises ValueError for a name that is none, or where variants are to be drawn without a seed.
+    Raises ValueError for a name that is none, or not at this scale, or where variants are to be
+    drawn without a seed.
     """
     several = {"all": workloads.names(), "quick": list(QUICK)}
+    if scale == "full":
+        if "quick" in listed:
+            raise ValueError(
+                f"--workloads=quick stands for {', '.join(QUICK)} at scale lite; name workloads, "
+                "or use --workloads=all for the benchmark's"
+            )
+        several["all"] = list(benchmark.base_workloads) if benchmark else workloads.names(scale)
     if "held_out" in listed:
         if held_out_seed is None or benchmark is None:
             raise ValueError(
@@ -71,4 +83,18 @@ def workload_names(
         drawn = benchmark.with_held_out(held_out_seed)
         several["held_out"] = list(drawn.held_out_workloads)
     found = [several.get(name) or [workloads.check_name(name)] for name in listed]
-    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+    names = list(dict.fromkeys(itertools.chain.from_iterable(found)))
+    for name in names:
+        _check_scale(name, scale)
+    return names
+
+
+def _check_scale(name: str, scale: str) -> None:
+    """Raises ValueError for a workload that there is at another scale only."""
+    family = workloads.base_of(name)
+    scales = [known for known in SCALES if family in workloads.names(known)]
+    if scales and scale not in scales:
+        raise ValueError(
+            f"workload {name!r} is there at scale {scales[0]} and not at scale {scale}; leave it "
+            f"out or use --scale={scales[0]}"
+        )

@@ -105,13 +105,13 @@ def targets(
     points = experiment_run.run(*terms, plan_points, executor, reporter)
     experiment_run.run(*terms, plan_reruns, executor, reporter)
     entries = {name: search.entry(name, points, groups, command) for name, groups in reruns.items()}
-    write_benchmark(path, entries)
+    write_benchmark(path, entries, search.scale)
     return entries
 
 
-def write_benchmark(path: Path, entries: Mapping[str, dict[str, Any]]) -> None:
-    """Adds or replaces workloads in a benchmark file and in the file of their provenance; the
-    others stay as they are."""
+def write_benchmark(path: Path, entries: Mapping[str, dict[str, Any]], scale: str = "lite") -> None:
+    """Adds or replaces workloads of a scale in a benchmark file and in the file of their
+    provenance; the others stay as they are."""
     beside = benchmark.provenance_path(path)
     content = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
     origins = json.loads(beside.read_text()) if beside.exists() else {}
@@ -127,7 +127,8 @@ def write_benchmark(path: Path, entries: Mapping[str, dict[str, Any]]) -> None:
         {
             "name": path.stem,
             "source": f"algoperf-lite set_targets; see {beside.name}",
-            "base_workloads": [name for name in workloads.names() if name in found],
+            "scale": scale,
+            "base_workloads": [name for name in workloads.names(scale) if name in found],
             "held_out_workloads": [],  # drawn from the variants by --held_out_seed
             "reference": REFERENCE,
             "rulesets": RULESETS,

@@ -16,6 +16,7 @@ from typing import Any
 
 import workloads
 from algoperf_lite import tuning
+from algoperf_lite.experiment import full_data
 from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
@@ -36,13 +37,14 @@ def config_without_target(
 ) -> ExperimentConfig:
     """The configuration of runs that no target ends, as it is what is looked for."""
     ruleset = tuning.Ruleset("external", 1, num_trials, HORIZON)
-    # Points and seeds share processes and programs: of these runs, only the metrics matter.
+    # Points and seeds share processes and programs: of these runs, only the metrics matter. Full
+    # models fill a device alone.
     return ExperimentConfig(
         "none",
         scale,
         ruleset,
         rng_seed=rng_seed,
-        vectorize="trials",
+        vectorize="trials" if scale == "lite" else "none",
         **dataclasses.asdict(numerics),
     )
 
@@ -72,6 +74,7 @@ def trial_without_target(
         max_global_steps=round(HORIZON * calibration.step_hint),
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,
+        data_dir=full_data.folder(None),
     )
 
 

@@ -55,6 +55,16 @@ def peak_device_memory() -> int | None:
     return max(peaks, default=None)
 
 
+def free_device_memory() -> int | None:
+    """Bytes that are free on the fullest of this process's accelerators; None where JAX does not
+    say, as on a CPU."""
+    import jax
+
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    free = [one["bytes_limit"] - one["bytes_in_use"] for one in stats if "bytes_limit" in one]
+    return min(free, default=None)
+
+
 def workers_that_fit(wanted: int | None, most: int) -> int:
     """The number of trials side by side: `wanted`, or as many up to `most` as memory allows.
 

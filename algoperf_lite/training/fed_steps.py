@@ -48,11 +48,11 @@ class FedStepper:
         self._feed = Feed(source, layout.part_of(order), num_workers, self._put)
         self._dispatched: collections.deque[Array] = collections.deque()
 
-    def compile(self, state: TrainState) -> None:
+    def compile(self, state: TrainState, free_bytes: int | None = None) -> bool:
         """Compiles ahead of time and executes once on a copy of `state`.
 
-        Raises ValueError where a step would change the state's structure or types, DataError where
-        the first batch cannot be read.
+        Returns False as `NativeStepper.compile` does. Raises ValueError where a step would change
+        the state's structure or types, DataError where the first batch cannot be read.
         """
         batch, first = self._feed.get(0), np.int32(0)
         arguments = (state, *self._constants, batch, first)
@@ -63,11 +63,15 @@ class FedStepper:
             arguments = (*arguments, state.model_state)
             refreshed = jax.jit(self.layout.whole(self._training.refreshed))
             self._refreshed = compilation.compiled(refreshed.lower(*arguments))
+        need = self.device_bytes()
+        if free_bytes is not None and need.total - need.arguments > free_bytes:
+            return False
         copy = jax.tree.map(jnp.copy, state)
         jax.block_until_ready(self.advance(copy, 0, 1))
         jax.block_until_ready(self.prepare_for_eval(state, 0))
         self._waited = 0.0
         self._feed.expect(0)
+        return True
 
     def device_bytes(self) -> compilation.DeviceBytes:
         """What a step needs, state and one batch included."""

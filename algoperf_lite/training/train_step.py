@@ -14,7 +14,7 @@ import optax
 from algoperf_lite import spec
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, compiled_steps, data_parallel
+from algoperf_lite.training import compilation, compiled_steps, data_parallel, microbatches
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.data_parallel import DataParallel
@@ -41,11 +41,13 @@ class TrainStep:
     Attributes:
       workload, submission: whose model and whose optimizer.
       static: hyperparameters that are no numbers; the numbers come in traced, as `traced`.
+      microbatches: equal parts that a batch is cut into, see `training.microbatches`.
     """
 
     workload: Workload
     submission: Submission
     static: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    microbatches: int = 1
 
     def init(self, traced: Mapping[str, Array], params: PyTree, model_state: PyTree) -> TrainState:
         """The state before step 1."""
@@ -59,12 +61,12 @@ class TrainStep:
         """One training step.
 
         Reads the reserved hyperparameters `dropout_rate`, `label_smoothing` and `grad_clip`
-        (largest global gradient norm) where the submission declares them.
+        (largest global gradient norm) where the submission declares them. Raises ValueError where
+        the batch cannot be cut, see `microbatches.check`.
         """
-        mean_loss = functools.partial(
-            self._mean_loss, state.model_state, {**self.static, **traced}, batch, key
+        value_and_grad = self._value_and_grad(
+            state.model_state, {**self.static, **traced}, batch, key
         )
-        value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
         (loss, model_state), grads = value_and_grad(state.params)
         if "grad_clip" in traced:
             norm = jnp.maximum(optax.tree.norm(grads), 1e-12)
@@ -149,6 +151,25 @@ class TrainStep:
             self.submission.transformation(self.workload, self._point(traced))
         )
 
+    def _value_and_grad(
+        self, model_state: PyTree, point: Mapping[str, Any], batch: Batch, key: Array
+    ) -> Callable[[PyTree], tuple[tuple[Array, PyTree], PyTree]]:
+        """From parameters to ((mean loss, model state), gradient)."""
+        if self.microbatches == 1:
+            mean_loss = functools.partial(self._mean_loss, model_state, point, batch, key)
+            return jax.value_and_grad(mean_loss, has_aux=True)
+        augment_key, model_key = jax.random.split(key)
+        # Whole: mixup mixes examples that will be in different parts.
+        batch = self.workload.augment(batch, augment_key)
+        count, size = self.microbatches, spec.num_examples(batch)
+        microbatches.check(count, size, model_state, self.workload.name)
+
+        def summed_loss(params: PyTree, part: Batch, key: Array) -> tuple[Array, Array]:
+            loss, _ = self._losses(model_state, point, part, key, params)
+            return loss["summed"], loss["n_valid_examples"]
+
+        return microbatches.value_and_grad(summed_loss, model_state, batch, model_key, count)
+
     def _mean_loss(
         self,
         model_state: PyTree,
@@ -160,21 +181,33 @@ class TrainStep:
         """(loss, model state) of an augmented batch; XLA folds what several calls repeat."""
         augment_key, model_key = jax.random.split(key)
         batch = self.workload.augment(batch, augment_key)
+        loss, model_state = self._losses(model_state, point, batch, model_key, params)
+        # A batch whose labels are all missing has no mean, and its gradient should be 0, not NaN.
+        return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
+
+    def _losses(
+        self,
+        model_state: PyTree,
+        point: Mapping[str, Any],
+        batch: Batch,
+        key: Array,
+        params: PyTree,
+    ) -> tuple[Mapping[str, Array], PyTree]:
+        """(what `loss_fn` gives, model state) of a batch that is augmented."""
         dropout = {"dropout_rate": point["dropout_rate"]} if "dropout_rate" in point else {}
         logits, model_state = self.workload.model_fn(
             params,
             batch,
             model_state,
             ForwardPassMode.TRAIN,
-            model_key,
+            key,
             update_batch_norm=True,
             **dropout,
         )
         loss = self.workload.loss_fn(
             batch["targets"], logits, batch.get("weights"), point.get("label_smoothing", 0.0)
         )
-        # A batch whose labels are all missing has no mean, and its gradient should be 0, not NaN.
-        return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
+        return loss, model_state
 
 
 def compiled_init(
@@ -230,13 +263,19 @@ class NativeStepper:
         other._constants = (self.layout.shared(dict(traced)), self._constants[1])
         return other
 
-    def compile(self, state: TrainState) -> None:
+    def compile(self, state: TrainState, free_bytes: int | None = None) -> bool:
         """Compiles ahead of time and executes once on a copy of `state`.
 
-        Raises ValueError where a step would change the state's structure or types.
+        Returns False, with nothing executed, where the programs need more than the `free_bytes` of
+        a device beside state and data, which are there. Raises ValueError where a step would change
+        the state's structure or types.
         """
         self.programs.compile(state, self._constants, self._rows)
+        need = self.programs.device_bytes()
+        if free_bytes is not None and need.total - need.arguments > free_bytes:
+            return False
         self.programs.warm_up(state, self._constants, self._rows)
+        return True
 
     def advance(
         self,

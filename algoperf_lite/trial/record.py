@@ -36,6 +36,7 @@ class TrialRecord:
       budget: part of the step hint that is the schedule's horizon.
       timing: "measured", or "replayed" where trials shared a process.
       stepping: how steps were dispatched, and over how many devices.
+      eval_examples: most of a split that were evaluated; None for all of them.
       precision, deterministic: see `numerics.Numerics`; None before there was a choice.
       form: of the submission's file, where it is AlgoPerf's.
       batch_size_asked: what AlgoPerf's `get_batch_size` answered, and what became of it.
@@ -77,6 +78,7 @@ class TrialRecord:
     timing: str = "measured"
     stepping: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     count_compile: bool = False
+    eval_examples: int | None = None
     precision: str | None = None
     deterministic: bool = False
     hyperparameters: Mapping[str, Any] | None = None
@@ -135,6 +137,7 @@ class TrialRecord:
                 "steps_per_dispatch": spec.steps_per_dispatch,
             },
             "count_compile": spec.config.count_compile,
+            "eval_examples": spec.config.eval_examples,
             "precision": spec.config.precision,
             "deterministic": spec.config.deterministic,
             "hyperparameters": spec.hyperparameters,

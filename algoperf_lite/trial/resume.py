@@ -219,7 +219,7 @@ def _saved(spec: TrialSpec, step: int, content: dict[str, Any], arrays: list[Any
 def _terms(spec: TrialSpec) -> dict[str, Any]:
     """The facts that must not change between attempts; where the directory lies may."""
     terms = {
-        "spec": dataclasses.asdict(dataclasses.replace(spec, directory="")),
+        "spec": dataclasses.asdict(dataclasses.replace(spec, directory="", data_dir=None)),
         "submission_sha256": find.source_sha256(find.locate(spec.submission)),
     }
     return json.loads(json.dumps(terms))

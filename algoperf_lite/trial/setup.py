@@ -164,6 +164,14 @@ def require_resident(setup: TrialSetup) -> None:
         )
 
 
+def training(
+    trial_spec: TrialSpec, workload: Workload, submission: Submission, static: Mapping[str, Any]
+) -> train_step.TrainStep:
+    """A trial's computations, with as many microbatches as the experiment asks for."""
+    cut = trial_spec.config.microbatches or 1
+    return train_step.TrainStep(workload, submission, static, cut)
+
+
 def submission_facts(
     submission: Submission | AlgoPerfSubmission, point: Point | None, batch_size: int
 ) -> dict[str, Any]:
@@ -182,6 +190,7 @@ def stepping_facts(trial_spec: TrialSpec) -> dict[str, Any]:
     return {
         "mode": trial_spec.stepping_mode,
         "steps_per_dispatch": trial_spec.steps_per_dispatch,
+        "microbatches": trial_spec.config.microbatches or 1,
     }
 
 

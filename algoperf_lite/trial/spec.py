@@ -37,6 +37,8 @@ class TrialSpec:
       max_global_steps: budget in steps; None for no such limit.
       data_dir: root of the data sets that are read from files; None where there are none.
       stepping_mode, steps_per_dispatch: see `compiled_steps.CompiledSteps`.
+      data_dir: of the data sets that are read from files. It says where and not what, so an
+        interrupted trial may go on with another.
     """
 
     submission: str
@@ -59,6 +61,7 @@ class TrialSpec:
     data_dir: str | None = None
     stepping_mode: str = "single"
     steps_per_dispatch: int = 16
+    data_dir: str | None = dataclasses.field(default=None, compare=False)
 
     @property
     def submission_name(self) -> str:

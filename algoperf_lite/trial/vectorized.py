@@ -174,7 +174,7 @@ def _start(
 ) -> tuple[Together, SingleTrialSeconds]:
     """Measures one member alone, and chooses how all train together."""
     spec, setup, first = group.trials[0].spec, group.setup, group.point(0)
-    training = train_step.TrainStep(setup.workload, group.submission, group.static)
+    training = trial_setup.training(spec, setup.workload, group.submission, group.static)
     seeds = [trial.spec.seed for trial in group.trials]
     models = [setup.initial(seed) for seed in seeds]
     clock.switch("compile", models)

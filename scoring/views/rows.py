@@ -187,6 +187,12 @@ def notes(board: Leaderboard) -> list[str]:
     precisions = {str(trial.info.get("precision") or "float32") for trial in board.trials}
     if precisions - {"float32"}:
         found.append(f"Precision: {', '.join(map(printable, sorted(precisions)))}.")
+    subsets = {str(n) for trial in board.trials if (n := trial.info.get("eval_examples"))}
+    if subsets:
+        found.append(
+            f"Evaluated on {', '.join(map(printable, sorted(subsets)))} examples of a split at "
+            "most: a target may be reached by luck, and this is not AlgoPerf's evaluation."
+        )
     if board.protocol.by == "time" and any(map(_is_lite_on_accelerator, board.trials)):
         found.append(
             "Lite steps on an accelerator take what starting their kernels takes: seconds favor "

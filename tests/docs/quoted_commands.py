@@ -23,6 +23,7 @@ NOT_RUN = {
     "--coordinator_address": "needs a second host beside it",
     "--distributed": "needs Slurm, or the hosts of a TPU slice",
     "--ray_address": "needs a Ray cluster",
+    "--scale=full": "needs AlgoPerf's data",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     "data index": "needs real data, which its own tests write",
     "data prepare": "downloads; its own tests do from a server of their own",

@@ -76,3 +76,50 @@ def test_a_target_is_the_median_of_the_reruns_in_its_provenance(name):
 
 def test_metrics_have_one_direction_in_harness_and_scoring():
     assert benchmark.LOWER_IS_BETTER == LOWER_IS_BETTER
+
+
+def test_budgets_are_algoperfs():
+    # The sums that AlgoPerf's versions are told apart by, in seconds of 8 V100, then of 4 A100.
+    sums = {"algoperf_v05": 340_292, "algoperf_v06": 305_827, "algoperf_2026": 265_883}
+    for name, expected in sums.items():
+        loaded = benchmark.load(name)
+        budgets = [loaded.budget(workload) for workload in loaded.base_workloads]
+        assert sum(budget.max_seconds for budget in budgets) == expected
+        assert loaded.scale == "full"
+    assert benchmark.load("lite").scale == "lite" and not benchmark.load("lite").budgets
+    newest = benchmark.load("algoperf_2026")
+    counts = {name: newest.budget(name).num_evals for name in newest.base_workloads}
+    assert counts == {
+        "criteo1tb": 25,
+        "fastmri": 25,
+        "imagenet_resnet": 25,
+        "imagenet_vit": 25,
+        "librispeech_conformer": 25,
+        "librispeech_deepspeech": 26,
+        "finewebedu_lm": 12,
+        "ogbg": 25,
+        "wmt": 25,
+    }
+
+
+def test_a_variant_has_its_familys_budget():
+    newest = benchmark.load("algoperf_2026")
+    assert newest.budget("ogbg_gelu") == newest.budget("ogbg") != newest.budget("wmt")
+    assert newest.budget("fashion_mnist") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scale": "ful"}, "scale of benchmark 'mine' 'ful' not found; did you mean 'full'"),
+        ({"budgets": {"a": {"max_seconds": 5}}}, "eval_period_seconds"),
+        ({"budgets": {"a": {"max_seconds": 5, "eval_period_seconds": 6}}}, "gives a 5 s and an"),
+        ({"budgets": {"a": {"max_seconds": 5, "eval_period_seconds": 0}}}, "evaluation every 0 s"),
+    ],
+)
+def test_a_budget_without_an_evaluation_is_refused(tmp_path, changes, message):
+    target = {"target_metric_name": "loss", "validation_target_value": 1, "step_hint": 10}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"base_workloads": ["a"], "workloads": {"a": target}, **changes}))
+    with pytest.raises(ValueError, match=message):
+        benchmark.load(path)

@@ -57,6 +57,14 @@ def test_trials_that_do_not_tell_are_named(tree):
     ]
 
 
+def test_a_subset_of_the_evaluation_is_marked(tree):
+    two_trials(tree, info(eval_examples=None), info())
+    assert not [note for note in rows.notes(tree.score()) if "Evaluated on" in note]
+    tree.trial("t/study_1/toy_jax/trial_0", info=info(eval_examples=500))
+    [said] = [note for note in rows.notes(tree.score()) if "Evaluated on" in note]
+    assert "500 examples of a split" in said and "not AlgoPerf's evaluation" in said
+
+
 def test_seconds_of_small_models_on_an_accelerator_are_commented(tree):
     on = {"key": "m1", "platform": "gpu"}
     two_trials(tree, info(on, scale="lite"), info(on, scale="lite"))

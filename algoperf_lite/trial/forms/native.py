@@ -1,12 +1,14 @@
 """The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 
+from algoperf_lite.machine import memory
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, residency, snapshot, train_step
+from algoperf_lite.training import collectives, microbatches, residency, snapshot, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.fed_steps import FedStepper
 from algoperf_lite.training.snapshot import Snapshot
@@ -31,7 +33,7 @@ class Native(Form):
         submission = trial_setup.load_submission(spec)
         point = trial_setup.point(spec, submission)
         traced, static = train_step.split_point(point)
-        training = train_step.TrainStep(setup.workload, submission, static)
+        training = trial_setup.training(spec, setup.workload, submission, static)
         clock.switch("setup")
         size = submission.batch_size(setup.workload)
         self._facts |= trial_setup.submission_facts(submission, point, size)
@@ -52,20 +54,58 @@ class Native(Form):
         clock.switch("init")
         self._state = init(traced, params, model_state)
         clock.switch("compile", self._state)
-        if data is None:
-            readers = residency.num_readers()
-            self._stepper = FedStepper(training, traced, setup.source, order, readers, layout)
-        else:
-            per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
-            way = spec.stepping_mode, per_dispatch, layout
-            batches = trial_setup.batches(setup.workload, submission, spec.seed)
-            self._stepper = train_step.NativeStepper(training, traced, data, batches, *way)
-        self._stepper.compile(self._state)
+
+        def compiled(count: int) -> train_step.NativeStepper | FedStepper | None:
+            cut = dataclasses.replace(training, microbatches=count)
+            if data is None:
+                readers = residency.num_readers()
+                stepper = FedStepper(cut, traced, setup.source, order, readers, layout)
+            else:
+                per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
+                batches = trial_setup.batches(setup.workload, submission, spec.seed)
+                way = batches, spec.stepping_mode, per_dispatch, layout
+                stepper = train_step.NativeStepper(cut, traced, data, *way)
+            if stepper.compile(self._state, self._free_bytes()):
+                return stepper
+            stepper.close()
+            return None
+
+        self._compile(compiled, len(order.plan.picks(0)))
         self._facts["step_bytes"] = dataclasses.asdict(self._stepper.device_bytes())
         self._heartbeat()
         self._traced = traced
         self._learning_rate = trial_setup.learning_rate(training, traced)
         self._is_finite = trial_setup.finiteness(layout.own(params))
+
+    def _compile(
+        self, compiled: Callable[[int], train_step.NativeStepper | None], batch_size: int
+    ) -> None:
+        """Makes the stepper, with as many microbatches as are asked for or as memory needs."""
+        workload, model_state = self._setup.workload.name, self._state.model_state
+
+        def check(count: int) -> None:
+            microbatches.check(count, batch_size, model_state, workload)
+
+        count = self._spec.config.microbatches
+        if count is None:
+            self._stepper, count = microbatches.fewest(compiled, check)
+        else:
+            check(count)
+            self._stepper = compiled(count)
+        self._facts["stepping"]["microbatches"] = count
+
+    def _free_bytes(self) -> int | None:
+        """Memory of a device for a step beside what is there; None where it sets no number of
+        microbatches."""
+        config = self._spec.config
+        if config.scale == "lite" or config.microbatches is not None:
+            return None
+        free = memory.free_device_memory()
+        if free is None:
+            return None
+        # The warm-up steps a copy of the state. Processes must come to one conclusion.
+        copied = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
+        return collectives.broadcast_from_first(free - copied)
 
     def advance(self, step: int, stop: int) -> Advanced:
         """Dispatches the steps; the device computes them while the caller waits."""

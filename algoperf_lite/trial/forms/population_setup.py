@@ -94,7 +94,7 @@ def prepare(
     space = trial_setup.space(spec, submission)
     first = evolution.initial(space, spec.population, spec.seed)
     traced = population_stepper.stacked_points(first.points)
-    training = train_step.TrainStep(setup.workload, submission)
+    training = trial_setup.training(spec, setup.workload, submission, {})
     batches = [trial_setup.batches(setup.workload, submission, seed) for seed in seeds]
     clock.switch("compile")
     # One program makes all first states: points differ in numbers only, see `space`.

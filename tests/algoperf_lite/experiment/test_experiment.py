@@ -202,20 +202,30 @@ def test_a_changed_submission_is_not_mixed_with_its_old_results(tmp_path, goal, 
     assert "submission 'mine' has changed since" in refused.stderr
 
 
-def test_a_scale_without_data_is_refused_in_one_sentence(tmp_path):
-    flags = ["--submissions=nadamw", "--workloads=ogbg", "--scale=full", "--tuning_ruleset=self"]
+def test_batches_are_cut_and_the_record_says_so(tmp_path, goal):
+    path = tmp_path / "honest.py"
+    path.write_text(FAULTS["honest"])
+    assert _run(goal, tmp_path / "out", [path], "--microbatches=2").returncode == 0
+    assert _record(tmp_path / "out", "honest")["stepping"]["microbatches"] == 2
+
+
+@pytest.mark.parametrize(
+    ("workload", "count", "message"),
+    [
+        ("imagenet_resnet", 2, "'imagenet_resnet' has batch norm, whose statistics are of a whole"),
+        ("digits", 7, "on workload 'digits' cannot be cut into 7 equal parts; choose"),
+    ],
+)
+def test_batches_that_cannot_be_cut_are_refused_in_one_sentence(tmp_path, workload, count, message):
+    flags = ["--submissions=nadamw", f"--workloads={workload}", f"--microbatches={count}"]
     done = subprocess.run(
         [*CLI, "run", *flags, f"--output_dir={tmp_path / 'out'}"],
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "algoperf-lite: workload 'ogbg' has its model but no data pipeline at scale 'full' yet; "
-        "use --scale=lite\n"
-    )
-    assert not (tmp_path / "out").exists()
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr and not (tmp_path / "out").exists()
 
 
 def test_a_directory_has_one_owner_at_a_time(tmp_path):

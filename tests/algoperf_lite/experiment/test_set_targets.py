@@ -102,6 +102,11 @@ def test_a_target_is_the_median_of_the_best_point_s_reruns(tmp_path):
     path = tmp_path / "mine.json"
     set_targets.write_benchmark(path, {"digits": entry})
     assert benchmark.load(path).workloads["digits"].value == 0.85
+    assert benchmark.load(path).scale == "lite"
+    full = tmp_path / "full.json"
+    set_targets.write_benchmark(full, {"fashion_mnist": entry}, "full")
+    assert benchmark.load(full).scale == "full"
+    assert benchmark.load(full).base_workloads == ("fashion_mnist",)
     beside = json.loads(benchmark.provenance_path(path).read_text())
     assert beside["digits"]["command"] == "the command"
 

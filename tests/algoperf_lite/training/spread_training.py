@@ -26,12 +26,12 @@ def refreshed(state, params):
     return jax.tree.map(lambda leaf: 0.9 * leaf, params)
 
 
-def trained(devices, name, mode, pieces, **fields):
+def trained(devices, name, mode, pieces, microbatches=1, **fields):
     """What comes out of training by some of the pieces, and how it was done."""
     workload = workloads.load(name)
     entry = dataclasses.replace(native.load("nadamw"), **fields)
     traced, static = train_step.split_point({**entry.self_tuning_point, "learning_rate": RATE})
-    training = train_step.TrainStep(workload, entry, static)
+    training = train_step.TrainStep(workload, entry, static, microbatches)
     batches = train_step.Batches(workload.num_train_examples, entry.batch_size(workload), 1)
     layout = (
         DataParallel.over(devices, batches.batch_size) if devices else data_parallel.SINGLE_DEVICE
@@ -65,6 +65,8 @@ def main():
     digits = trained((), "digits", "single", 3)
     for mode, pieces in (("single", 3), ("scan", 1), ("unrolled", 2)):
         _print(f"digits, {mode}", digits, trained(jax.devices(), "digits", mode, pieces))
+    cut = functools.partial(trained, name="digits", mode="single", pieces=2, microbatches=2)
+    _print("digits, cut in 2", cut(()), cut(jax.devices()))
     resnet = functools.partial(trained, name="imagenet_resnet", mode="single", pieces=2)
     _print("imagenet_resnet", *(resnet(d, eval_params=refreshed) for d in ((), jax.devices())))
 

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 import trials
 
+import workloads
+from algoperf_lite import tuning
+from algoperf_lite.machine import memory
+from algoperf_lite.training import train_step
 from algoperf_lite.training.clock import ON_CLOCK, adds_up
 from algoperf_lite.trial import run
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
 
@@ -196,3 +201,40 @@ def test_a_spec_survives_json(tmp_path):
 
     spec = _spec(tmp_path, hyperparameters={"a": 1.5})
     assert TrialSpec.from_json(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
+
+
+def test_batches_of_full_models_are_cut_until_they_fit(tmp_path, monkeypatch):
+    load, compile_ = workloads.load, train_step.NativeStepper.compile
+    asked = []
+
+    def compiled(stepper, state, free_bytes=None):
+        asked.append(free_bytes)
+        return compile_(stepper, state, free_bytes)
+
+    # A small model in the place of a full one: what is looked at is who decides, and by what.
+    monkeypatch.setattr(workloads, "load", lambda name, scale, *more, **how: load(name, "lite"))
+    monkeypatch.setattr(train_step.NativeStepper, "compile", compiled)
+
+    def ran(free, scale, **fields):
+        asked.clear()
+        monkeypatch.setattr(memory, "free_device_memory", lambda: free)
+        config = ExperimentConfig(scale=scale, ruleset=tuning.Ruleset("self", 1, 1, 1.5), **fields)
+        folder = tmp_path / f"trial_{len(list(tmp_path.iterdir()))}"
+        record = trials.run(trials.on_digits(folder, config=config, max_global_steps=2))
+        return record, record["stepping"]["microbatches"]
+
+    record, count = ran(2**40, "full")
+    assert count == 1 and len(asked) == 1
+    copied = 2**40 - asked[0]
+    assert copied > 3 * 4 * record["num_params"]  # parameters and both moments
+    need = record["step_bytes"]
+    beside = need["outputs"] - need["reused"] + need["temporaries"]
+    assert ran(copied + beside, "full")[1] == 1
+    assert ran(copied + beside - 1, "full")[1] == 2
+    assert asked == [beside - 1] * 2
+    # Who asks for a number gets it, a CPU does not say, and lite models are as they were.
+    assert ran(0, "full", microbatches=1)[1] == ran(None, "full")[1] == ran(0, "lite")[1] == 1
+    crashed = trials.run(
+        trials.on_digits(tmp_path / "no", config=ExperimentConfig(scale="lite", microbatches=7))
+    )
+    assert "cannot be cut into 7 equal parts" in crashed["error"]

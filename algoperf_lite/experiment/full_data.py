@@ -1,0 +1,63 @@
+"""Data sets at full scale, before anything starts: where they are, and what of them is missing."""
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import workloads
+
+VARIABLE = "ALGOPERF_LITE_DATA"
+_MORE = "`algoperf-lite data status` shows what is there and what is not"
+
+
+def folder(given: str | Path | None) -> str | None:
+    """The absolute folder of all data sets: the one that is given, or else the variable's."""
+    named = given or os.environ.get(VARIABLE)
+    # Trials have working directories of their own.
+    return str(Path(named).expanduser().absolute()) if named else None
+
+
+def check(names: Sequence[str], data_dir: str | None, is_here: bool = True) -> None:
+    """Raises ValueError, one sentence, where data of workloads at full scale are missing.
+
+    Args:
+      data_dir: as `folder` gives it.
+      is_here: whether trials read the disks of this machine; otherwise nobody looks.
+    """
+    families = [family for family in map(workloads.base_of, names) if _has_reader(family)]
+    if not families:
+        return
+    if data_dir is None:
+        raise ValueError(
+            "--scale=full needs AlgoPerf's data, and nobody has named their folder; give "
+            f"--data_dir, or set the variable {VARIABLE}, or use --scale=lite"
+        )
+    if not is_here:
+        return
+    root = Path(data_dir)
+    if not root.is_dir():
+        raise ValueError(f"--data_dir={data_dir} is no folder; {_MORE}")
+    absent = {}
+    for family in dict.fromkeys(families):
+        missing = importlib.import_module(f"workloads.{family}.full").missing(root)
+        if missing:
+            absent[family] = missing
+    if absent:
+        raise ValueError(_sentence(absent, data_dir))
+
+
+def _has_reader(family: str | None) -> bool:
+    """Whether a family reads its data from that folder; one of somebody's own may not."""
+    is_ours = family in workloads.names("full")
+    return is_ours and (Path(workloads.__file__).parent / family / "full.py").is_file()
+
+
+def _sentence(absent: dict[str, list[str]], data_dir: str) -> str:
+    """What is missing of the first of the families, and of how many others something is."""
+    [family, missing], *others = absent.items()
+    files = missing[0] + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+    rest = f", and {len(others)} other workloads' data are incomplete too" if others else ""
+    if len(others) == 1:
+        rest = f", and so are data of {others[0][0]}"
+    return f"data of {family} are missing in {data_dir}: {files}{rest}; {_MORE}"

@@ -1,0 +1,105 @@
+"""Microbatches: a batch in equal parts, one after another, whose gradients are added up.
+
+Activations are then those of one part, and all that a batch needs is memory for one more gradient.
+The result is the gradient of the mean over the whole batch up to rounding. Means of parts would be
+something else: parts differ in how many labels they miss (a molecule's assays, padded tokens).
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from algoperf_lite.machine import out_of_memory
+from algoperf_lite.spec import Array, Batch, PyTree
+
+# (params, batch, random key) -> (summed loss, valid examples), as `loss_fn` of a workload has them
+SummedLoss = Callable[[PyTree, Batch, Array], tuple[Array, Array]]
+Stepper = TypeVar("Stepper")
+
+
+def check(count: int, batch_size: int, model_state: PyTree, workload: str) -> None:
+    """Raises ValueError, one sentence, where a batch cannot be cut into so many parts."""
+    if count == 1:
+        return
+    # Its statistics are of the whole batch, and running ones would be updated in every part.
+    if jax.tree.leaves(model_state):
+        raise ValueError(
+            f"workload {workload!r} has batch norm, whose statistics are of a whole batch, which "
+            f"can therefore not be cut into {count} parts; leave --microbatches out, or use more "
+            "memory, a smaller batch_size in the submission, or --precision=bfloat16"
+        )
+    if batch_size % count:
+        raise ValueError(
+            f"a batch of {batch_size} on workload {workload!r} cannot be cut into {count} equal "
+            "parts; choose --microbatches among the divisors of the batch size"
+        )
+
+
+def value_and_grad(
+    summed_loss: SummedLoss, model_state: PyTree, batch: Batch, key: Array, count: int
+) -> Callable[[PyTree], tuple[tuple[Array, PyTree], PyTree]]:
+    """From parameters to ((mean loss, model state), gradient of the mean), as `jax.value_and_grad`
+    has it.
+
+    Args:
+      model_state: without anything in it, see `check`.
+      batch: arrays whose leading axis `count` divides.
+      key: from which each part draws random numbers of its own.
+    """
+    parts = jax.tree.map(lambda array: _cut(array, count), batch)
+    of_sum = jax.value_and_grad(summed_loss, has_aux=True)
+
+    def of_mean(params: PyTree) -> tuple[tuple[Array, PyTree], PyTree]:
+        def add(total: PyTree, numbered: tuple[Array, Batch]) -> tuple[PyTree, None]:
+            number, part = numbered
+            found = of_sum(params, part, jax.random.fold_in(key, number))
+            return jax.tree.map(jnp.add, total, found), None
+
+        # The types of the sums are those of the parts: a scan's carry must not change.
+        shapes = jax.eval_shape(of_sum, params, jax.tree.map(lambda array: array[0], parts), key)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        total, _ = jax.lax.scan(add, nothing, (jnp.arange(count), parts))
+        (loss, num_valid), grads = total
+        # As for a whole batch: without any label the gradient is 0, not NaN.
+        num_valid = jnp.maximum(num_valid, 1)
+        return (loss / num_valid, model_state), jax.tree.map(lambda g: g / num_valid, grads)
+
+    return of_mean
+
+
+def _cut(array: Array, count: int) -> Array:
+    """(count, batch / count, ...): part i has the rows i, i + count, i + 2 count, ..."""
+    # Not neighbouring rows: where a batch is spread over devices, each holds a stretch of it, and
+    # so has its share of every part.
+    return jnp.moveaxis(array.reshape(-1, count, *array.shape[1:]), 1, 0)
+
+
+def fewest(
+    compile_with: Callable[[int], Stepper | None], check_count: Callable[[int], None]
+) -> tuple[Stepper, int]:
+    """(the stepper with the fewest microbatches that fits into memory, their number).
+
+    Args:
+      compile_with: compiles for a number of microbatches; None where that would not fit.
+      check_count: raises ValueError for a number that cannot be.
+    Raises ValueError where a batch cannot be cut small enough.
+    """
+    count = 1
+    while True:
+        stepper = _unless_out_of_memory(compile_with, count)
+        if stepper is not None:
+            return stepper, count
+        count *= 2
+        check_count(count)
+
+
+def _unless_out_of_memory(compile_with: Callable[[int], Any], count: int) -> Any:
+    try:
+        return compile_with(count)
+    except jax.errors.JaxRuntimeError as error:
+        # A TPU's compiler refuses a program that is too large; others plan it and say how large.
+        if out_of_memory.said_by(str(error)) is None:
+            raise
+        return None
