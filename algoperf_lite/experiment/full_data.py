@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import workloads
+from algoperf_lite.data.folders import VARIABLE
 
-VARIABLE = "ALGOPERF_LITE_DATA"
 _MORE = "`algoperf-lite data status` shows what is there and what is not"
 
 

@@ -28,9 +28,10 @@ Population = tuple[Chunk, ...]  # member i is number i % size in chunk i // size
 class PopulationStepper:
     """Steps of several members, each with hyperparameters, seed, order of data and state.
 
-    It is to them what `train_step.NativeStepper` is to one trial. Chunks advance one after another.
-    A member can neither wait for nor change another; one whose parameters are no longer finite
-    stays by itself. Hyperparameters are part of the population, so new values need no new program.
+    It is to them what `native_stepper.NativeStepper` is to one trial. Chunks advance one after
+    another. A member can neither wait for nor change another; one whose parameters are no
+    longer finite stays by itself. Hyperparameters are part of the population, so new values need no
+    new program.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ from algoperf_lite.rules import findings, tiny_workloads
 from algoperf_lite.rules.findings import Finding
 from algoperf_lite.spec import PyTree, TrainingCompleteError
 from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find, native
-from algoperf_lite.training import train_step
+from algoperf_lite.training import native_stepper, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial import integrity
 from algoperf_lite.trial.forms import algoperf_pipeline, algoperf_stepper
@@ -119,7 +119,7 @@ def _native_run(path: Path) -> Run:
             raise _Broken("api", f"batch_size(workload) is {size!r} where the reference's is 16")
         data = jax.device_put(dict(workload.source("train").arrays))
         state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
-        stepper = train_step.NativeStepper(training, traced, data, batches, "single", NUM_STEPS)
+        stepper = native_stepper.NativeStepper(training, traced, data, batches, "single", NUM_STEPS)
         try:
             stepper.compile(state)
         # A scan refuses a step whose state changes its structure, shapes or types.

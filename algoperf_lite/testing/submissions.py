@@ -10,7 +10,7 @@ import numpy as np
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission.native import Submission
 from algoperf_lite.testing.batches import named_leaves, same_bits, small_batch
-from algoperf_lite.training import residency, train_step
+from algoperf_lite.training import native_stepper, residency, train_step
 from algoperf_lite.training.evaluation import data_sha256
 
 
@@ -62,7 +62,7 @@ def _trajectories(
         workload.num_train_examples, training.submission.batch_size(workload), seed=0
     )
     data = jax.device_put(residency.arrays(workload.source("train")))
-    stepper = train_step.NativeStepper(training, traced, data, batches, "single", num_steps)
+    stepper = native_stepper.NativeStepper(training, traced, data, batches, "single", num_steps)
     stepper.compile(starts[0])
     return [jax.block_until_ready(stepper.advance(start, 0, num_steps)) for start in starts]
 

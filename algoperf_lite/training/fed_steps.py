@@ -26,7 +26,7 @@ _IN_FLIGHT = 2
 
 
 class FedStepper:
-    """Steps of one trial on batches of a feed; the interface of `train_step.NativeStepper`.
+    """Steps of one trial on batches of a feed; the interface of `native_stepper.NativeStepper`.
 
     Attributes:
       layout: the devices that share each batch.

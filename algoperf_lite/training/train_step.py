@@ -1,6 +1,5 @@
 """The training step of a native submission, and one trial's way through its steps."""
 
-import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -14,10 +13,8 @@ import optax
 from algoperf_lite import spec
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, compiled_steps, data_parallel, microbatches
+from algoperf_lite.training import compilation, compiled_steps, microbatches
 from algoperf_lite.training.compiled_steps import TrainState
-from algoperf_lite.training.data_order import Batches
-from algoperf_lite.training.data_parallel import DataParallel
 
 
 def init_model(workload: Workload, seed: int) -> tuple[PyTree, PyTree]:
@@ -82,6 +79,9 @@ class TrainStep:
             # may call it.
             grad_fn=lambda params, _: value_and_grad(params)[1],
         )
+        # Traced hyperparameters are float32 and raise the type of what they are multiplied with,
+        # which matters where a model has parameters of 16 bits; a Python number would not.
+        optimizer_state = _in_types_of(state.optimizer_state, optimizer_state)
         params = optax.apply_updates(state.params, updates)
         return TrainState(
             state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
@@ -210,6 +210,19 @@ class TrainStep:
         return loss, model_state
 
 
+def _in_types_of(before: PyTree, after: PyTree) -> PyTree:
+    """`after` with the floating types that `before` has; as it is where the two differ otherwise,
+    of which `compiled_steps.check_same_tree` tells."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        return after
+
+    def of(old: Array, new: Array) -> Array:
+        are_floating = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in (old, new))
+        return new.astype(old.dtype) if are_floating and old.dtype != new.dtype else new
+
+    return jax.tree.map(of, before, after)
+
+
 def compiled_init(
     training: TrainStep,
     traced: Mapping[str, Array],
@@ -235,81 +248,3 @@ def split_point(point: Mapping[str, Any] | None) -> tuple[dict[str, Array], dict
         else:
             static[name] = value
     return traced, static
-
-
-class NativeStepper:
-    """Steps of one trial. `advance` is the interface that every way of stepping shares."""
-
-    def __init__(
-        self,
-        training: TrainStep,
-        traced: Mapping[str, Array],
-        data: Batch,
-        batches: Batches,
-        mode: str,
-        steps_per_dispatch: int,
-        layout: DataParallel = data_parallel.SINGLE_DEVICE,
-    ):
-        """`data` holds the training split, placed by `layout.shared` as states have to be; `mode`
-        and `steps_per_dispatch` >= 1 are those of `compiled_steps.CompiledSteps`."""
-        self.programs = training.programs_over(data, mode, steps_per_dispatch, layout.spread)
-        self.layout = layout
-        self._rows = batches.indices
-        self._constants = layout.shared((dict(traced), np.uint32(batches.seed)))
-
-    def with_hyperparameters(self, traced: Mapping[str, Array]) -> "NativeStepper":
-        """The same steps at another point of the same names and types; nothing is compiled."""
-        other = copy.copy(self)
-        other._constants = (self.layout.shared(dict(traced)), self._constants[1])
-        return other
-
-    def compile(self, state: TrainState, free_bytes: int | None = None) -> bool:
-        """Compiles ahead of time and executes once on a copy of `state`.
-
-        Returns False, with nothing executed, where the programs need more than the `free_bytes` of
-        a device beside state and data, which are there. Raises ValueError where a step would change
-        the state's structure or types.
-        """
-        self.programs.compile(state, self._constants, self._rows)
-        need = self.programs.device_bytes()
-        if free_bytes is not None and need.total - need.arguments > free_bytes:
-            return False
-        self.programs.warm_up(state, self._constants, self._rows)
-        return True
-
-    def advance(
-        self,
-        state: TrainState,
-        first_step: int,
-        num_steps: int,
-        beat: Callable[[], None] = lambda: None,
-    ) -> TrainState:
-        """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
-
-        Consumes `state` and does not block: the caller's clock must. `beat` is called once per
-        dispatch, so that a watchdog sees progress.
-        """
-        return self.programs.advance(
-            state, self._constants, self._rows, first_step, num_steps, beat
-        )
-
-    def prepare_for_eval(self, state: TrainState, step: int) -> tuple[PyTree, PyTree]:
-        """(params, model_state) to evaluate after `step` steps; does not block.
-
-        They are the trained ones, at no cost, unless the submission says otherwise.
-        """
-        return self.programs.evaluated(state, self._constants, self._rows, step)
-
-    def device_bytes(self) -> compilation.DeviceBytes:
-        """What the most demanding program needs, state and data included."""
-        return self.programs.device_bytes()
-
-    def take_waited(self) -> float:
-        """Seconds of waiting for data: none, as they lie on the device."""
-        return 0.0
-
-    def rest(self) -> None:
-        """Nothing is read ahead."""
-
-    def close(self) -> None:
-        """Nothing is read ahead."""

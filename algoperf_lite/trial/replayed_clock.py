@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.training.compiled_steps import TrainState
-from algoperf_lite.training.train_step import NativeStepper
+from algoperf_lite.training.native_stepper import NativeStepper
 from algoperf_lite.trial.forms.member import Together
 
 _WARMUP_STEPS = 4  # tell about how long a step takes

@@ -35,7 +35,6 @@ class TrialSpec:
       num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
       max_seconds: budget on the submission's clock; None for no such limit.
       max_global_steps: budget in steps; None for no such limit.
-      data_dir: root of the data sets that are read from files; None where there are none.
       stepping_mode, steps_per_dispatch: see `compiled_steps.CompiledSteps`.
       data_dir: of the data sets that are read from files. It says where and not what, so an
         interrupted trial may go on with another.
@@ -58,7 +57,6 @@ class TrialSpec:
     num_evals: int = NUM_EVALS
     max_seconds: float | None = None
     max_global_steps: int | None = None
-    data_dir: str | None = None
     stepping_mode: str = "single"
     steps_per_dispatch: int = 16
     data_dir: str | None = dataclasses.field(default=None, compare=False)

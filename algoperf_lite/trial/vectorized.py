@@ -28,7 +28,7 @@ from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import PopulationStepper
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import train_step
+from algoperf_lite.training import native_stepper, train_step
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.trial import attempts, logs, record, replayed_clock
 from algoperf_lite.trial import run as trial_run
@@ -186,7 +186,7 @@ def _start(
     init_seconds = import_seconds + clock.seconds("init") - beginning
     batches = [trial_setup.batches(setup.workload, group.submission, seed) for seed in seeds]
     way = spec.stepping_mode, trial_setup.steps_per_dispatch(spec, setup.workload)
-    native = train_step.NativeStepper(training, first, setup.data, batches[0], *way)
+    native = native_stepper.NativeStepper(training, first, setup.data, batches[0], *way)
     native.compile(states[0])
     rate = trial_setup.learning_rate(training, first)
     is_finite = trial_setup.finiteness(models[0][0])

@@ -11,7 +11,7 @@ import numpy as np
 import workloads
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, train_step
+from algoperf_lite.training import compiled_steps, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from algoperf_lite.training.clock import Ledger
 from studies.accelerator.findings import Say
@@ -53,7 +53,7 @@ def prepare(item: str, tiny: bool, say: Say) -> Callable[[], None]:
 
 def _steppers(
     workload: Any,
-) -> tuple[dict[str, train_step.NativeStepper], compiled_steps.TrainState]:
+) -> tuple[dict[str, native_stepper.NativeStepper], compiled_steps.TrainState]:
     """The reference's compiled steppers by mode, and its first state."""
     entry = native.load(REFERENCE)
     traced, static = train_step.split_point(entry.self_tuning_point)
@@ -63,12 +63,12 @@ def _steppers(
     data = jax.device_put(workload.dataset("train"))
     made = {}
     for mode in compiled_steps.MODES:
-        made[mode] = train_step.NativeStepper(training, traced, data, batches, mode, CHUNK)
+        made[mode] = native_stepper.NativeStepper(training, traced, data, batches, mode, CHUNK)
         made[mode].compile(state)
     return made, state
 
 
-def _harness(stepper: train_step.NativeStepper, state: compiled_steps.TrainState) -> Way:
+def _harness(stepper: native_stepper.NativeStepper, state: compiled_steps.TrainState) -> Way:
     """Steps on the submission's clock, as a trial books them."""
 
     def run(first_step: int, num_steps: int) -> float:
@@ -96,7 +96,7 @@ def _in_turns(ways: dict[str, Way], turns: int) -> dict[str, float]:
 
 
 def _apart(
-    steppers: dict[str, train_step.NativeStepper], state: compiled_steps.TrainState
+    steppers: dict[str, native_stepper.NativeStepper], state: compiled_steps.TrainState
 ) -> dict[str, float]:
     """How far parameters after some steps are from those of single steps, per largest parameter.
 

@@ -14,7 +14,7 @@ from algoperf_lite.machine import devices, environment
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import cache
 from algoperf_lite.submission import native as submission_native
-from algoperf_lite.training import train_step
+from algoperf_lite.training import native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 
 
@@ -39,7 +39,7 @@ def pin(core: int) -> None:
 
 def stepper(
     workload: Workload, calibration: Calibration, steps_per_dispatch: int
-) -> tuple[train_step.TrainStep, train_step.NativeStepper, train_step.TrainState]:
+) -> tuple[train_step.TrainStep, native_stepper.NativeStepper, train_step.TrainState]:
     """The reference at its self-tuning point with seed 0, compiled, and its first state."""
     entry = submission_native.load(REFERENCE)
     traced, static = train_step.split_point(entry.self_tuning_point)
@@ -48,7 +48,7 @@ def stepper(
     batches = train_step.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     # As calibration does it, so that the first batch is not the one that copies the data.
     data = jax.device_put(workload.dataset("train"))
-    native = train_step.NativeStepper(
+    native = native_stepper.NativeStepper(
         training, traced, data, batches, calibration.mode, steps_per_dispatch
     )
     native.compile(state)

@@ -21,7 +21,7 @@ import numpy as np
 import workloads
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, train_step
+from algoperf_lite.training import compiled_steps, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from studies import script
 from studies.measurements import reference
@@ -85,7 +85,7 @@ def _way(name: str, way: str, length: int, now: Callable[[], float]) -> Run:
     if way == "traced_bound":
         advance = _looped(training, state, traced, data, batches, length)
     else:
-        stepper = train_step.NativeStepper(training, traced, data, batches, way, length)
+        stepper = native_stepper.NativeStepper(training, traced, data, batches, way, length)
         stepper.compile(state)
         advance = stepper.advance
     step = 0

@@ -11,9 +11,9 @@ from typing import Protocol
 import workloads
 from algoperf_lite import did_you_mean
 from algoperf_lite.data.checks import Check
+from algoperf_lite.data.folders import VARIABLE
 from algoperf_lite.data.source import DataError, Source
 
-VARIABLE = "ALGOPERF_LITE_DATA"  # of the environment: the root of all data sets
 _WORKLOADS = Path(workloads.__file__).parent
 
 

@@ -8,7 +8,14 @@ import jax
 from algoperf_lite.machine import memory
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import collectives, microbatches, residency, snapshot, train_step
+from algoperf_lite.training import (
+    collectives,
+    microbatches,
+    native_stepper,
+    residency,
+    snapshot,
+    train_step,
+)
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.fed_steps import FedStepper
 from algoperf_lite.training.snapshot import Snapshot
@@ -20,7 +27,7 @@ from algoperf_lite.trial.setup import TrialSetup
 class Native(Form):
     """A trial of a native submission, its batches spread over all devices."""
 
-    _stepper: train_step.NativeStepper | FedStepper
+    _stepper: native_stepper.NativeStepper | FedStepper
     _state: train_step.TrainState
     _prepared: tuple[PyTree, PyTree]
     _since: int  # step of the last evaluation, from which losses are summed
@@ -55,7 +62,7 @@ class Native(Form):
         self._state = init(traced, params, model_state)
         clock.switch("compile", self._state)
 
-        def compiled(count: int) -> train_step.NativeStepper | FedStepper | None:
+        def compiled(count: int) -> native_stepper.NativeStepper | FedStepper | None:
             cut = dataclasses.replace(training, microbatches=count)
             if data is None:
                 readers = residency.num_readers()
@@ -64,7 +71,7 @@ class Native(Form):
                 per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
                 batches = trial_setup.batches(setup.workload, submission, spec.seed)
                 way = batches, spec.stepping_mode, per_dispatch, layout
-                stepper = train_step.NativeStepper(cut, traced, data, *way)
+                stepper = native_stepper.NativeStepper(cut, traced, data, *way)
             if stepper.compile(self._state, self._free_bytes()):
                 return stepper
             stepper.close()
@@ -78,7 +85,7 @@ class Native(Form):
         self._is_finite = trial_setup.finiteness(layout.own(params))
 
     def _compile(
-        self, compiled: Callable[[int], train_step.NativeStepper | None], batch_size: int
+        self, compiled: Callable[[int], native_stepper.NativeStepper | None], batch_size: int
     ) -> None:
         """Makes the stepper, with as many microbatches as are asked for or as memory needs."""
         workload, model_state = self._setup.workload.name, self._state.model_state

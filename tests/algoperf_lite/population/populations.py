@@ -8,7 +8,7 @@ import workloads
 from algoperf_lite.population import stepper as population_stepper
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.submission import native
-from algoperf_lite.training import train_step
+from algoperf_lite.training import native_stepper, train_step
 
 POINTS = [
     {
@@ -51,7 +51,7 @@ def alone(name):
     found = []
     for point, order, state in zip(points(name), batches, states(), strict=True):
         traced, _ = train_step.split_point(point)
-        stepper = train_step.NativeStepper(training, traced, data, order, "single", 4)
+        stepper = native_stepper.NativeStepper(training, traced, data, order, "single", 4)
         if found:
             stepper.programs = found[0][0].programs
         else:

@@ -10,7 +10,7 @@ import numpy as np
 
 import workloads
 from algoperf_lite.submission import native
-from algoperf_lite.training import data_parallel, train_step
+from algoperf_lite.training import data_parallel, native_stepper, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.evaluation import Evaluator
 from algoperf_lite.trial.forms import algoperf_stepper
@@ -39,7 +39,7 @@ def trained(devices, name, mode, pieces, microbatches=1, **fields):
     own = train_step.init_model(workload, 0)
     data, *initial = layout.shared((workload.dataset("train"), *own))
     first = jax.jit(layout.spread(training.init, 3))(traced, *initial)
-    stepper = train_step.NativeStepper(training, traced, data, batches, mode, 16, layout)
+    stepper = native_stepper.NativeStepper(training, traced, data, batches, mode, 16, layout)
     stepper.compile(first)
     before = algoperf_stepper.compilations()
     found, state, step = [], first, 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import workloads
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, train_step
+from algoperf_lite.training import compiled_steps, native_stepper, train_step
 
 
 @given(
@@ -60,7 +60,7 @@ def _stepper(mode, chunk, entry=None, point=None, name="digits"):
     traced, static = train_step.split_point(entry.self_tuning_point if point is None else point)
     training = train_step.TrainStep(workload, entry, static)
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
-    stepper = train_step.NativeStepper(
+    stepper = native_stepper.NativeStepper(
         training,
         traced,
         jax.device_put(workload.dataset("train")),

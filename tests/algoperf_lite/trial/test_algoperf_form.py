@@ -16,7 +16,7 @@ import workloads
 from algoperf_lite import spec, tuning
 from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view
 from algoperf_lite.submission import native as submission_native
-from algoperf_lite.training import train_step
+from algoperf_lite.training import native_stepper, train_step
 from algoperf_lite.training.clock import adds_up
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial.forms import algoperf_pipeline, algoperf_stepper
@@ -109,7 +109,7 @@ def test_native_and_algoperf_form_train_the_same_parameters():
     data = jax.device_put(workload.dataset("train"))
     params, model_state = train_step.init_model(workload, 3)
     state = jax.jit(training.init)(traced, params, model_state)
-    stepper = train_step.NativeStepper(training, traced, data, batches, "single", 50)
+    stepper = native_stepper.NativeStepper(training, traced, data, batches, "single", 50)
     stepper.compile(state)
     params, model_state = train_step.init_model(workload, 3)
     expected = stepper.advance(state, 0, 50)

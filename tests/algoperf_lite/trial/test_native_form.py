@@ -12,7 +12,7 @@ import trials
 import workloads
 from algoperf_lite import tuning
 from algoperf_lite.machine import memory
-from algoperf_lite.training import train_step
+from algoperf_lite.training import native_stepper
 from algoperf_lite.training.clock import ON_CLOCK, adds_up
 from algoperf_lite.trial import run
 from algoperf_lite.trial.config import ExperimentConfig
@@ -204,7 +204,7 @@ def test_a_spec_survives_json(tmp_path):
 
 
 def test_batches_of_full_models_are_cut_until_they_fit(tmp_path, monkeypatch):
-    load, compile_ = workloads.load, train_step.NativeStepper.compile
+    load, compile_ = workloads.load, native_stepper.NativeStepper.compile
     asked = []
 
     def compiled(stepper, state, free_bytes=None):
@@ -213,7 +213,7 @@ def test_batches_of_full_models_are_cut_until_they_fit(tmp_path, monkeypatch):
 
     # A small model in the place of a full one: what is looked at is who decides, and by what.
     monkeypatch.setattr(workloads, "load", lambda name, scale, *more, **how: load(name, "lite"))
-    monkeypatch.setattr(train_step.NativeStepper, "compile", compiled)
+    monkeypatch.setattr(native_stepper.NativeStepper, "compile", compiled)
 
     def ran(free, scale, **fields):
         asked.clear()

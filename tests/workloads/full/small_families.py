@@ -91,7 +91,7 @@ FAMILIES = {
     ),
     "fastmri": Small({"channels": 2, "num_pools": 4}, 2, 4, _fastmri, ("h5py",)),
     "finewebedu_lm": Small(
-        {"d_model": 8, "num_heads": 2, "num_layers": 1, "mlp_hidden": 8, "dtype": "float32"},
+        {"vocab_size": 50_257, "d_model": 8, "num_heads": 2, "num_layers": 1, "mlp_hidden": 8},
         4,
         4,
         _finewebedu_lm,

@@ -1,0 +1,91 @@
+"""One trial's way through its steps, its data set on the device."""
+
+import copy
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from algoperf_lite.spec import Array, Batch, PyTree
+from algoperf_lite.training import compilation, data_parallel
+from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.data_order import Batches
+from algoperf_lite.training.data_parallel import DataParallel
+from algoperf_lite.training.train_step import TrainStep
+
+
+class NativeStepper:
+    """Steps of one trial. `advance` is the interface that every way of stepping shares."""
+
+    def __init__(
+        self,
+        training: TrainStep,
+        traced: Mapping[str, Array],
+        data: Batch,
+        batches: Batches,
+        mode: str,
+        steps_per_dispatch: int,
+        layout: DataParallel = data_parallel.SINGLE_DEVICE,
+    ):
+        """`data` holds the training split, placed by `layout.shared` as states have to be; `mode`
+        and `steps_per_dispatch` >= 1 are those of `compiled_steps.CompiledSteps`."""
+        self.programs = training.programs_over(data, mode, steps_per_dispatch, layout.spread)
+        self.layout = layout
+        self._rows = batches.indices
+        self._constants = layout.shared((dict(traced), np.uint32(batches.seed)))
+
+    def with_hyperparameters(self, traced: Mapping[str, Array]) -> "NativeStepper":
+        """The same steps at another point of the same names and types; nothing is compiled."""
+        other = copy.copy(self)
+        other._constants = (self.layout.shared(dict(traced)), self._constants[1])
+        return other
+
+    def compile(self, state: TrainState, free_bytes: int | None = None) -> bool:
+        """Compiles ahead of time and executes once on a copy of `state`.
+
+        Returns False, with nothing executed, where the programs need more than the `free_bytes` of
+        a device beside state and data, which are there. Raises ValueError where a step would change
+        the state's structure or types.
+        """
+        self.programs.compile(state, self._constants, self._rows)
+        need = self.programs.device_bytes()
+        if free_bytes is not None and need.total - need.arguments > free_bytes:
+            return False
+        self.programs.warm_up(state, self._constants, self._rows)
+        return True
+
+    def advance(
+        self,
+        state: TrainState,
+        first_step: int,
+        num_steps: int,
+        beat: Callable[[], None] = lambda: None,
+    ) -> TrainState:
+        """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
+
+        Consumes `state` and does not block: the caller's clock must. `beat` is called once per
+        dispatch, so that a watchdog sees progress.
+        """
+        return self.programs.advance(
+            state, self._constants, self._rows, first_step, num_steps, beat
+        )
+
+    def prepare_for_eval(self, state: TrainState, step: int) -> tuple[PyTree, PyTree]:
+        """(params, model_state) to evaluate after `step` steps; does not block.
+
+        They are the trained ones, at no cost, unless the submission says otherwise.
+        """
+        return self.programs.evaluated(state, self._constants, self._rows, step)
+
+    def device_bytes(self) -> compilation.DeviceBytes:
+        """What the most demanding program needs, state and data included."""
+        return self.programs.device_bytes()
+
+    def take_waited(self) -> float:
+        """Seconds of waiting for data: none, as they lie on the device."""
+        return 0.0
+
+    def rest(self) -> None:
+        """Nothing is read ahead."""
+
+    def close(self) -> None:
+        """Nothing is read ahead."""
