@@ -23,6 +23,8 @@ REFERENCE = "nadamw"
 SCANNED_STEPS = 8
 DISPATCH_SECONDS = 1e-4  # cost of a dispatch, about; unrolling can save a step no more
 
+# Among the seconds by mode: those of single steps whose batches never have to be waited for.
+WITHOUT_WAITING = "single without waiting for data"
 NUM_EVALS = 40  # of a trial, per step hint
 _MEASURED_SECONDS = 0.4  # per sample: long against the clock's resolution and a timer interrupt
 _SAMPLES = 5  # an odd number, whose median is one of them
@@ -39,7 +41,7 @@ class Calibration:
       seconds_per_step: median, in the faster mode.
       mode: the faster of `compiled_steps.MODES`.
       steps_per_dispatch: at most, see `compiled_steps.dispatch_length`.
-      seconds_by_mode: what decided.
+      seconds_by_mode: what decided; where batches are read on the way, with and without waiting.
       step_hint: of the workload; with seconds_per_step, the reference's time.
       key: of the fingerprint it holds for.
     """
@@ -58,17 +60,19 @@ def calibrate(
     fresh: bool = False,
     beat: Callable[[], None] = lambda: None,
     numerics: Numerics = USUAL,
+    data_dir: str | None = None,
 ) -> Calibration:
     """Measures the reference on a workload here, or recalls it; `fresh` measures anew.
 
-    `beat` is called as a sign of life. Raises ValueError for a workload that cannot be trained, or
-    not in this precision, and `devices.WrongBackend` where JAX has not found what it should.
+    `beat` is called as a sign of life; `data_dir` is that of a trial. Raises ValueError for a
+    workload that cannot be trained, or not in this precision, and `devices.WrongBackend` where JAX
+    has not found what it should.
     """
     import workloads
     from algoperf_lite.training import collectives
 
     numerics.check()
-    workload = workloads.load(workload_name, scale, numerics.dtype)
+    workload = workloads.load(workload_name, scale, numerics.dtype, data_dir)
     devices.check_backend()
     # Sizes and type are part of the name: a workload that changed is measured again. What else
     # there is to precision is in the fingerprint.
@@ -102,21 +106,28 @@ def _recalled(path: Path) -> dict[str, Any] | None:
 def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     import jax
 
+    from algoperf_lite.data.feed import Order
     from algoperf_lite.submission import native
-    from algoperf_lite.training import collectives, compiled_steps, train_step
+    from algoperf_lite.training import collectives, compiled_steps, residency, train_step
     from algoperf_lite.training.data_parallel import DataParallel
+    from algoperf_lite.training.fed_steps import FedStepper
 
     reference = native.load(REFERENCE)
     traced, static = train_step.split_point(reference.self_tuning_point)
     training = train_step.TrainStep(workload, reference, static)
-    batches = train_step.Batches(
-        workload.num_train_examples, reference.batch_size(workload), seed=0
-    )
-    layout = DataParallel.over(jax.devices(), batches.batch_size)
-    data = layout.shared(workload.dataset("train"))
+    source, batch_size = workload.source("train"), reference.batch_size(workload)
+    order = Order(source.plan(0, batch_size), 0)
+    layout = DataParallel.over(jax.devices(), len(order.plan.picks(0)))
+    data = layout.shared(residency.arrays(source))
     params, model_state = layout.shared(train_step.init_model(workload, seed=0))
     state = jax.jit(layout.spread(training.init, 3))(traced, params, model_state)
+    if data is None:
+        fed = FedStepper(training, traced, source, order, residency.num_readers(), layout)
+        seconds = _fed_seconds(fed, state, beat)
+        found = seconds["single"], workload.step_hint, "single", 1, seconds
+        return Calibration(*found, fingerprint()["key"])
     period = max(1, round(workload.step_hint / NUM_EVALS))
+    batches = train_step.Batches(workload.num_train_examples, batch_size, seed=0)
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
@@ -152,6 +163,39 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     )
 
 
+def _fed_seconds(stepper: Any, state: Any, beat: Callable[[], None]) -> dict[str, float]:
+    """Median seconds per step of a `FedStepper`: "single" with all that a trial waits for, and
+    `WITHOUT_WAITING`."""
+    import jax
+
+    from algoperf_lite.training import collectives
+
+    step = 0
+
+    def sample(num_steps: int) -> tuple[float, float]:
+        nonlocal state, step
+        began = time.perf_counter()
+        state = jax.block_until_ready(stepper.advance(state, step, num_steps, beat))
+        step += num_steps
+        took = time.perf_counter() - began
+        return took / num_steps, (took - stepper.take_waited()) / num_steps
+
+    try:
+        stepper.compile(state)
+        # One after the other without a rest: what was read ahead by then would be steps for free.
+        first, _ = sample(_WARMUP_STEPS)
+        count = collectives.broadcast_from_first(
+            max(_WARMUP_STEPS, round(_MEASURED_SECONDS / first))
+        )
+        samples = [sample(count) for _ in range(_SAMPLES)]
+    finally:
+        stepper.close()
+    medians = [statistics.median(column) for column in zip(*samples, strict=True)]
+    return dict(
+        zip(("single", WITHOUT_WAITING), collectives.broadcast_from_first(medians), strict=True)
+    )
+
+
 def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
     """Median seconds per step of each way.
 
@@ -169,8 +213,8 @@ def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
-    """A calibration as a job of `executors`: {"workload", "scale", "fresh", "numerics"} -> its
-    fields.
+    """A calibration as a job of `executors`: {"workload", "scale", "fresh", "numerics", "data_dir"}
+    -> its fields.
 
     Returns {"problem": sentence} for a workload that cannot be trained, such as one without data.
     """
@@ -183,6 +227,7 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
             payload["fresh"],
             beat,
             Numerics(**payload["numerics"]),
+            payload["data_dir"],
         )
     except (ValueError, devices.WrongBackend) as error:
         return {"problem": str(error)}

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+import workloads
 from algoperf_lite.machine import memory
-from algoperf_lite.training import calibration
+from algoperf_lite.training import calibration, residency
 
 
 def _way(seconds_per_step, taken):
@@ -43,3 +44,45 @@ def test_memory_is_asked_for_before_anything_starts(monkeypatch):
         memory.workers_that_fit(None, 8)
     monkeypatch.setattr(memory, "available_memory", lambda: 64 * 2**30)
     assert memory.workers_that_fit(None, 8) == 8
+
+
+class _Fed:
+    """A stepper whose every step waits a millisecond for its batch."""
+
+    def __init__(self):
+        self.steps, self.taken, self.is_closed = [], 0, False
+
+    def compile(self, state):
+        return True
+
+    def advance(self, state, first_step, num_steps, beat):
+        self.steps += range(first_step, first_step + num_steps)
+        time.sleep(0.002 * num_steps)
+        return state
+
+    def take_waited(self):
+        waited, self.taken = 0.001 * (len(self.steps) - self.taken), len(self.steps)
+        return waited
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_what_is_waited_for_is_told_apart_and_steps_follow_each_other(monkeypatch):
+    monkeypatch.setattr(calibration, "_MEASURED_SECONDS", 0.01)
+    stepper = _Fed()
+    found = calibration._fed_seconds(stepper, {}, lambda: None)
+    assert list(found) == ["single", calibration.WITHOUT_WAITING]
+    with_waiting, without = found.values()
+    assert with_waiting >= 0.002 and with_waiting - without == pytest.approx(0.001)
+    assert stepper.steps == list(range(6 * 8)) and stepper.is_closed
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_on_the_device_is_measured_as_it_is_read(monkeypatch):
+    monkeypatch.setattr(residency, "arrays", lambda source: None)
+    monkeypatch.setattr(calibration, "_MEASURED_SECONDS", 0.01)
+    found = calibration._measure(workloads.load("digits"), lambda: None)
+    assert (found.mode, found.steps_per_dispatch) == ("single", 1)
+    with_waiting, without = found.seconds_by_mode.values()
+    assert found.seconds_per_step == with_waiting >= without > 0
