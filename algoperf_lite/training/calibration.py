@@ -111,6 +111,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     from algoperf_lite.training import collectives, compiled_steps, residency, train_step
     from algoperf_lite.training.data_parallel import DataParallel
     from algoperf_lite.training.fed_steps import FedStepper
+    from algoperf_lite.training.native_stepper import NativeStepper
 
     reference = native.load(REFERENCE)
     traced, static = train_step.split_point(reference.self_tuning_point)
@@ -132,7 +133,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
         length = compiled_steps.dispatch_length(SCANNED_STEPS, [period])
-        stepper = train_step.NativeStepper(training, traced, data, batches, mode, length, layout)
+        stepper = NativeStepper(training, traced, data, batches, mode, length, layout)
         stepper.compile(state)
 
         def seconds_per_step(num_steps: int) -> float:
