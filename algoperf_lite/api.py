@@ -46,6 +46,7 @@ from algoperf_lite.submission import environments, find
 from scoring import benchmark as benchmarks
 from scoring import leaderboard
 from scoring.protocol import Protocol
+from workloads import name_of
 
 # Relative, so that a checkout and a notebook each keep their own.
 OUTPUT_DIR = Path("runs") / "experiment"
@@ -63,7 +64,8 @@ def run(
 
     Args:
       submissions: names, or paths of files or folders.
-      workloads: names, or "quick", "all", and "held_out" for one variant of each family.
+      workloads: names, paths of folders from elsewhere, or "quick", "all", and "held_out" for one
+        variant of each family.
       output_dir: of the experiment; one that holds another experiment is refused.
       reporter: told of calibrations, the plan, and trials as they start, evaluate and end;
         subclass `experiment.run.Quiet` for it. Default: nobody.
@@ -101,8 +103,8 @@ def run(
     # A workload of one's own has no target yet: it can be trained on, and says so.
     for name in names:
         if name not in goals:
-            goal = request.benchmark.name
-            reporter.say(f"{name} has no target in benchmark {goal}: full budget, no score")
+            what = f"{name_of(name)} has no target in benchmark {request.benchmark.name}"
+            reporter.say(f"{what}: full budget, no score")
     # Other machines have another working directory.
     path = Path(output_dir).absolute()
     planned = plan.Experiment(path, config, request.contenders, names, goals)
@@ -256,7 +258,7 @@ def calibrate(
     """Measures, or recalls, how fast the reference submission steps on this machine.
 
     Args:
-      workloads: names, or "quick" or "all".
+      workloads: names, paths of folders from elsewhere, or "quick" or "all".
       scale: "lite" or "full".
       cores_per_trial: cores of each process, where there is no accelerator.
       devices_per_trial: accelerators of each process, where there are any.
@@ -277,7 +279,9 @@ def calibrate(
     executor = local.local(cores_per_trial, num_workers, devices_per_trial)
     _say_unused(reporter)
     numerics = Numerics(precision, deterministic)
-    for name, found in experiment_run.calibrate(names, scale, executor, fresh, numerics=numerics):
+    experiment_run.check_workloads(names, scale, executor, numerics)
+    found_by = experiment_run.calibrate(names, scale, executor, fresh, numerics=numerics)
+    for name, found in ((name_of(workload), found) for workload, found in found_by):
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))

@@ -12,7 +12,8 @@ HELP = "measure the reference's speed here"
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = parser.add_argument
-    add("--workloads", type=listed, default=["all"], metavar="A,B", help="names, 'quick' or 'all'")
+    some = "names, paths of folders, 'quick' or 'all' (default)"
+    add("--workloads", type=listed, default=["all"], metavar="A,B", help=some)
     add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
     add("--cores_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
     add("--devices_per_trial", type=at_least(1), default=1, metavar="N", help="default: 1")
