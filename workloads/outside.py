@@ -66,8 +66,9 @@ def module(folder: Path) -> ModuleType:
         found = importlib.import_module(f"{folder.name}.workload")
     except Exception as error:  # of any kind: the file is somebody else's
         sys.modules.pop(folder.name, None)  # so that it can be mended and tried again
-        first = str(error).partition("\n")[0]
-        what = f"{type(error).__name__}: {first}{_place(error, folder)}"
+        # Python puts the place into the text of a SyntaxError, without the word for it.
+        text = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+        what = f"{type(error).__name__}: {text}{_place(error, folder)}"
         raise ValueError(f"workload {str(folder)!r} cannot be imported ({what})") from error
     if not isinstance(getattr(found, "SCALES", None), dict):
         raise ValueError(
