@@ -97,7 +97,8 @@ def run(
     environments.prepare(map(Path, paths), config.requirements, reporter.say)
     preflight.check_imports(request.contenders, config)
     # Before the directory is touched: an executor that cannot be had must leave no trace.
-    executor = request.placement.make_executor(config, limits, Path(output_dir), paths)
+    where = config, limits, Path(output_dir)
+    executor = request.placement.make_executor(*where, paths, names)
     _say_unused(reporter)
     goals = request.targets
     # A workload of one's own has no target yet: it can be trained on, and says so.
@@ -110,8 +111,8 @@ def run(
     planned = plan.Experiment(path, config, request.contenders, names, goals)
     join, group = request.placement.join, None
     if join is not None:
-        where = join, executor.worker_slots
-        group = rendezvous.rendezvous(*where, limits.memory_limit, config.numerics)
+        slots = executor.worker_slots
+        group = rendezvous.rendezvous(join, slots, limits.memory_limit, config.numerics)
         # The others only train: one process plans, writes and scores.
         if group.process_id > 0:
             say = lambda line: reporter.say(f"{group.name} {line}")  # noqa: E731

@@ -11,6 +11,7 @@ import pytest
 
 import workloads
 from algoperf_lite import api
+from algoperf_lite.executors.ray import node
 from algoperf_lite.experiment import plan, preflight, selection, set_targets
 from algoperf_lite.machine.numerics import USUAL
 from algoperf_lite.submission import find
@@ -216,6 +217,15 @@ def test_the_check_before_a_run_says_what_is_wrong(folder):
     (copy / "workload.py").write_text(mistyped)
     assert _problem(copy) is None
     assert "'activatoin'); mend its SCALES and VARIANTS" in _problem(f"{copy}_tanh")
+
+
+def test_a_node_of_a_cluster_without_it_is_told_from_one_with_another_text(folder, tmp_path):
+    problem = {}
+    for path, sha256 in ((folder, "0"), (tmp_path / "no", "0")):
+        task = node.NodeTask(None, None, 1, None, {}, {}, {path: sha256})
+        problem[path.name] = node._problem(task)
+    assert problem["spirals"].startswith(f"workload {str(folder)!r} holds another text there")
+    assert problem["no"].startswith(f"workload {str(tmp_path / 'no')!r} does not exist there")
 
 
 def test_an_experiment_knows_its_benchmark_from_any_folder(tmp_path, monkeypatch):

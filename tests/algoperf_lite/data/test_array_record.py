@@ -1,4 +1,4 @@
-"""ArrayRecord files of anybody's own as a source: rows by number, over files, with random numbers."""
+"""ArrayRecord files of anybody's own as a source: rows by number, with numbers of their own."""
 
 import numpy as np
 import pytest
