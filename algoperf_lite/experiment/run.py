@@ -120,7 +120,9 @@ def check_workloads(
     """Raises ValueError, one sentence, for a workload from elsewhere that cannot be loaded, or
     lacks the field that it `needs`; says nothing where the process of the check ended itself."""
     job = preflight.job_for_workloads(workload_names, scale, numerics, needs)
-    for _, outcome in executor.run([] if job is None else [job]):
+    if job is None:
+        return
+    for _, outcome in executor.run([job]):
         problem = (outcome.result or {}).get("problem")
         if problem:
             raise ValueError(problem)
