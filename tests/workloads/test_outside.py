@@ -64,7 +64,7 @@ def test_files_of_the_folder_import_each_other_in_both_ways(folder):
     lines = (
         "from spirals.more.deep import STEPS\nfrom . import sizes\nassert sizes.STEPS == STEPS\n"
     )
-    text = (folder / "workload.py").read_text().replace('"step_hint": 400', '"step_hint": STEPS')
+    text = (folder / "workload.py").read_text().replace("step_hint=400", "step_hint=STEPS")
     (folder / "workload.py").write_text(
         text.replace("import dataclasses\n", lines + "import dataclasses\n", 1)
     )
@@ -74,7 +74,7 @@ def test_files_of_the_folder_import_each_other_in_both_ways(folder):
 def test_a_copy_elsewhere_takes_the_place_of_the_first_in_one_process(folder, tmp_path):
     other = spirals_folder.write(tmp_path / "copy" / "spirals")
     text = (other / "workload.py").read_text()
-    (other / "workload.py").write_text(text.replace('"step_hint": 400', '"step_hint": 7'))
+    (other / "workload.py").write_text(text.replace("step_hint=400", "step_hint=7"))
     hints = [workloads.load(str(each)).step_hint for each in (folder, other, folder)]
     assert hints == [400, 7, 400]
 
