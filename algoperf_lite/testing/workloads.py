@@ -43,7 +43,7 @@ def _check_data(workload: Workload) -> None:
     # One program evaluates all splits, so their rows must have one form; training batches may be
     # packed.
     forms = {}
-    for split in ("train", EVAL_TRAIN, *workload.evaluated_splits):
+    for split in dict.fromkeys(("train", EVAL_TRAIN, *workload.evaluated_splits)):
         batch, where = _check_source(workload, split), f"{workload.name}, split {split!r}"
         assert {"inputs", "targets"} <= set(batch), f"{where}: has {sorted(batch)}"
         lengths = {name: len(values) for name, values in batch.items()}
