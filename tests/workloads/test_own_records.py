@@ -24,10 +24,10 @@ def recorded(tmp_path, spirals):
     module = pytest.importorskip("array_record.python.array_record_module")
     folder = spirals_folder.write(tmp_path / "recorded")
     text = (folder / "workload.py").read_text()
-    head, sizes, tail = text.replace('"lite": Spirals(', '"lite": Recorded(').partition("SIZES =")
+    head, scales, tail = text.replace('"lite": Spirals(', '"lite": Recorded(').partition("SCALES =")
     head = head.replace("import dataclasses\n", f"import dataclasses\n{IMPORTS}", 1)
     reading = spirals_folder.block("array_record.Examples")
-    (folder / "workload.py").write_text(f"{head}{reading}\n{sizes}{tail}")
+    (folder / "workload.py").write_text(f"{head}{reading}\n{scales}{tail}")
     for split in ("train", "validation", "test"):
         arrays = spirals.dataset(split)
         writer = module.ArrayRecordWriter(str(tmp_path / f"{split}.array_record"), "group_size:1")
