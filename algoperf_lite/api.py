@@ -46,6 +46,7 @@ from algoperf_lite.submission import environments, find
 from scoring import benchmark as benchmarks
 from scoring import leaderboard
 from scoring.protocol import Protocol
+from workloads import name_of
 
 # Relative, so that a checkout and a notebook each keep their own.
 OUTPUT_DIR = Path("runs") / "experiment"
@@ -63,7 +64,8 @@ def run(
 
     Args:
       submissions: names, or paths of files or folders.
-      workloads: names, or "quick", "all", and "held_out" for one variant of each family.
+      workloads: names, paths of folders from elsewhere, or "quick", "all", and "held_out" for one
+        variant of each family.
       output_dir: of the experiment; one that holds another experiment is refused.
       reporter: told of calibrations, the plan, and trials as they start, evaluate and end;
         subclass `experiment.run.Quiet` for it. Default: nobody.
@@ -98,13 +100,12 @@ def run(
     environments.prepare(map(Path, paths), config.requirements, reporter.say)
     preflight.check_imports(request.contenders, config)
     # Before the directory is touched: an executor that cannot be had must leave no trace.
-    executor = request.placement.make_executor(config, limits, Path(output_dir), paths)
+    where = config, limits, Path(output_dir)
+    executor = request.placement.make_executor(*where, paths, names)
     _say_unused(reporter)
     goals = request.targets
-    # A workload of one's own has no target yet: it can be trained on, and says so.
-    for name in [name for name in names if name not in goals]:
-        goal = request.benchmark.name
-        reporter.say(f"{name} has no target in benchmark {goal}: full budget, no score")
+    for remark in request.remarks:
+        reporter.say(remark)
     # Other machines have another working directory.
     path = Path(output_dir).absolute()
     planned = plan.Experiment(
@@ -112,8 +113,8 @@ def run(
     )
     join, group = request.placement.join, None
     if join is not None:
-        where = join, executor.worker_slots
-        group = rendezvous.rendezvous(*where, limits.memory_limit, config.numerics)
+        slots = executor.worker_slots
+        group = rendezvous.rendezvous(join, slots, limits.memory_limit, config.numerics)
         # The others only train: one process plans, writes and scores.
         if group.process_id > 0:
             say = lambda line: reporter.say(f"{group.name} {line}")  # noqa: E731
@@ -260,7 +261,7 @@ def calibrate(
     """Measures, or recalls, how fast the reference submission steps on this machine.
 
     Args:
-      workloads: names, or "quick" or "all".
+      workloads: names, paths of folders from elsewhere, or "quick" or "all".
       scale: "lite" or "full".
       data_dir: of AlgoPerf's data sets, for scale full; None for `full_data.VARIABLE`.
       cores_per_trial: cores of each process, where there is no accelerator.
@@ -277,8 +278,6 @@ def calibrate(
       ValueError: a workload or a number that does not fit.
       RuntimeError: a workload that cannot be calibrated.
     """
-    for name in numerics:
-        did_you_mean.require(name, [f.name for f in dataclasses.fields(Numerics)], "option")
     names = workload_names(workloads, benchmark_at(scale), scale=scale)
     data = full_data.folder(data_dir)
     if scale == "full":
@@ -287,7 +286,9 @@ def calibrate(
     executor = local.local(cores_per_trial, num_workers, devices_per_trial)
     _say_unused(reporter)
     how = {"numerics": Numerics(**numerics), "data_dir": data}
-    for name, found in experiment_run.calibrate(names, scale, executor, fresh, **how):
+    experiment_run.check_workloads(names, scale, executor, how["numerics"])
+    found_by = experiment_run.calibrate(names, scale, executor, fresh, **how)
+    for name, found in ((name_of(workload), found) for workload, found in found_by):
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping
@@ -161,13 +162,20 @@ def names() -> tuple[str, ...]:
 
 
 def resolved(name: str) -> str:
-    """The newest version where a benchmark has versions, such as `lite_v2` for `lite`; else the
-    name itself.
+    """The newest version where a benchmark has versions, such as `lite_v2` for `lite`; the path in
+    full of a file; else the name itself.
 
-    A version never changes, so that whatever was run against it stays scorable.
+    A version never changes, so that whatever was run against it stays scorable, from any working
+    directory.
     """
+    if _is_path(name):
+        return os.path.abspath(name)
     versions = [stem for stem in names() if _VERSION.fullmatch(stem.removeprefix(name))]
     return max(versions, key=lambda stem: int(stem.rpartition("_v")[2]), default=name)
+
+
+def _is_path(name_or_path: str) -> bool:
+    return "/" in name_or_path or name_or_path.endswith(".json")
 
 
 def provenance_path(path: Path) -> Path:
@@ -187,7 +195,7 @@ def provenance(name: str) -> dict[str, dict]:
 def load(name_or_path: str | Path) -> Benchmark:
     """The benchmark of that name, see `resolved`, under scoring/benchmarks/, or of a JSON file."""
     text = str(name_or_path)
-    if text.endswith(".json") or "/" in text:
+    if _is_path(text):
         path = Path(text)
         if not path.is_file():
             raise ValueError(f"benchmark file {text!r} does not exist; give a name or a JSON file")

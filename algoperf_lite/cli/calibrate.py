@@ -13,7 +13,8 @@ HELP = "measure the reference's speed here"
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = parser.add_argument
-    add("--workloads", type=listed, default=["all"], metavar="A,B", help="names, 'quick' or 'all'")
+    some = "names, paths of folders, 'quick' or 'all' (default)"
+    add("--workloads", type=listed, default=["all"], metavar="A,B", help=some)
     add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
     data = "of AlgoPerf's data sets, for --scale=full; default: $ALGOPERF_LITE_DATA"
     add("--data_dir", type=Path, metavar="DIR", help=data)

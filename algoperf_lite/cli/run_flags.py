@@ -74,8 +74,8 @@ def _add_what(add: Callable[..., Any]) -> None:
         "--workloads",
         type=flag_types.listed,
         metavar="A,B",
-        help="names, 'quick', 'all', or 'held_out' for one variant of each family; default: all, "
-        "which at scale full are the benchmark's base workloads",
+        help="names, paths of folders, 'quick', 'all' (default), or 'held_out' for one variant of "
+        "each family; at scale full 'all' are the benchmark's base workloads",
     )
     add("--held_out_seed", type=at_least(0), metavar="N", help="draws the variants of 'held_out'")
     add(

@@ -15,7 +15,7 @@ STAGES = ("multipliers", "targets")
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what gets a multiplier or a target, how it is looked for, and where it is written."""
     add = parser.add_argument
-    some = "names, 'bases' or 'variants' (a variant needs the points of its base)"
+    some = "names, paths, 'bases' or 'variants' (a variant needs the points of its base)"
     add("--workloads", type=listed, default=["bases"], metavar="A,B", help=some)
     add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
     stage = "'multipliers', 'targets', or both in this order (default)"
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Trains what is not trained yet, writes what was found and prints it."""
     from rich.console import Console
 
+    import workloads
     from algoperf_lite import did_you_mean
     from algoperf_lite.executors import local
     from algoperf_lite.experiment import set_targets
@@ -66,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
             )
             families = set_targets.families(names)
             entries = set_targets.multipliers(search, families, executor, progress, command)
-            found += [f"{name}: multiplier {entry['value']:g}" for name, entry in entries.items()]
+            found += [
+                f"{workloads.name_of(name)}: multiplier {entry['value']:g}"
+                for name, entry in entries.items()
+            ]
         if "targets" in args.stages:
             search = TargetSearch(
                 args.scale,
@@ -81,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
             path = args.benchmark or args.output_dir / "benchmark.json"
             entries = set_targets.targets(search, names, executor, progress, path, command)
             found += [
-                f"{name}: {entry['target_metric_name']} {entry['validation_target_value']:.6g}"
+                f"{workloads.name_of(name)}: {entry['target_metric_name']} "
+                f"{entry['validation_target_value']:.6g}"
                 for name, entry in entries.items()
             ]
     print("\n".join(found))

@@ -1,16 +1,20 @@
-"""ArrayRecord files, the other form in which tensorflow-datasets keeps records."""
+"""ArrayRecord files, the other form in which tensorflow-datasets keeps records.
+
+`Examples` is a source of anybody's own files: one record is one example.
+"""
 
 import dataclasses
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from algoperf_lite.data import needed
-from algoperf_lite.data.source import DataError
+from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 
 _AT_ONCE = 1000  # records
 _FILES_OPEN = 64  # each takes some memory for its index
@@ -50,6 +54,46 @@ class Records:
     @functools.cached_property
     def _ends(self) -> np.ndarray:
         return np.cumsum(self.counts)
+
+
+def records(paths: Sequence[Path]) -> Records:
+    """All records of files. Raises DataError where one is missing or damaged."""
+    return Records(paths, [_opened(path).num_records for path in paths])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples(Source):
+    """The examples of files, one in each record.
+
+    Attributes:
+      paths: the files, in the order of their examples; in one folder.
+      decode: from a record and a generator of random numbers to arrays by name, whose shapes and
+        types are the same for all records. What is random about it takes its numbers from there.
+    """
+
+    paths: Sequence[Path]
+    decode: Callable[[bytes, np.random.Generator], Mapping[str, np.ndarray]]
+
+    @functools.cached_property
+    def _records(self) -> Records:
+        return records(self.paths)
+
+    @property
+    def num_examples(self) -> int:
+        """Records of all files. Raises DataError where one is missing."""
+        return len(self._records)
+
+    def fingerprint(self) -> str:
+        """A hash of names, sizes and ends of the files."""
+        return fingerprint_of_files(self.paths, self.paths[0].parent)
+
+    def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
+        """Decoded records, stacked."""
+        rows = [
+            self.decode(self._records.read(int(pick)), keys.generator(row))
+            for row, pick in enumerate(picks)
+        ]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 class _File:

@@ -13,6 +13,7 @@ from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.config import BENCHMARKS, ExperimentConfig
+from scoring import benchmark
 
 FILE = "experiment.json"
 
@@ -129,7 +130,9 @@ def _content(path: Path, config: ExperimentConfig) -> dict[str, Any]:
 
 def _foreign(path: Path) -> str | None:
     """The first thing in `path` that no experiment puts there before its experiment.json."""
-    return next((item.name for item in sorted(path.iterdir()) if not locks.is_one(item)), None)
+    # An experiment may lie within another's folder, as that of multipliers does.
+    within = (item for item in sorted(path.iterdir()) if not (item / FILE).is_file())
+    return next((item.name for item in within if not locks.is_one(item)), None)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -173,9 +176,10 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def _versioned(benchmark: str) -> str:
-    """The name of a directory's benchmark; before there were versions, `lite` was the first."""
-    return "lite_v1" if benchmark == "lite" else benchmark
+def _versioned(name: str) -> str:
+    """The name of a directory's benchmark; before there were versions, `lite` was the first, and a
+    file was noted down as it was given."""
+    return "lite_v1" if name == "lite" else benchmark.resolved(name)
 
 
 def benchmark_and_ruleset(path: Path) -> tuple[str, str]:

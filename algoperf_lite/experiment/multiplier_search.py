@@ -80,7 +80,8 @@ class MultiplierSearch:
     ) -> TrialSpec:
         place = self.folder / f"{multiplier:.4g}" / REFERENCE / f"study_{study}"
         run = target_search.trial_without_target(
-            REFERENCE, family, calibration, place / f"{family}_jax", self.config
+            *(REFERENCE, family, calibration),
+            *(place / f"{workloads.name_of(family)}_jax", self.config),
         )
         return dataclasses.replace(
             run,

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import workloads
 from algoperf_lite import did_you_mean
 from algoperf_lite.experiment import terms
 from algoperf_lite.experiment.config import RulesetChoice
@@ -50,7 +51,7 @@ class Request:
     """An experiment as its options ask for it, everything checked that needs no JAX.
 
     Attributes:
-      contenders, workload_names: what is compared on what.
+      contenders, workload_names: what is compared on what, as `workloads.load` takes names.
       benchmark: the targets.
       config: what determines the numbers.
       placement: where trials run.
@@ -98,7 +99,11 @@ class Request:
     def targets(self) -> dict[str, float]:
         """{workload: validation target}, without workloads that the benchmark does not know."""
         known = self.benchmark.workloads
-        return {name: known[name].value for name in self.workload_names if name in known}
+        return {
+            workload: known[name].value
+            for workload in self.workload_names
+            if (name := workloads.name_of(workload)) in known
+        }
 
 
 def benchmark_at(scale: str, name: str | None = None) -> Benchmark:

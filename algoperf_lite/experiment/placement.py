@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import workloads
 from algoperf_lite import did_you_mean
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Executor
@@ -111,8 +112,9 @@ class Placement:
         limits: Limits,
         output_dir: Path,
         submissions: Iterable[str],
+        workload_names: Iterable[str] = (),
     ) -> Executor:
-        """The executor for trials of submissions, given by their files.
+        """The executor for trials of submissions, given by their files, on workloads.
 
         Raises ValueError where the machines have not what is asked for.
         """
@@ -133,6 +135,8 @@ class Placement:
         from algoperf_lite.executors.ray.executor import Cluster
 
         sources = {Path(path): find.source_sha256(Path(path)) for path in submissions}
+        outside = filter(workloads.is_outside, workload_names)
+        folders = {Path(workloads.base_of(one)): workloads.source_sha256(one) for one in outside}
         cluster.connect(self.ray_address or os.environ.get("RAY_ADDRESS"))
         nodes = cluster.node_resources()
         request = cluster.request(cores, devices, nodes)
@@ -144,7 +148,7 @@ class Placement:
         if limits.memory_limit is not None and request.accelerator is not None:
             raise ValueError(_NO_MEMORY_LIMIT)
         # A node has a working directory of its own.
-        return Cluster(request, output_dir.absolute(), sources, self.num_workers)
+        return Cluster(request, output_dir.absolute(), sources, self.num_workers, folders)
 
 
 HERE = Placement()

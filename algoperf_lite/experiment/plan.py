@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import workloads
 from algoperf_lite.experiment import jobs as experiment_jobs
 from algoperf_lite.experiment import terms as experiment_terms
 from algoperf_lite.experiment.contenders import Contender
@@ -23,6 +24,7 @@ class Experiment:
     """Contenders x workloads x studies x trials in one output directory.
 
     Attributes:
+      workloads: as `workloads.load` takes them.
       targets: validation target of each workload; a missing one means there is none.
       benchmark: with published budgets and step hints; None where everything is measured.
       data_dir: of the data sets that are read from files, as trials find it.
@@ -76,7 +78,8 @@ class Experiment:
         if by_time:
             # Every member is to see the whole budget; the clock counts all of them.
             seconds *= slack * part * (1 if rules is None else rules.size)
-        directory = self.directory / contender.name / f"study_{study}" / f"{workload}_jax"
+        cell = f"{workloads.name_of(workload)}_jax"
+        directory = self.directory / contender.name / f"study_{study}" / cell
         last_step = contender.last_step(slack, step_hint, config.max_global_steps, by_time)
         return TrialSpec(
             submission=contender.submission,
@@ -110,8 +113,8 @@ class Experiment:
 def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]:
     """The trials without a result, or that crashed and may be tried again.
 
-    Raises ValueError where a finished one ran another text of its submission's file, or other
-    rules of a population, under the same name.
+    Raises ValueError where a finished one ran another text of its submission's or its workload's
+    files, or other rules of a population, under the same name.
     """
     left = []
     for trial in trials:
@@ -135,6 +138,12 @@ def _check_same(trial: TrialSpec, record: Mapping[str, Any]) -> None:
         raise ValueError(
             f"submission {trial.submission_name!r} has changed since "
             f"{trial.directory} was run with it; choose another --output_dir or rename the file"
+        )
+    ran = record.get("workload_sha256")  # None for one of ours too
+    if ran is not None and ran != workloads.source_sha256(trial.workload):
+        raise ValueError(
+            f"workload {trial.workload!r} has changed since {trial.directory} was run on it; "
+            "choose another --output_dir or rename its folder"
         )
     rules = trial.population and dataclasses.asdict(trial.population)
     if record.get("pbt") != json.loads(json.dumps(rules)):  # where tuples are lists

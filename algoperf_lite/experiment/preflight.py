@@ -1,7 +1,7 @@
-"""Questions to submissions before anything is calibrated.
+"""Questions to submissions, and to workloads from elsewhere, before anything is calibrated.
 
-`check` and `check_imports` read their files, in the command. `jobs` runs them, in a process with
-JAX, where reading is not enough.
+`check` and `check_imports` read their files, in the command. `jobs` and `job_for_workloads` run
+them, in a process with JAX, where reading is not enough.
 """
 
 import dataclasses
@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import workloads
 from algoperf_lite import tuning
 from algoperf_lite.executors.job import Job
 from algoperf_lite.experiment.contenders import Contender
+from algoperf_lite.machine.numerics import Numerics
 from algoperf_lite.submission import algoperf_files, environments, find, missing
 from algoperf_lite.trial.config import ExperimentConfig
 
@@ -76,11 +78,32 @@ def jobs(
     ]
 
 
+def job_for_workloads(
+    workload_names: Sequence[str], scale: str, numerics: Numerics, needs: str = ""
+) -> Job | None:
+    """A job that finds a "problem", a sentence, with a workload from elsewhere; None without one.
+
+    Args:
+      needs: a field that each workload must have; empty for none.
+    """
+    # Their files may do anything when they are imported, such as taking an accelerator from the
+    # trials, so the command itself does not.
+    outside = list(filter(workloads.is_outside, workload_names))
+    asked = {"outside": outside, "scale": scale, "dtype": numerics.dtype, "needs": needs}
+    payload = {**asked, "foreign": [], "contenders": [], "workloads": []}
+    return Job("check of workloads", __name__, payload) if outside else None
+
+
 def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:
     """{"problem": a sentence or None}."""
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # shapes are traced, nothing is computed
+    for name in payload.get("outside", ()):
+        report(event="beat")
+        problem = _problem_of_workload(name, payload)
+        if problem:
+            return {"problem": problem}
     for path in map(Path, payload["foreign"]):
         report(event="beat")
         problem = _problem_of_loading(path)
@@ -115,6 +138,27 @@ def _check_search_space(path: Path, ruleset: tuning.Ruleset, draws_points: bool)
         raise ValueError(f"submission {name!r}: {error}") from None
 
 
+def _problem_of_workload(name: str, payload: Mapping[str, Any]) -> str | None:
+    """What is wrong with a workload from elsewhere once its file is imported; None for nothing."""
+    from algoperf_lite.spec import Workload  # loads JAX
+
+    try:
+        found = workloads.load(name, payload["scale"], payload["dtype"])
+    except ValueError as error:
+        return str(error)
+    except TypeError as error:  # of a dataclass that lacks what a variant changes
+        return f"workload {name!r} cannot be made ({error}); mend its SCALES and VARIANTS"
+    if not isinstance(found, Workload):
+        kind = type(found).__name__
+        return f"workload {name!r} is a {kind}; derive its class from algoperf_lite.spec.Workload"
+    if not hasattr(found, payload["needs"] or "name"):
+        return (
+            f"workload {name!r} has no {payload['needs']}, which is for classes derived from "
+            "workloads.linen.LinenWorkload; use --stages=targets"
+        )
+    return None
+
+
 def _problem_of_loading(path: Path) -> str | None:
     """What is wrong with a file in AlgoPerf's form once it is imported; None for nothing."""
     from algoperf_lite.submission import algoperf, algoperf_shim
@@ -141,7 +185,6 @@ def _place(error: Exception, path: Path) -> str:
 
 def _check_on_workloads(payload: Mapping[str, Any], report: Any) -> None:
     """Raises ValueError for a contender that cannot be a population, or cut its batches."""
-    import workloads
     from algoperf_lite.population import preflight
 
     contenders = map(Contender.from_json, payload["contenders"])

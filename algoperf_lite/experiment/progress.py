@@ -127,7 +127,7 @@ def _columns(width: int) -> tuple[ProgressColumn, ...]:
 def _name(trial: TrialSpec, num_members: int) -> str:
     if num_members == 1:
         return trial.name
-    return f"{trial.submission_name} on {trial.workload} ({num_members} trials together)"
+    return f"{trial.submission_name} on {trial.workload_name} ({num_members} trials together)"
 
 
 def summary(record: Mapping[str, Any]) -> str:

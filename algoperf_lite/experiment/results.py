@@ -85,7 +85,7 @@ def trial_result(trial: TrialSpec) -> TrialResult:
     own = ("status", "time_to_target", "steps_to_target", "best", "hyperparameters", "error")
     return TrialResult(
         submission=trial.submission_name,
-        workload=trial.workload,
+        workload=trial.workload_name,
         study=trial.study,
         trial=trial.trial,
         directory=directory,

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import workloads
 from algoperf_lite.executors.job import Executor, Job
 from algoperf_lite.experiment import jobs as experiment_jobs
+from algoperf_lite.experiment import preflight
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.placement import HERE, Placement
 from algoperf_lite.experiment.plan import unfinished
@@ -69,11 +71,12 @@ def run(
     """Calibrates what is not calibrated, runs what is not finished of a plan, and returns the plan.
 
     Args:
-      to_calibrate: names of the workloads whose calibration the plan needs.
+      to_calibrate: the workloads whose calibration the plan needs, as `workloads.load` takes them.
       plan: from each workload's calibration to all trials, in the order they should run.
       checks: run beside the calibrations; the "problem" of one's result is a ValueError.
       placement: its shard is the part of the plan that is run, and returned.
-    Raises ValueError where the output directory is not for this experiment.
+    Raises ValueError where the output directory is not for this experiment, or for a workload from
+    elsewhere that cannot be loaded.
     """
     remark = config.numerics.remark()
     if remark is not None:
@@ -83,17 +86,21 @@ def run(
         with directory.calibrating(reporter.say):
             known = directory.calibrations()
             # What is known stays: trials of an interrupted run went by it.
-            missing = [name for name in to_calibrate if name not in known]
+            missing = [each for each in to_calibrate if workloads.name_of(each) not in known]
             how = {"checks": checks, "silence_limit": limits.heartbeat_timeout}
             how |= {"numerics": config.numerics, "data_dir": placement.data_folder}
             try:
-                for name, found in calibrate(missing, config.scale, executor, **how):
+                check_workloads(to_calibrate, config.scale, executor, config.numerics)
+                for workload, found in calibrate(missing, config.scale, executor, **how):
+                    name = workloads.name_of(workload)
                     directory.keep(name, found)
                     reporter.on_calibrated(name, found)
             except ValueError:
                 directory.discard()
                 raise
-        trials = placement.part.of(plan(directory.calibrations()))
+        known = directory.calibrations()
+        measured = {each: known[workloads.name_of(each)] for each in to_calibrate}
+        trials = placement.part.of(plan(measured))
         # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
         reporter.on_plan(trials, left)
@@ -102,6 +109,24 @@ def run(
         ):
             reporter.on_end(trial, record)
     return trials
+
+
+def check_workloads(
+    workload_names: Sequence[str],
+    scale: str,
+    executor: Executor,
+    numerics: Numerics = USUAL,
+    needs: str = "",
+) -> None:
+    """Raises ValueError, one sentence, for a workload from elsewhere that cannot be loaded, or
+    lacks the field that it `needs`; says nothing where the process of the check ended itself."""
+    job = preflight.job_for_workloads(workload_names, scale, numerics, needs)
+    if job is None:
+        return
+    for _, outcome in executor.run([job]):
+        problem = (outcome.result or {}).get("problem")
+        if problem:
+            raise ValueError(problem)
 
 
 def calibrate(
@@ -114,7 +139,8 @@ def calibrate(
     numerics: Numerics = USUAL,
     data_dir: str | None = None,
 ) -> Iterator[tuple[str, Calibration]]:
-    """Calibrates each workload in a process of its own, in a trial's environment.
+    """Calibrates each workload in a process of its own, in a trial's environment, and yields it as
+    it was given.
 
     `silence_limit` is that of a trial, in seconds; `fresh` measures anew what is known.
     Raises ValueError where a workload cannot be trained, such as one without data, or where one of
@@ -125,7 +151,7 @@ def calibrate(
     log = (kept or Path(tempfile.gettempdir()) / f"algoperf_lite_{os.getuid()}") / "output.txt"
     jobs = [
         Job(
-            name=name,
+            name=workloads.name_of(name),
             module="algoperf_lite.training.calibration",
             payload={
                 "workload": name,
@@ -151,4 +177,4 @@ def calibrate(
         if outcome.result is None:
             what = f"{outcome.error}; its output is in {log}"
             raise RuntimeError(f"calibrating {job.name!r} failed: {what}")
-        yield job.name, Calibration(**outcome.result)
+        yield job.payload["workload"], Calibration(**outcome.result)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import workloads
 from algoperf_lite.experiment.config import at_least
@@ -19,7 +20,8 @@ class Selection:
 
     Attributes:
       submissions: names, or paths of files or folders.
-      workloads: names, or "quick", "all", and "held_out" for one variant of each family.
+      workloads: names, paths of folders from elsewhere, or "quick", "all", and "held_out" for one
+        variant of each family.
       held_out_seed: draws the variants of "held_out".
       schedules: replace the submissions' own, each in turn, as in "uba:phi=5"; None for their own.
       budgets: parts of the step hint, each the horizon of a run of its own; None for one run that
@@ -57,14 +59,14 @@ def workload_names(
     held_out_seed: int | None = None,
     scale: str = "lite",
 ) -> list[str]:
-    """Names of workloads, each once, "quick", "all" and "held_out" resolved.
+    """Workloads as `workloads.locate` gives them, each once; "quick", "all", "held_out" resolved.
 
     Args:
       benchmark: whose variants "held_out" draws from, and whose base workloads are "all" of them at
         full scale, where some families are there for development alone.
       held_out_seed: draws one of each family.
-    Raises ValueError for a name that is none, or not at this scale, or where variants are to be
-    drawn without a seed.
+    Raises ValueError for a name or a path that is none, or that there is not at this scale, where
+    variants are to be drawn without a seed, and for two of one name.
     """
     several = {"all": workloads.names(), "quick": list(QUICK)}
     if scale == "full":
@@ -81,16 +83,17 @@ def workload_names(
                 "of each family; score with the same seed"
             )
         drawn = benchmark.with_held_out(held_out_seed)
-        several["held_out"] = list(drawn.held_out_workloads)
-    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
-    names = list(dict.fromkeys(itertools.chain.from_iterable(found)))
-    for name in names:
+        several["held_out"] = [_path_of(name, listed) for name in drawn.held_out_workloads]
+    found = [several.get(name) or [workloads.locate(name)] for name in listed]
+    distinct = list(dict.fromkeys(itertools.chain.from_iterable(found)))
+    check_distinct(distinct)
+    for name in distinct:
         _check_scale(name, scale)
-    return names
+    return distinct
 
 
 def _check_scale(name: str, scale: str) -> None:
-    """Raises ValueError for a workload that there is at another scale only."""
+    """Raises ValueError for a workload of ours that there is at another scale only."""
     family = workloads.base_of(name)
     scales = [known for known in SCALES if family in workloads.names(known)]
     if scales and scale not in scales:
@@ -98,3 +101,23 @@ def _check_scale(name: str, scale: str) -> None:
             f"workload {name!r} is there at scale {scales[0]} and not at scale {scale}; leave it "
             f"out or use --scale={scales[0]}"
         )
+
+
+def _path_of(drawn: str, listed: Sequence[str]) -> str:
+    """The path of a variant that a benchmark calls by its name, if its family is listed by one."""
+    for family in map(workloads.locate, filter(workloads.is_outside, listed)):
+        if drawn.startswith(f"{workloads.name_of(family)}_"):
+            return workloads.locate(str(Path(family).with_name(drawn)))
+    return workloads.locate(drawn)
+
+
+def check_distinct(found: Sequence[str]) -> None:
+    """Raises ValueError where two folders would share one name in logs and on the leaderboard."""
+    by_name: dict[str, str] = {}
+    for workload in found:
+        name = workloads.name_of(workload)
+        if by_name.setdefault(name, workload) != workload:
+            raise ValueError(
+                f"workloads {by_name[name]!r} and {workload!r} would both be called {name!r}; "
+                "rename one"
+            )

@@ -12,6 +12,7 @@ from algoperf_lite.experiment import multiplier_search
 from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.multiplier_search import MultiplierSearch
 from algoperf_lite.experiment.run import Reporter
+from algoperf_lite.experiment.selection import check_distinct
 from algoperf_lite.experiment.target_search import TargetSearch
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import REFERENCE, Calibration
@@ -27,16 +28,18 @@ RULESETS = {
 
 
 def resolved(listed: Sequence[str]) -> list[str]:
-    """Names of workloads, each once, "bases" and "variants" resolved.
+    """Workloads as `workloads.locate` gives them, each once, "bases" and "variants" resolved.
 
-    Raises ValueError for a name that is none.
+    Raises ValueError for a name or a path that is none, and for two of one name.
     """
     several = {
         "bases": workloads.names(),
         "variants": [v for family in workloads.names() for v in workloads.variants(family)],
     }
-    found = [several.get(name) or [workloads.check_name(name)] for name in listed]
-    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+    found = [several.get(name) or [workloads.locate(name)] for name in listed]
+    distinct = list(dict.fromkeys(itertools.chain.from_iterable(found)))
+    check_distinct(distinct)
+    return distinct
 
 
 def families(requested: Sequence[str]) -> list[str]:
@@ -53,8 +56,11 @@ def multipliers(
 ) -> dict[str, dict[str, Any]]:
     """Finds the families' multipliers, writes them to their files and returns them.
 
-    What is trained already is not trained again. Raises ValueError where all runs diverged.
+    What is trained already is not trained again. Raises ValueError where all runs diverged, and for
+    a workload from elsewhere that has no multiplier.
     """
+    terms = search.scale, executor, search.numerics
+    experiment_run.check_workloads(names, *terms, needs="parameter_multiplier")
     coarse: dict[str, dict[float, list[TrialSpec]]] = {}
     fine: dict[str, dict[float, list[TrialSpec]]] = {}
 
@@ -110,10 +116,14 @@ def targets(
 
 
 def write_benchmark(path: Path, entries: Mapping[str, dict[str, Any]], scale: str = "lite") -> None:
-    """Adds or replaces workloads of a scale in a benchmark file and in the file of their
-    provenance; the others stay as they are."""
+    """Adds or replaces workloads of a scale, given as `workloads.load` takes them, in a benchmark
+    file and in the file of their provenance, which call them by their names; the others stay as
+    they are."""
     beside = benchmark.provenance_path(path)
     content = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
+    bases = {name for name in entries if workloads.base_of(name) == name}
+    bases = {workloads.name_of(name) for name in bases} | {*content.get("base_workloads", ())}
+    entries = {workloads.name_of(name): entry for name, entry in entries.items()}
     origins = json.loads(beside.read_text()) if beside.exists() else {}
     origins |= {name: entry["provenance"] for name, entry in entries.items()}
     kept = {
@@ -128,7 +138,7 @@ def write_benchmark(path: Path, entries: Mapping[str, dict[str, Any]], scale: st
             "name": path.stem,
             "source": f"algoperf-lite set_targets; see {beside.name}",
             "scale": scale,
-            "base_workloads": [name for name in workloads.names(scale) if name in found],
+            "base_workloads": sorted(bases),
             "held_out_workloads": [],  # drawn from the variants by --held_out_seed
             "reference": REFERENCE,
             "rulesets": RULESETS,

@@ -172,7 +172,7 @@ class TargetSearch:
                 "parameter_multiplier": first["parameter_multiplier"],
                 "horizon": HORIZON,
                 "num_points": self.num_points,
-                "points_of": workloads.base_of(name),
+                "points_of": workloads.name_of(workloads.base_of(name)),
                 "best_of_points": {
                     algorithm: {key: record(point)[key] for key in ("best", "hyperparameters")}
                     for algorithm, point in by_algorithm.items()
@@ -192,7 +192,7 @@ class TargetSearch:
         trial: int = 1,
     ) -> TrialSpec:
         stem = find.locate(algorithm).stem
-        cell = self.folder / place / stem / f"study_{study}" / f"{name}_jax"
+        cell = self.folder / place / stem / f"study_{study}" / f"{workloads.name_of(name)}_jax"
         config = self.config
         found = trial_without_target(algorithm, name, calibration, cell, config, trial)
         return dataclasses.replace(found, study=study)

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from algoperf_lite.data.keys import RowKeys, Stream
-from algoperf_lite.spec import EVAL_TRAIN, SPLITS, ForwardPassMode, ParameterType, PyTree, Workload
+from algoperf_lite.data.feed import Feed, Order
+from algoperf_lite.data.keys import Stream
+from algoperf_lite.spec import EVAL_TRAIN, ForwardPassMode, ParameterType, PyTree, Workload
 from algoperf_lite.testing.batches import BATCH, named_leaves, same_bits, small_batch
 from algoperf_lite.training.evaluation import Evaluator
 
@@ -39,19 +40,46 @@ def _check_identity(workload: Workload) -> None:
 
 
 def _check_data(workload: Workload) -> None:
-    # One program evaluates all splits, so their rows must have one form.
-    forms = []
-    for split in ("train", EVAL_TRAIN, *SPLITS[1:]):
-        source = workload.source(split)
-        plan = source.plan(0, 2) if split == "train" else source.eval_plan(2)
-        rows = source.rows(plan.picks(0), RowKeys(0, Stream.TRAIN, step=0))
-        lengths = {name: len(values) for name, values in rows.items()}
-        assert len(set(lengths.values())) == 1, f"{workload.name}: lengths {lengths}"
-        assert {"inputs", "targets"} <= set(rows), f"{workload.name}: has {sorted(rows)}"
-        forms.append({name: (v.dtype, v.shape[1:]) for name, v in rows.items()})
-    forms = forms[1:]  # training batches may be packed; what is evaluated has one form
-    assert forms[0] == forms[1] == forms[2], f"{workload.name}: splits differ in form: {forms}"
-    assert workload.batch_size <= workload.num_train_examples
+    # One program evaluates all splits, so their rows must have one form; training batches may be
+    # packed.
+    forms = {}
+    for split in dict.fromkeys(("train", EVAL_TRAIN, *workload.evaluated_splits)):
+        batch, where = _check_source(workload, split), f"{workload.name}, split {split!r}"
+        assert {"inputs", "targets"} <= set(batch), f"{where}: has {sorted(batch)}"
+        lengths = {name: len(values) for name, values in batch.items()}
+        assert len(set(lengths.values())) == 1, f"{where}: lengths {lengths}"
+        forms[split] = {name: (v.dtype, v.shape[1:]) for name, v in batch.items()}
+    form = forms[EVAL_TRAIN]
+    unlike = [split for split in workload.evaluated_splits if split != "train"]
+    unlike = [split for split in unlike if forms[split] != form]
+    assert not unlike, f"{workload.name}: splits differ in form: {forms}"
+    size = workload.num_train_examples
+    assert workload.batch_size <= size, (
+        f"{workload.name}: a batch of {workload.batch_size} of {size} training examples"
+    )
+
+
+def _check_source(workload: Workload, split: str) -> Mapping[str, np.ndarray]:
+    """The first batch of a split, after it was read by one process from the start, and by another
+    one's threads from the second batch on."""
+    found, prints = [], []
+    for num_workers, order in ((0, (0, 1)), (2, (1, 0))):
+        source = workload.source(split)  # anew, as in a process after a kill
+        is_training = split == "train"
+        plan = source.plan(0, BATCH) if is_training else source.eval_plan(BATCH)
+        stream = Stream.TRAIN if is_training else Stream.EVAL
+        order = [t for t in order if plan.num_batches is None or t < plan.num_batches]
+        with Feed(source, Order(plan, 0, stream), num_workers) as feed:
+            found.append({t: dict(feed.get(t)) for t in order})
+        prints.append(source.fingerprint())
+    assert prints[0] == prints[1], f"{workload.name}: {split!r} has two fingerprints"
+    one, other = found
+    unlike = [t for t in one if one[t].keys() != other[t].keys() or not same_bits(one[t], other[t])]
+    assert not unlike, (
+        f"{workload.name}: batch {unlike[:1]} of {split!r} depends on who reads it, or when; draw "
+        "random numbers from the keys, and keep no state"
+    )
+    return one[0]
 
 
 def _check_init(workload: Workload) -> tuple[PyTree, PyTree]:

@@ -74,11 +74,13 @@ def calibrate(
     numerics.check()
     workload = workloads.load(workload_name, scale, numerics.dtype, data_dir)
     devices.check_backend()
-    # Sizes and type are part of the name: a workload that changed is measured again. What else
-    # there is to precision is in the fingerprint.
-    sizes = hashlib.sha256(repr(workload).encode()).hexdigest()[:8]
+    # Sizes and type are part of the name, and the text of a workload from elsewhere, which changes
+    # without a version of ours: what changed is measured again. What else there is to precision is
+    # in the fingerprint.
+    content = f"{workload!r}{workloads.source_sha256(workload_name) or ''}"
+    sizes = hashlib.sha256(content.encode()).hexdigest()[:8]
     folder = cache.folder() / "calibration" / fingerprint()["key"]
-    path = folder / f"{workload_name}_{scale}_{sizes}.json"
+    path = folder / f"{workload.name}_{scale}_{sizes}.json"
     known = collectives.broadcast_from_first(None if fresh else _recalled(path))
     if known is not None:
         return Calibration(**known)

@@ -34,10 +34,15 @@ _TOLERATED_CHILD_SECONDS = 0.05  # of processor, in child processes, during an e
 
 
 class TamperCheck:
-    """Remembers the surroundings when it is made; says later what is different."""
+    """Remembers the surroundings when it is made; says later what is different.
 
-    def __init__(self) -> None:
-        self._names = dict(_names())
+    Args:
+      workload_module: of the trial's workload, whose package may be somebody else's.
+    """
+
+    def __init__(self, workload_module: str = "workloads") -> None:
+        self._package = workload_module.partition(".")[0]
+        self._names = dict(_names(self._package))
         self._environment, self._config = dict(os.environ), _config()
         self._threads = set(threading.enumerate())
         self._busy_looks = 0
@@ -46,7 +51,7 @@ class TamperCheck:
     def check_names(self) -> None:
         """Raises RulesBroken where a function, a class, a flag or the environment was replaced."""
         # What the harness itself gave old keywords back to is as it was.
-        now = {name: put_back.original(found) for name, found in _names()}
+        now = {name: put_back.original(found) for name, found in _names(self._package)}
         changed = [name for name, found in self._names.items() if now.get(name) is not found]
         changed += _changed("environment variable", self._environment, dict(os.environ))
         changed += _changed("jax.config", self._config, _config())
@@ -180,18 +185,21 @@ def _child_seconds() -> dict[int, float]:
     return found
 
 
-def _names() -> Iterator[tuple[str, Any]]:
-    """What the watched modules, and the classes of the harness, mean by their names."""
+def _names(package: str = "workloads") -> Iterator[tuple[str, Any]]:
+    """What the watched modules, and the classes of the harness, mean by their names; and functions
+    and classes of the workload's package."""
     # Copies: garbage that is collected while a list is made may import or define something.
     for module_name, module in sys.modules.copy().items():
-        is_ours = module_name.partition(".")[0] in _OURS and not _is_stand_in(module_name)
-        if not (is_ours or module_name in _WATCHED) or not isinstance(module, types.ModuleType):
+        root = module_name.partition(".")[0]
+        is_ours = root in _OURS and not _is_stand_in(module_name)
+        has_classes = is_ours or root == package
+        if not (has_classes or module_name in _WATCHED) or not isinstance(module, types.ModuleType):
             continue
         for name, value in vars(module).copy().items():
             if name.startswith("__") or not (is_ours or callable(value)):
                 continue
             yield f"{module_name}.{name}", value
-            if is_ours and isinstance(value, type) and value.__module__ == module_name:
+            if has_classes and isinstance(value, type) and value.__module__ == module_name:
                 for attribute, found in vars(value).copy().items():
                     if callable(found) or isinstance(found, property | staticmethod | classmethod):
                         yield f"{module_name}.{name}.{attribute}", found

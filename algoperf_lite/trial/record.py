@@ -55,6 +55,7 @@ class TrialRecord:
       step_bytes: that the most demanding program of training needs on a device, as XLA planned it;
         see `compilation.DeviceBytes`.
       devices: which of the machine's were its, as its environment says.
+      workload_sha256: of the files of a workload from elsewhere.
       rows_sha256: hashes of the rows that the harness wrote, by file.
       attempts: how each attempt ended, filled in by the process that watched.
     """
@@ -110,6 +111,7 @@ class TrialRecord:
     step_bytes: Mapping[str, int] | None = None
     devices: Mapping[str, str] = dataclasses.field(default_factory=dict)
     data_sha256: str | None = None
+    workload_sha256: str | None = None
     submission_sha256: str | None = None
     submission_source: str | None = None
     rows_sha256: Mapping[str, str] | None = None
@@ -121,7 +123,7 @@ class TrialRecord:
         """The record of a trial: what its spec says, and what was `found` while it ran."""
         known = {
             "submission": spec.submission_name,
-            "workload": spec.workload,
+            "workload": spec.workload_name,
             "scale": spec.config.scale,
             "ruleset": spec.config.ruleset.name,
             "study": spec.study,

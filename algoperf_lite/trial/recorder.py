@@ -56,7 +56,7 @@ class Recorder:
         """Opens the logs, where a checkpoint of an earlier attempt left them (`state`)."""
         self.spec, self.workload, self._setup = spec, setup.workload, setup
         self._compile_seconds: float | None = None
-        self._tamper_check = integrity.TamperCheck()
+        self._tamper_check = integrity.TamperCheck(type(setup.workload).__module__)
         self._last: Evaluation | None = None
         earlier = None if attempt.saved is None else attempt.saved.recorder
         # The mark counts lines, of which the first is the header.

@@ -100,6 +100,7 @@ def prepare(
         # A workload of the user's own may know no multiplier.
         "parameter_multiplier": getattr(workload, "parameter_multiplier", 1.0),
         "data_sha256": data_sha256(workload),
+        "workload_sha256": workloads.source_sha256(trial_spec.workload),
         "fingerprint": fingerprint.fingerprint(),
         "versions": fingerprint.versions(),
         "devices": devices.own(),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import workloads
 from algoperf_lite import tuning
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.submission import find
@@ -22,7 +23,8 @@ class TrialSpec:
       schedule: replaces the submission's own, see `contenders.Contender`.
       whole_horizon: whether the schedule's horizon is the trial's: a hyperparameter `horizon`, the
         submission's own choice of a part of it, is then 1.
-      workload: see `workloads.load`.
+      workload: see `workloads.load`; a path is absolute, since the trial's process has no other way
+        to the folder.
       study, trial: position in the experiment; studies count from 0, trials from 1.
       directory: where its logs go.
       config: of the experiment; its seed, with study and trial, is the source of all randomness.
@@ -66,9 +68,15 @@ class TrialSpec:
         return self.entry or find.name_of(Path(self.submission))
 
     @property
+    def workload_name(self) -> str:
+        """What logs and leaderboards call the workload."""
+        return workloads.name_of(self.workload)
+
+    @property
     def name(self) -> str:
         """What people call it."""
-        return f"{self.submission_name} on {self.workload} (study {self.study}, trial {self.trial})"
+        where = f"(study {self.study}, trial {self.trial})"
+        return f"{self.submission_name} on {self.workload_name} {where}"
 
     @property
     def seed(self) -> int:

@@ -31,6 +31,7 @@ DYNAMIC = {
     "algoperf_lite.experiment.data_sets.families": "a family's reader lies in the family's folder",
     "workloads": "a family is a folder, so that adding one changes no list",
     "workloads.linen": "the same, for the reader that lies beside a family's workload",
+    "workloads.outside": "a family may be a folder anywhere, no module of ours",
 }
 
 # Of the harness, submissions and workloads may know the contract and what builds on it.

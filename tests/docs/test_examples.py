@@ -46,11 +46,6 @@ def test_the_parameters_of_a_model_at_full_scale(capsys):
     assert int(capsys.readouterr().out) == workloads.load("ogbg", "full").num_params
 
 
-@pytest.mark.slow
-def test_the_check_of_a_workload_runs():
-    exec(_example("docs/workloads.md", "check_workload"), {})
-
-
 def test_the_calls_of_the_python_interface_are_ones_that_there_are():
     [block] = _examples("docs/api.md")
     called = {

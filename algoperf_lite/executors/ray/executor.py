@@ -32,14 +32,16 @@ class Cluster:
     Attributes:
       request: what each job gets.
       directory: of the experiment, on storage that all nodes share.
-      sources: files that jobs need on every node, with the hash of each.
+      sources: files of submissions that jobs need on every node, with the hash of each.
       num_workers: jobs side by side; None for as many as fit.
+      folders: of workloads from elsewhere, likewise.
     """
 
     request: cluster.Request
     directory: Path
     sources: Mapping[Path, str] = dataclasses.field(default_factory=dict)
     num_workers: int | None = None
+    folders: Mapping[Path, str] = dataclasses.field(default_factory=dict)
 
     @property
     def num_slots(self) -> int:
@@ -101,7 +103,8 @@ class Cluster:
             job.log.parent.mkdir(parents=True, exist_ok=True)
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         asked = self.request
-        task = node.NodeTask(job, lease, asked.cores, asked.accelerator, self.sources, inherited)
+        needed = self.sources, inherited, self.folders
+        task = node.NodeTask(job, lease, asked.cores, asked.accelerator, *needed)
         options = {"name": job.name, "scheduling_strategy": "SPREAD", **asked.options()}
         # Ray would repeat a task while its lost node may still write; leases come first.
         remote = ray.remote(max_retries=0, num_returns="streaming")(node.run_on_node)

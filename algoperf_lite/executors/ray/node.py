@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import workloads
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Job, Outcome
 from algoperf_lite.executors.ray import core_locks, leases
@@ -28,7 +29,8 @@ class NodeTask:
       lease: on the experiment's directory; None for a job that writes nothing there.
       cores: how many the job is pinned to where it has no accelerator.
       accelerator: Ray's name of the kind that is set aside for it, "GPU" or "TPU"; or None.
-      sources: files that it needs, with the hash of each.
+      sources: files of submissions that it needs, with the hash of each.
+      folders: of workloads from elsewhere, likewise.
       environment: variables that it inherits from the command.
     """
 
@@ -38,6 +40,7 @@ class NodeTask:
     accelerator: str | None
     sources: Mapping[Path, str]
     environment: Mapping[str, str]
+    folders: Mapping[Path, str] = dataclasses.field(default_factory=dict)
 
 
 def run_on_node(task: NodeTask) -> Iterator[dict[str, Any]]:
@@ -84,15 +87,20 @@ def _problem(task: NodeTask) -> str | None:
             f"does not see {str(task.lease.file)!r}, which this command has just written; "
             "give an --output_dir on storage that all nodes share, under one path"
         )
-    for path, sha256 in task.sources.items():
-        where = f"submission {str(path)!r}"
-        if not path.is_file():
-            return (
-                f"{where} does not exist there; put it on storage that all nodes share, or at the "
-                "same path on each"
-            )
-        if find.source_sha256(path) != sha256:
-            return f"{where} holds another text there than here; copy it to all nodes"
+    kinds = (
+        ("submission", task.sources, find.source_sha256),
+        ("workload", task.folders, workloads.outside.sha256),
+    )
+    for kind, wanted, hashed in kinds:
+        for path, sha256 in wanted.items():
+            where = f"{kind} {str(path)!r}"
+            if not path.exists():
+                return (
+                    f"{where} does not exist there; put it on storage that all nodes share, or at "
+                    "the same path on each"
+                )
+            if hashed(path) != sha256:
+                return f"{where} holds another text there than here; copy it to all nodes"
     return _problem_with_accelerator(task.accelerator)
 
 
