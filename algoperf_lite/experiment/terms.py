@@ -8,6 +8,7 @@ nothing has to be measured, which would take minutes for each workload.
 import dataclasses
 from collections.abc import Sequence
 
+import workloads
 from algoperf_lite.training.calibration import NUM_EVALS, Calibration
 from algoperf_lite.trial.config import ExperimentConfig
 from scoring.benchmark import Benchmark
@@ -43,8 +44,9 @@ def of(
     """
     if config.budget_by == "published":
         check([workload], config, goal)
-    published = goal and goal.budget(workload)
-    step_hint = goal.workloads[workload].step_hint if measured is None else measured.step_hint
+    name = workloads.name_of(workload)  # which is what a benchmark knows of it
+    published = goal and goal.budget(name)
+    step_hint = goal.workloads[name].step_hint if measured is None else measured.step_hint
     seconds = None
     if config.budget_by == "published":
         seconds = published.max_seconds
@@ -66,14 +68,15 @@ def to_calibrate(
     if config.scale == "lite" or config.budget_by == "time":
         return list(names)
     # A calibration also knows the step hint of a workload that the benchmark does not know.
-    return [name for name in names if goal is None or name not in goal.workloads]
+    known = goal.workloads if goal is not None else {}
+    return [name for name in names if workloads.name_of(name) not in known]
 
 
 def check(names: Sequence[str], config: ExperimentConfig, goal: Benchmark | None) -> None:
     """Raises ValueError, one sentence, where a budget that should be published is not."""
     if config.budget_by != "published":
         return
-    for name in names:
+    for name in map(workloads.name_of, names):
         if goal is None or goal.budget(name) is None:
             raise ValueError(
                 f"benchmark {config.benchmark!r} has no published budget for {name!r}; use "

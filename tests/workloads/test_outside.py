@@ -12,7 +12,7 @@ import pytest
 import workloads
 from algoperf_lite import api
 from algoperf_lite.executors.ray import node
-from algoperf_lite.experiment import plan, preflight, selection, set_targets
+from algoperf_lite.experiment import plan, preflight, selection, set_targets, terms
 from algoperf_lite.machine.numerics import USUAL
 from algoperf_lite.submission import find
 from algoperf_lite.training import calibration
@@ -147,6 +147,17 @@ def test_a_benchmark_calls_it_by_its_name_and_draws_its_variant(folder, tmp_path
     assert drawn == [str(folder), variant]
     with pytest.raises(ValueError, match="unknown workload 'spirals_tanh'"):
         selection.workload_names(["held_out"], found, held_out_seed=0)
+
+
+def test_a_benchmark_s_step_hint_is_found_by_its_name(folder, tmp_path):
+    set_targets.write_benchmark(tmp_path / "mine.json", {str(folder): ENTRY}, "full")
+    goal = benchmark.load(tmp_path / "mine.json")
+    config = ExperimentConfig(str(tmp_path / "mine.json"), "full", budget_by="steps")
+    assert terms.to_calibrate([str(folder)], config, goal) == []
+    assert terms.of(str(folder), config, goal).step_hint == 400
+    published = dataclasses.replace(config, budget_by="published")
+    with pytest.raises(ValueError, match="has no published budget for 'spirals'; use"):
+        terms.check([str(folder)], published, goal)
 
 
 def test_logs_have_its_name_and_its_processes_the_path(folder, tmp_path):

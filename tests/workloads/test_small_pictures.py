@@ -26,7 +26,7 @@ def test_they_are_no_families_of_lite():
     with pytest.raises(ValueError, match="scale of workload 'mnist'"):
         workloads.load("mnist")
     with pytest.raises(ValueError, match="did you mean 'mnist'"):
-        workloads.check_name("minst")
+        workloads.locate("minst")
 
 
 def test_the_running_statistics_of_cifar_are_those_of_a_resnet_18():
