@@ -10,7 +10,7 @@ import numpy as np
 from algoperf_lite.spec import PyTree, Workload
 from algoperf_lite.submission.native import Submission
 from algoperf_lite.testing.batches import named_leaves, same_bits, small_batch
-from algoperf_lite.training import native_stepper, residency, train_step
+from algoperf_lite.training import data_order, native_stepper, residency, train_step
 from algoperf_lite.training.evaluation import data_sha256
 
 
@@ -58,7 +58,7 @@ def _trajectories(
     The starts are donated and not to be read afterwards.
     """
     workload = training.workload
-    batches = train_step.Batches(
+    batches = data_order.Batches(
         workload.num_train_examples, training.submission.batch_size(workload), seed=0
     )
     data = jax.device_put(residency.arrays(workload.source("train")))

@@ -111,6 +111,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     from algoperf_lite.data.feed import Order
     from algoperf_lite.submission import native
     from algoperf_lite.training import collectives, compiled_steps, residency, train_step
+    from algoperf_lite.training.data_order import Batches
     from algoperf_lite.training.data_parallel import DataParallel
     from algoperf_lite.training.fed_steps import FedStepper
     from algoperf_lite.training.native_stepper import NativeStepper
@@ -130,7 +131,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
         found = seconds["single"], workload.step_hint, "single", 1, seconds
         return Calibration(*found, fingerprint()["key"])
     period = max(1, round(workload.step_hint / NUM_EVALS))
-    batches = train_step.Batches(workload.num_train_examples, batch_size, seed=0)
+    batches = Batches(workload.num_train_examples, batch_size, seed=0)
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""

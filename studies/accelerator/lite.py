@@ -11,7 +11,7 @@ import numpy as np
 import workloads
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, native_stepper, train_step
+from algoperf_lite.training import compiled_steps, data_order, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from algoperf_lite.training.clock import Ledger
 from studies.accelerator.findings import Say
@@ -59,7 +59,7 @@ def _steppers(
     traced, static = train_step.split_point(entry.self_tuning_point)
     training = train_step.TrainStep(workload, entry, static)
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
-    batches = train_step.Batches(workload.num_train_examples, workload.batch_size, seed=0)
+    batches = data_order.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     data = jax.device_put(workload.dataset("train"))
     made = {}
     for mode in compiled_steps.MODES:

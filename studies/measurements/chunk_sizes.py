@@ -18,7 +18,7 @@ from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.population.stepper import Population, PopulationStepper
 from algoperf_lite.submission import native
 from algoperf_lite.training import calibration as training_calibration
-from algoperf_lite.training import train_step
+from algoperf_lite.training import data_order, train_step
 from studies import script
 from studies.measurements import reference
 
@@ -67,7 +67,7 @@ def chunk(
         training,
         jax.device_put(workload.dataset("train")),
         [
-            train_step.Batches(workload.num_train_examples, entry.batch_size(workload), seed)
+            data_order.Batches(workload.num_train_examples, entry.batch_size(workload), seed)
             for seed in range(size)
         ],
         mode,

@@ -233,12 +233,12 @@ class Trainer:
         """(stepper, population) of this one member; nothing is compiled."""
         from algoperf_lite.population import sharding
         from algoperf_lite.population import stepper as population_stepper
-        from algoperf_lite.training import train_step
+        from algoperf_lite.training.data_order import Batches
 
         # One member at a time and no vmap, as ours trains on a CPU.
         stepper = population_stepper.PopulationStepper(
             self._programs,
-            [train_step.Batches(*self._sizes, seed)],
+            [Batches(*self._sizes, seed)],
             sharding.MemberSharding(1),
         )
         return stepper, stepper.population([state], population_stepper.stacked_points([point]))

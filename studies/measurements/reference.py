@@ -14,7 +14,7 @@ from algoperf_lite.machine import devices, environment
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import cache
 from algoperf_lite.submission import native as submission_native
-from algoperf_lite.training import native_stepper, train_step
+from algoperf_lite.training import data_order, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE, Calibration
 
 
@@ -45,7 +45,7 @@ def stepper(
     traced, static = train_step.split_point(entry.self_tuning_point)
     training = train_step.TrainStep(workload, entry, static)
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
-    batches = train_step.Batches(workload.num_train_examples, workload.batch_size, seed=0)
+    batches = data_order.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     # As calibration does it, so that the first batch is not the one that copies the data.
     data = jax.device_put(workload.dataset("train"))
     native = native_stepper.NativeStepper(

@@ -21,7 +21,7 @@ import numpy as np
 import workloads
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, native_stepper, train_step
+from algoperf_lite.training import compiled_steps, data_order, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from studies import script
 from studies.measurements import reference
@@ -80,7 +80,7 @@ def _way(name: str, way: str, length: int, now: Callable[[], float]) -> Run:
     traced, static = train_step.split_point(entry.self_tuning_point)
     training = train_step.TrainStep(workload, entry, static)
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
-    batches = train_step.Batches(workload.num_train_examples, workload.batch_size, seed=0)
+    batches = data_order.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     data = jax.device_put(workload.dataset("train"))
     if way == "traced_bound":
         advance = _looped(training, state, traced, data, batches, length)
@@ -105,7 +105,7 @@ def _looped(
     state: train_step.TrainState,
     traced: Any,
     data: Any,
-    batches: train_step.Batches,
+    batches: data_order.Batches,
     length: int,
 ) -> Callable[[train_step.TrainState, int, int], train_step.TrainState]:
     """`advance` by dispatches of `length` steps in a loop whose bound is an argument."""

@@ -8,7 +8,7 @@ import workloads
 from algoperf_lite.population import stepper as population_stepper
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.submission import native
-from algoperf_lite.training import native_stepper, train_step
+from algoperf_lite.training import data_order, native_stepper, train_step
 
 POINTS = [
     {
@@ -35,7 +35,7 @@ def setting(name):
     training = train_step.TrainStep(workload, native.load("nadamw"))
     initial = train_step.model_initializer(workload)
     seeds = [7 + i for i in range(len(points(name)))]
-    batches = [train_step.Batches(workload.num_train_examples, BATCH, seed) for seed in seeds]
+    batches = [data_order.Batches(workload.num_train_examples, BATCH, seed) for seed in seeds]
     init = jax.jit(training.init)
 
     def states():

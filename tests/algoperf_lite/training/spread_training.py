@@ -10,7 +10,7 @@ import numpy as np
 
 import workloads
 from algoperf_lite.submission import native
-from algoperf_lite.training import data_parallel, native_stepper, train_step
+from algoperf_lite.training import data_order, data_parallel, native_stepper, train_step
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.evaluation import Evaluator
 from algoperf_lite.trial.forms import algoperf_stepper
@@ -32,7 +32,7 @@ def trained(devices, name, mode, pieces, microbatches=1, **fields):
     entry = dataclasses.replace(native.load("nadamw"), **fields)
     traced, static = train_step.split_point({**entry.self_tuning_point, "learning_rate": RATE})
     training = train_step.TrainStep(workload, entry, static, microbatches)
-    batches = train_step.Batches(workload.num_train_examples, entry.batch_size(workload), 1)
+    batches = data_order.Batches(workload.num_train_examples, entry.batch_size(workload), 1)
     layout = (
         DataParallel.over(devices, batches.batch_size) if devices else data_parallel.SINGLE_DEVICE
     )

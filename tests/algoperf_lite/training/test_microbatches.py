@@ -10,7 +10,7 @@ import pytest
 
 import workloads
 from algoperf_lite.submission import native
-from algoperf_lite.training import microbatches, native_stepper, train_step
+from algoperf_lite.training import data_order, microbatches, native_stepper, train_step
 from algoperf_lite.training.compiled_steps import TrainState
 
 BATCH_SIZE = 8
@@ -123,7 +123,7 @@ def _stepper(name, count, mode="single", entry="nadamw"):
     training = train_step.TrainStep(workload, entry, static, count)
     state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
     data = jax.device_put(workload.dataset("train"))
-    batches = train_step.Batches(workload.num_train_examples, BATCH_SIZE, seed=1)
+    batches = data_order.Batches(workload.num_train_examples, BATCH_SIZE, seed=1)
     return native_stepper.NativeStepper(training, traced, data, batches, mode, 3), state
 
 

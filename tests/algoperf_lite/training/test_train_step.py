@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import workloads
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, native_stepper, train_step
+from algoperf_lite.training import compiled_steps, data_order, native_stepper, train_step
 
 
 @given(
@@ -24,9 +24,9 @@ from algoperf_lite.training import compiled_steps, native_stepper, train_step
 def test_batch_is_a_function_of_seed_and_step(num_examples, batch_size, first, split):
     if batch_size > num_examples:
         with pytest.raises(ValueError, match="does not fit a training split"):
-            train_step.Batches(num_examples, batch_size, 3)
+            data_order.Batches(num_examples, batch_size, 3)
         return
-    batches = train_step.Batches(num_examples, batch_size, 3)
+    batches = data_order.Batches(num_examples, batch_size, 3)
     together = batches.indices(first, 30)
     apart = [batches.indices(first, split), batches.indices(first + split, 30 - split)]
     np.testing.assert_array_equal(together, np.concatenate(apart))
@@ -35,22 +35,22 @@ def test_batch_is_a_function_of_seed_and_step(num_examples, batch_size, first, s
 
 
 def test_an_epoch_shows_no_example_twice_and_epochs_differ():
-    batches = train_step.Batches(20, 5, 0)
+    batches = data_order.Batches(20, 5, 0)
     first, second = batches.indices(0, 4).ravel(), batches.indices(4, 4).ravel()
     assert sorted(first) == sorted(second) == list(range(20))
     assert list(first) != list(second)
-    assert list(first) != list(train_step.Batches(20, 5, 1).indices(0, 4).ravel())
+    assert list(first) != list(data_order.Batches(20, 5, 1).indices(0, 4).ravel())
 
 
 def test_more_rows_than_int32_can_name_are_refused_before_they_are_permuted():
     with pytest.raises(ValueError, match="4195197692 examples; one that lies on the device has"):
-        train_step.Batches(4_195_197_692, 262_144, seed=1)  # Criteo's
+        data_order.Batches(4_195_197_692, 262_144, seed=1)  # Criteo's
 
 
 def test_orders_are_those_of_earlier_experiments():
     rows = np.random.default_rng(np.random.SeedSequence([3, 1])).permutation(20)
     np.testing.assert_array_equal(
-        train_step.Batches(20, 5, 3).indices(4, 4).ravel(), rows.astype(np.int32)
+        data_order.Batches(20, 5, 3).indices(4, 4).ravel(), rows.astype(np.int32)
     )
 
 
@@ -64,7 +64,7 @@ def _stepper(mode, chunk, entry=None, point=None, name="digits"):
         training,
         traced,
         jax.device_put(workload.dataset("train")),
-        train_step.Batches(workload.num_train_examples, 8, seed=1),
+        data_order.Batches(workload.num_train_examples, 8, seed=1),
         mode,
         chunk,
     )
