@@ -18,7 +18,9 @@ from rich.table import Column, Table
 
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import ON_CLOCK
 
+_INPUT_BOUND = 0.03  # share of the clock, from which on waiting for data is told
 _WIDTH_OF_BARS = 110  # columns: a name, a bar, a metric against its target, the time left
 
 
@@ -132,6 +134,27 @@ def _name(trial: TrialSpec, num_members: int) -> str:
 
 def summary(record: Mapping[str, Any]) -> str:
     """How a trial ended, in one line."""
+    return _end(record) + input_bound(record)
+
+
+def input_bound(record: Mapping[str, Any]) -> str:
+    """What to add for a trial on files that waited for them for more than 3% of its clock: then its
+    time says more about this machine's cores and disk than about the submission."""
+    ledger, steps = record["ledger"], record.get("steps")
+    if record["scale"] != "full" or not steps or "data_selection" not in ledger:
+        return ""
+    waited, clock = ledger["data_selection"], sum(ledger[account] for account in ON_CLOCK)
+    if waited <= _INPUT_BOUND * clock:
+        return ""
+    examples = steps * record["batch_size"]
+    return (
+        f"; input-bound: {examples / clock:,.0f} examples/s came and "
+        f"{examples / (clock - waited):,.0f} were needed; use more cores or a faster disk, see "
+        "`algoperf-lite data status --measure`"
+    )
+
+
+def _end(record: Mapping[str, Any]) -> str:
     status = record["status"].replace("_", " ")
     if record["status"] == "reached":
         seconds, steps = record["time_to_target"], record["steps_to_target"]

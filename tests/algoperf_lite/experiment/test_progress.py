@@ -6,9 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
-from algoperf_lite.experiment.progress import ExperimentProgress
+from algoperf_lite.experiment.progress import ExperimentProgress, input_bound
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import ON_CLOCK
 
 CALIBRATION = Calibration(0.0043, 300, "single", 70, {"single": 0.0043, "loop": 0.1}, "key")
 TRIAL = TrialSpec(
@@ -25,6 +26,8 @@ RECORD = {
     "best": 0.1312,
     "target": 0.123,
     "metric": "loss",
+    "scale": "lite",
+    "ledger": {},
 }
 
 
@@ -63,3 +66,12 @@ def test_a_file_has_one_line_per_event():
     assert len(lines) == 5
     assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines)
     assert lines[-1].endswith("not reached, best loss 0.1312 against a target of 0.123")
+
+
+def test_a_trial_that_waited_for_its_data_says_what_it_lacked():
+    ledger = dict.fromkeys(ON_CLOCK, 0.0) | {"update_params": 60.0, "data_selection": 40.0}
+    record = {**RECORD, "scale": "full", "steps": 300, "batch_size": 512, "ledger": ledger}
+    assert "1,536 examples/s came and 2,560 were needed" in input_bound(record)
+    ledger |= {"update_params": 98.0, "data_selection": 2.0}
+    assert input_bound(record) == ""
+    assert input_bound({**record, "ledger": {"wall": 3.0}}) == ""  # it failed before it began
