@@ -10,9 +10,8 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from algoperf_lite.data import folders
+from algoperf_lite.data import folders, processed
 from algoperf_lite.data.keys import RowKeys, Stream
-from algoperf_lite.data.processed import Processed
 from algoperf_lite.data.source import DataError, InMemory, Source
 from algoperf_lite.spec import EVAL_TRAIN, Array, Batch, ForwardPassMode, PyTree, Workload
 
@@ -136,8 +135,6 @@ class LinenWorkload(Workload):
     def source(self, split: str) -> Source:
         """What `dataset` and `eval_dataset` make; at full scale what `full.py` beside it reads.
 
-        Where that module has KEPT, what is evaluated is processed once and then kept on the disk,
-        in chunks: KEPT is (name and version of the processing, rows of a chunk).
         Raises DataError where files are missing, or nobody said where they are.
         """
         if self.scale == "lite":
@@ -148,12 +145,7 @@ class LinenWorkload(Workload):
                 f"where by --data_dir or the variable {folders.VARIABLE}"
             )
         reader = importlib.import_module(".full", type(self).__module__.rpartition(".")[0])
-        found = reader.source(Path(self.data_dir), split)
-        kept = getattr(reader, "KEPT", None)
-        if kept is None or split == "train":
-            return found
-        kind, chunk_rows = kept
-        return Processed(found, f"{kind}-{split}", chunk_rows)
+        return processed.of_reader(reader, Path(self.data_dir), split)
 
     @property
     def targets_per_example(self) -> int:

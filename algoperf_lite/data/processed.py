@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,20 @@ class Processed(Source):
     def chunk(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of a chunk as memory maps, made where they are not there."""
         kind = f"{self.kind}-{self._digest}-{self.seed}-{self.chunk_rows}-{number}"
+        make = functools.partial(self._write, number)
         with self.locks[number % _NUM_LOCKS]:
-            return kept.arrays(kind, [], functools.partial(self._write, number))
+            return kept.arrays(kind, [], make, len(self._picks(number)) * self._row_bytes)
+
+    def num_bytes_left(self) -> int:
+        """About how much the chunks take that are not there yet."""
+        left = 0
+        for start in range(0, self.num_examples, self.chunk_rows):
+            try:
+                with kept.only_looking():
+                    self.chunk(start // self.chunk_rows)
+            except kept.NotKept as error:
+                left += error.num_bytes
+        return left
 
     def index(self) -> Iterator[int]:
         """Makes all chunks, one at each step, and yields the examples done so far."""
@@ -104,9 +117,31 @@ class Processed(Source):
             self.chunk(start // self.chunk_rows)
             yield min(start + self.chunk_rows, self.num_examples)
 
-    def _write(self, number: int, folder: Path) -> None:
+    @functools.cached_property
+    def _row_bytes(self) -> int:
+        rows = self.source.rows(np.zeros(1, np.int64), RowKeys(self.seed, Stream.EVAL, step=0))
+        return sum(values.nbytes for values in rows.values())
+
+    def _picks(self, number: int) -> np.ndarray:
         start = number * self.chunk_rows
-        picks = np.arange(start, min(start + self.chunk_rows, self.num_examples))
-        keys = RowKeys(self.seed, Stream.EVAL, step=0, first_row=start)
+        return np.arange(start, min(start + self.chunk_rows, self.num_examples))
+
+    def _write(self, number: int, folder: Path) -> None:
+        picks = self._picks(number)
+        keys = RowKeys(self.seed, Stream.EVAL, step=0, first_row=int(picks[0]))
         for name, values in self.source.rows(picks, keys).items():
             np.save(folder / f"{name}.npy", values)
+
+
+def of_reader(reader: Any, folder: Path, split: str) -> Source:
+    """A split as trials read it, by a family's `full.py`.
+
+    Where that module has KEPT, what is evaluated is processed once and kept: KEPT is (name and
+    version of the processing, rows of a chunk). Raises DataError where files are missing.
+    """
+    found = reader.source(folder, split)
+    how = getattr(reader, "KEPT", None)
+    if how is None or split == "train":
+        return found
+    kind, chunk_rows = how
+    return Processed(found, f"{kind}-{split}", chunk_rows)

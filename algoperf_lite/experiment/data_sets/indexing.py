@@ -4,7 +4,8 @@ import dataclasses
 import shutil
 from collections.abc import Iterator
 
-from algoperf_lite.data import kept
+from algoperf_lite.data import kept, processed
+from algoperf_lite.data.processed import Processed
 from algoperf_lite.data.source import DataError
 from algoperf_lite.experiment.data_sets.families import DataSet
 
@@ -24,7 +25,7 @@ def check_room(data_sets: list[DataSet]) -> int:
 
     Raises DataError where the cache's disk has not so many left, before anything is made.
     """
-    needed = sum(_bytes_left(one, split) for one in data_sets for split in one.splits)
+    needed = sum(_bytes_left(one, split) for one, split in _splits(data_sets))
     free = shutil.disk_usage(kept.disk()).free
     if needed > free:
         raise DataError(
@@ -40,22 +41,32 @@ def make(data_sets: list[DataSet]) -> Iterator[Advance]:
 
     Raises DataError where a file is damaged or the disk is full; what is done stays.
     """
+    for one, split in _splits(data_sets):
+        source = processed.of_reader(one.reader, one.root, split)
+        # How many there are is known at the end; before it, how many were published.
+        total = one.reader.NUM_EXAMPLES.get(split)
+        for done in source.index():
+            if total is None or done < total:
+                yield Advance(one.name, split, done, total or source.num_examples)
+        yield Advance(one.name, split, source.num_examples, source.num_examples)
+
+
+def _splits(data_sets: list[DataSet]) -> Iterator[tuple[DataSet, str]]:
+    """What trials read, and with what is trained on the part of it that is evaluated."""
     for one in data_sets:
         for split in one.splits:
-            source = one.reader.source(one.root, split)
-            # How many there are is known at the end; before it, how many were published.
-            total = one.reader.NUM_EXAMPLES[split]
-            for done in source.index():
-                if done < total:
-                    yield Advance(one.name, split, done, total)
-            yield Advance(one.name, split, source.num_examples, source.num_examples)
+            yield one, split
+            if split == "train":
+                yield one, "eval_train"
 
 
 def _bytes_left(data_set: DataSet, split: str) -> int:
+    source = data_set.reader.source(data_set.root, split)
     try:
         with kept.only_looking():
-            for _ in data_set.reader.source(data_set.root, split).index():
+            for _ in source.index():
                 pass
+        read = processed.of_reader(data_set.reader, data_set.root, split)
+        return read.num_bytes_left() if isinstance(read, Processed) else 0
     except kept.NotKept as error:
         return error.num_bytes
-    return 0

@@ -104,7 +104,7 @@ def test_index_makes_all_that_status_misses_and_a_run_needs(root):
     data_sets = families.find(root, WRITTEN)
     assert indexing.check_room(data_sets) > 0
     last = {(at.data_set, at.split): at for at in indexing.make(data_sets)}
-    assert len(last) == 3 * len(WRITTEN)
+    assert len(last) == 4 * len(WRITTEN)
     assert all(at.done == at.total for at in last.values())
     assert last["ogbg", "train"].done == 13
     rows = look(root, WRITTEN)
