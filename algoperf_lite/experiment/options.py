@@ -105,6 +105,16 @@ class Request:
             if (name := workloads.name_of(workload)) in known
         }
 
+    @property
+    def remarks(self) -> list[str]:
+        """A sentence for each workload without a target: one of one's own can be trained on."""
+        goal = self.benchmark
+        names = map(workloads.name_of, self.workload_names)
+        without = [name for name in names if name not in goal.workloads]
+        return [
+            f"{n} has no target in benchmark {goal.name}: full budget, no score" for n in without
+        ]
+
 
 def benchmark_at(scale: str, name: str | None = None) -> Benchmark:
     """The benchmark of that name, or the usual one of a scale.

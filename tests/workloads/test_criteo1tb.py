@@ -74,9 +74,9 @@ def test_full_scale_has_algoperfs_parameter_shapes(name):
     assert collections.Counter(leaf.shape_tuple for leaf in leaves) == theirs
 
 
-def test_full_scale_has_no_data():
-    with pytest.raises(ValueError, match="--scale=lite"):
-        workloads.load("criteo1tb_resnet", "full").dataset("train")
+def test_full_scale_wants_to_know_where_its_data_are():
+    with pytest.raises(ValueError, match="by --data_dir"):
+        workloads.load("criteo1tb_resnet", "full").source("train")
 
 
 def test_param_types_and_output_layer():

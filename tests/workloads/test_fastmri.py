@@ -64,9 +64,9 @@ def test_full_scale_has_algoperfs_parameters(name):
     assert ours == {name: tuple(map(int, shape.split("x"))) for _, name, shape in rows}
 
 
-def test_full_scale_has_no_data():
-    with pytest.raises(ValueError, match="--scale=lite"):
-        workloads.load("fastmri_tanh", "full").dataset("train")
+def test_full_scale_wants_to_know_where_its_data_are():
+    with pytest.raises(ValueError, match="by --data_dir"):
+        workloads.load("fastmri_tanh", "full").source("train")
 
 
 def test_variants_are_all_of_algoperfs():

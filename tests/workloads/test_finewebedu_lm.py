@@ -62,8 +62,8 @@ def test_full_scale_is_algoperfs_model():
     full = workloads.load("finewebedu_lm", scale="full")
     assert full.num_params == 252_815_372
     assert (full.config.vocab_size, full.config.seq_len) == (50_257, 1024)
-    with pytest.raises(ValueError, match="--scale=lite"):
-        full.dataset("train")
+    with pytest.raises(ValueError, match="by --data_dir"):
+        full.source("train")
 
 
 def test_full_scale_has_algoperfs_leaves_and_types():

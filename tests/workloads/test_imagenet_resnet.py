@@ -68,9 +68,9 @@ def test_full_scale_has_algoperfs_shapes():
     assert ours == theirs
 
 
-def test_full_scale_has_no_data():
-    with pytest.raises(ValueError, match="--scale=lite"):
-        workloads.load("imagenet_resnet_silu", "full").dataset("train")
+def test_full_scale_wants_to_know_where_its_data_are():
+    with pytest.raises(ValueError, match="by --data_dir"):
+        workloads.load("imagenet_resnet_silu", "full").source("train")
 
 
 def test_param_types_and_output_layer(workload):

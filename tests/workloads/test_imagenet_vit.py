@@ -53,8 +53,8 @@ def test_full_scale_has_algoperfs_sizes(name):
     workload = workloads.load(name, "full")
     assert workload.num_params == NUM_PARAMS[name]
     assert (workload.batch_size, workload.step_hint) == (1024, 167_999)
-    with pytest.raises(ValueError, match="--scale=lite"):
-        workload.dataset("train")
+    with pytest.raises(ValueError, match="by --data_dir"):
+        workload.source("train")
 
 
 @pytest.mark.parametrize("name", ["imagenet_vit", "imagenet_vit_glu", "imagenet_vit_map"])

@@ -101,12 +101,12 @@ def test_full_scale_has_algoperfs_parameter_shapes(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_full_scale_has_no_data(name):
+def test_full_scale_wants_to_know_where_its_data_are(name):
     full = workloads.load(name, "full")
     assert full.config == type(full.config)()
     assert full.example_batch()["inputs"].shape == (1, 320_000)
-    with pytest.raises(ValueError, match="--scale=lite"):
-        full.dataset("train")
+    with pytest.raises(ValueError, match="by --data_dir"):
+        full.source("train")
 
 
 # --- behaviour --------------------------------------------------------------------------------

@@ -113,8 +113,8 @@ def logits_of(workload, params, batch, mode=ForwardPassMode.EVAL, dropout_rate=N
 def test_full_scale_has_algoperfs_parameters(name):
     full = workloads.load(name, "full")
     assert full.num_params == NUM_PARAMS[name]
-    with pytest.raises(ValueError, match="--scale=lite"):
-        full.dataset("train")
+    with pytest.raises(ValueError, match="by --data_dir"):
+        full.source("train")
     table = SHAPES / f"{name if name != 'wmt_attention_temp' else 'wmt'}.tsv"
     if not table.exists():
         pytest.skip(f"no table of AlgoPerf's shapes at {table}")

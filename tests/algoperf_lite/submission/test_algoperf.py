@@ -140,7 +140,7 @@ def test_a_submission_sees_a_workload_and_cannot_change_it():
         with pytest.raises(AttributeError, match="cannot change its workload"):
             setattr(view, name, 1)
     params, model_state = tiny.init_model_fn(np.zeros(2, np.uint32))
-    batch = {name: values[:4] for name, values in tiny.dataset("train").items()}
+    batch = {name: values[:4] for name, values in tiny.source("train").arrays.items()}
     arguments = params, batch, model_state
     key = np.zeros(2, np.uint32)
     mode = ForwardPassMode.TRAIN
