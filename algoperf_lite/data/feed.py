@@ -112,11 +112,12 @@ class Feed:
             if self._readers is not None and each not in self._ahead:
                 self._ahead[each] = self._begin(each)
 
-    def rest(self) -> None:
-        """Waits until all that is ahead is made, so that none of the feed's threads computes."""
-        for future in list(self._ahead.values()):
-            if not future.cancelled():
-                future.exception()  # `get` raises it
+    def rest(self) -> list[Any]:
+        """Waits until all that is ahead is made, so that none of the feed's threads computes;
+        returns it, since what `put` began may still be under way."""
+        ahead = [future for future in list(self._ahead.values()) if not future.cancelled()]
+        # `get` raises what went wrong.
+        return [future.result() for future in ahead if future.exception() is None]
 
     def close(self) -> None:
         """Ends the threads; batches that are not begun are never made."""

@@ -123,7 +123,7 @@ class FedStepper:
 
     def rest(self) -> None:
         """Waits until all that is read ahead is there, so that no thread of the feed computes."""
-        self._feed.rest()
+        jax.block_until_ready(self._feed.rest())
 
     def close(self) -> None:
         """Ends the threads of the feed."""

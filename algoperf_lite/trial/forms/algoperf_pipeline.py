@@ -136,7 +136,7 @@ class FedPipeline(InputPipeline):
         return self._augment(self._feed.get(position), self._seed, np.int32(position))
 
     def rest(self) -> None:
-        self._feed.rest()
+        jax.block_until_ready(self._feed.rest())
 
     def close(self) -> None:
         self._feed.close()
