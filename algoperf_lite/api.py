@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite import did_you_mean
+from algoperf_lite.data import folders
 from algoperf_lite.executors import local
 from algoperf_lite.executors.multihost import rendezvous
 from algoperf_lite.experiment import catalog, full_data, plan, preflight
@@ -100,8 +101,7 @@ def run(
     environments.prepare(map(Path, paths), config.requirements, reporter.say)
     preflight.check_imports(request.contenders, config)
     # Before the directory is touched: an executor that cannot be had must leave no trace.
-    where = config, limits, Path(output_dir)
-    executor = request.placement.make_executor(*where, paths, names)
+    executor = request.placement.make_executor(config, limits, Path(output_dir), paths, names)
     _say_unused(reporter)
     goals = request.targets
     for remark in request.remarks:
@@ -263,7 +263,7 @@ def calibrate(
     Args:
       workloads: names, paths of folders from elsewhere, or "quick" or "all".
       scale: "lite" or "full".
-      data_dir: of AlgoPerf's data sets, for scale full; None for `full_data.VARIABLE`.
+      data_dir: of AlgoPerf's data sets, for scale full; None for `folders.VARIABLE`.
       cores_per_trial: cores of each process, where there is no accelerator.
       devices_per_trial: accelerators of each process, where there are any.
       num_workers: workloads side by side; None for as many as fit.
@@ -279,7 +279,7 @@ def calibrate(
       RuntimeError: a workload that cannot be calibrated.
     """
     names = workload_names(workloads, benchmark_at(scale), scale=scale)
-    data = full_data.folder(data_dir)
+    data = folders.given(data_dir)
     if scale == "full":
         full_data.check(names, data)
     reporter, rows = reporter or Quiet(), []
@@ -287,8 +287,8 @@ def calibrate(
     _say_unused(reporter)
     how = {"numerics": Numerics(**numerics), "data_dir": data}
     experiment_run.check_workloads(names, scale, executor, how["numerics"])
-    found_by = experiment_run.calibrate(names, scale, executor, fresh, **how)
-    for name, found in ((name_of(workload), found) for workload, found in found_by):
+    for workload, found in experiment_run.calibrate(names, scale, executor, fresh, **how):
+        name = name_of(workload)
         reporter.on_calibrated(name, found)
         rows.append(CalibrationRow(name, found.seconds_per_step, found.step_hint, found.mode))
     return Table(tuple(rows))

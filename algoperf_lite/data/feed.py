@@ -40,6 +40,11 @@ class Order:
     stream: Stream = Stream.TRAIN
     rows: slice | None = None
 
+    @classmethod
+    def of_training(cls, source: Source, batch_size: int, seed: int) -> "Order":
+        """The batches of a trial. Raises ValueError where a batch does not fit the split."""
+        return cls(source.plan(seed, batch_size), seed)
+
 
 class Feed:
     """Batch `t` of a source, for any `t`; those after it are being made meanwhile.

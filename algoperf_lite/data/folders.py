@@ -1,10 +1,18 @@
 """Folders of data sets: a user names one, or the root of all of them."""
 
+import os
 from pathlib import Path
 
 from algoperf_lite.data.source import DataError
 
 VARIABLE = "ALGOPERF_LITE_DATA"  # of the environment: the root, where no flag says it
+
+
+def given(named: str | Path | None) -> str | None:
+    """The absolute folder of all data sets: the one that is named, or else the variable's."""
+    path = named or os.environ.get(VARIABLE)
+    # Trials have working directories of their own.
+    return str(Path(path).expanduser().absolute()) if path else None
 
 
 def own(folder: Path, *names: str) -> Path:

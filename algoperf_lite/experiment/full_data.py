@@ -1,32 +1,27 @@
 """Data sets at full scale, before anything starts: where they are, and what of them is missing."""
 
-import importlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import workloads
 from algoperf_lite.data.folders import VARIABLE
+from algoperf_lite.experiment.data_sets import families
 
 _MORE = "`algoperf-lite data status` shows what is there and what is not"
-
-
-def folder(given: str | Path | None) -> str | None:
-    """The absolute folder of all data sets: the one that is given, or else the variable's."""
-    named = given or os.environ.get(VARIABLE)
-    # Trials have working directories of their own.
-    return str(Path(named).expanduser().absolute()) if named else None
 
 
 def check(names: Sequence[str], data_dir: str | None, is_here: bool = True) -> None:
     """Raises ValueError, one sentence, where data of workloads at full scale are missing.
 
     Args:
-      data_dir: as `folder` gives it.
+      data_dir: as `folders.given` has it.
       is_here: whether trials read the disks of this machine; otherwise nobody looks.
     """
-    families = [family for family in map(workloads.base_of, names) if _has_reader(family)]
-    if not families:
+    # A workload of somebody's own may read its data from elsewhere.
+    known = families.names()
+    asked = dict.fromkeys(map(workloads.base_of, names))
+    with_reader = [family for family in asked if family in known]
+    if not with_reader:
         return
     if data_dir is None:
         raise ValueError(
@@ -39,18 +34,12 @@ def check(names: Sequence[str], data_dir: str | None, is_here: bool = True) -> N
     if not root.is_dir():
         raise ValueError(f"--data_dir={data_dir} is no folder; {_MORE}")
     absent = {}
-    for family in dict.fromkeys(families):
-        missing = importlib.import_module(f"workloads.{family}.full").missing(root)
+    for family in with_reader:
+        missing = families.reader(family).missing(root)
         if missing:
             absent[family] = missing
     if absent:
         raise ValueError(_sentence(absent, data_dir))
-
-
-def _has_reader(family: str | None) -> bool:
-    """Whether a family reads its data from that folder; one of somebody's own may not."""
-    is_ours = family in workloads.names("full")
-    return is_ours and (Path(workloads.__file__).parent / family / "full.py").is_file()
 
 
 def _sentence(absent: dict[str, list[str]], data_dir: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import workloads
 from algoperf_lite import did_you_mean
+from algoperf_lite.data import folders
 from algoperf_lite.executors import local
 from algoperf_lite.executors.job import Executor
-from algoperf_lite.experiment import full_data
 from algoperf_lite.experiment.config import at_least
 from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.shard import WHOLE, Shard
@@ -38,7 +38,7 @@ class Placement:
       num_processes, process_id: how many hosts there are, and which this is, from 0.
       distributed: whether JAX finds out the three: under Slurm or Open MPI, or on a TPU slice.
       shard: the part of the trials that this command runs, as in "2/8"; None for all of them.
-      data_dir: of AlgoPerf's data sets, as trials find it; None for `full_data.VARIABLE`.
+      data_dir: of AlgoPerf's data sets, as trials find it; None for `folders.VARIABLE`.
     """
 
     executor: str = "local"
@@ -99,7 +99,7 @@ class Placement:
     @property
     def data_folder(self) -> str | None:
         """The absolute folder of AlgoPerf's data sets; None where nobody has named one."""
-        return full_data.folder(self.data_dir)
+        return folders.given(self.data_dir)
 
     @property
     def part(self) -> Shard:

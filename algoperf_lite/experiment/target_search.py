@@ -16,7 +16,7 @@ from typing import Any
 
 import workloads
 from algoperf_lite import tuning
-from algoperf_lite.experiment import full_data
+from algoperf_lite.data import folders
 from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
@@ -74,7 +74,7 @@ def trial_without_target(
         max_global_steps=round(HORIZON * calibration.step_hint),
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,
-        data_dir=full_data.folder(None),
+        data_dir=folders.given(None),
     )
 
 

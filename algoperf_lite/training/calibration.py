@@ -120,7 +120,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
     traced, static = train_step.split_point(reference.self_tuning_point)
     training = train_step.TrainStep(workload, reference, static)
     source, batch_size = workload.source("train"), reference.batch_size(workload)
-    order = Order(source.plan(0, batch_size), 0)
+    order = Order.of_training(source, batch_size, seed=0)
     layout = DataParallel.over(jax.devices(), len(order.plan.picks(0)))
     data = layout.shared(residency.arrays(source))
     params, model_state = layout.shared(train_step.init_model(workload, seed=0))
@@ -231,7 +231,7 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
             payload["fresh"],
             beat,
             Numerics(**payload["numerics"]),
-            payload.get("data_dir"),
+            payload["data_dir"],
         )
     except (ValueError, devices.WrongBackend) as error:
         return {"problem": str(error)}

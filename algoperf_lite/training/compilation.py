@@ -27,6 +27,11 @@ class DeviceBytes:
         """All that has to be there at once while the program runs."""
         return self.arguments + self.outputs - self.reused + self.temporaries
 
+    def fits(self, free: int | None) -> bool:
+        """Whether a device with so many bytes free, beside the arguments, which are there, has room
+        for the rest; so it is for None, where nobody knows."""
+        return free is None or self.total - self.arguments <= free
+
 
 def compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     """The compiled form of a lowered program; takes seconds to minutes."""

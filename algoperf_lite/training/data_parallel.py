@@ -53,18 +53,15 @@ class DataParallel:
         if self.num_devices == 1:
             return program
 
-        def together(*arguments: PyTree) -> PyTree:
+        def on_spread_rows(*arguments: PyTree) -> PyTree:
             if num_arguments > _ROWS:
                 before, rows, after = arguments[:_ROWS], arguments[_ROWS], arguments[_ROWS + 1 :]
                 spread_rows = PartitionSpec(*[None] * (rows.ndim - 1), _AXIS)
                 rows = jax.lax.with_sharding_constraint(rows, self._sharding(spread_rows))
                 arguments = (*before, rows, *after)
-            # A state goes into the next step, so it has to come out as it went in, whatever XLA
-            # would prefer.
-            found = program(*arguments)
-            return jax.lax.with_sharding_constraint(found, self._sharding(PartitionSpec()))
+            return program(*arguments)
 
-        return together
+        return self.whole(on_spread_rows)
 
     def whole(self, program: Callable) -> Callable:
         """The same program on batches of `put_batch`, its results whole on each device."""
@@ -72,6 +69,8 @@ class DataParallel:
             return program
 
         def together(*arguments: PyTree) -> PyTree:
+            # A state goes into the next step, so it has to come out as it went in, whatever XLA
+            # would prefer.
             found = program(*arguments)
             return jax.lax.with_sharding_constraint(found, self._sharding(PartitionSpec()))
 

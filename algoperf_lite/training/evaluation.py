@@ -6,6 +6,7 @@ goes through the device batch by batch.
 
 import collections
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from algoperf_lite.data.feed import Feed, Order
 from algoperf_lite.data.keys import Stream
+from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import InMemory, Part, Source
 from algoperf_lite.spec import EVAL_TRAIN, PyTree, Workload
 from algoperf_lite.training import compilation
@@ -72,7 +74,7 @@ class Evaluator:
             if found.on_device is not None:
                 # All batches are dispatched before the first result is fetched.
                 results = iter(jax.device_get(list(results)))
-            return _joined(results, [found.plan.weights(t) for t in range(found.plan.num_batches)])
+            return _joined(results, found.plan, found.num_rows)
 
     def _eval_step(self, params: PyTree, batch: Any, model_state: PyTree, key_data: Any) -> Any:
         key = jax.random.wrap_key_data(key_data)
@@ -89,6 +91,12 @@ class _Split:
         if _is_in_memory(source):
             with self._read(0) as batches:
                 self.on_device = jax.device_put(list(batches))
+
+    @functools.cached_property
+    def num_rows(self) -> int:
+        """Rows of a pass that are not padding."""
+        weights = map(self.plan.weights, range(self.plan.num_batches))
+        return sum(map(np.count_nonzero, weights))
 
     @contextlib.contextmanager
     def batches(self) -> Iterator[Iterator[Any]]:
@@ -114,27 +122,33 @@ def _is_in_memory(source: Source) -> bool:
     return isinstance(source.source if isinstance(source, Part) else source, InMemory)
 
 
-def _joined(results: Iterator[Any], weights: list[np.ndarray]) -> dict[str, np.ndarray]:
+def _joined(results: Iterator[Any], plan: Plan, num_rows: int) -> dict[str, np.ndarray]:
     """The rows of all batches that weigh something, by output; fetched as they are ready.
 
     They are written where they belong: joined in the end, a hundred million would lie there twice.
     """
-    rows = [np.flatnonzero(weight) for weight in weights]
-    ends = np.cumsum([len(found) for found in rows])
     out: dict[str, np.ndarray] = {}
-    waiting: collections.deque[Any] = collections.deque()
-    for t in range(len(rows) + _IN_FLIGHT):
-        if t < len(rows):
-            waiting.append(next(results))
-        if t < _IN_FLIGHT or not waiting:
-            continue
-        at = t - _IN_FLIGHT
-        for name, values in jax.device_get(waiting.popleft()).items():
+    done = 0
+    for t, result in enumerate(_behind(results)):
+        is_real = plan.weights(t) > 0
+        end = done + np.count_nonzero(is_real)
+        for name, values in jax.device_get(result).items():
             values = np.asarray(values)
             if name not in out:
-                out[name] = np.empty((ends[-1], *values.shape[1:]), values.dtype)
-            out[name][ends[at] - len(rows[at]) : ends[at]] = values[rows[at]]
+                out[name] = np.empty((num_rows, *values.shape[1:]), values.dtype)
+            out[name][done:end] = values[is_real]
+        done = end
     return out
+
+
+def _behind(results: Iterator[Any]) -> Iterator[Any]:
+    """The same, each only when the next ones are dispatched, so that the device need not wait."""
+    waiting: collections.deque[Any] = collections.deque()
+    for result in results:
+        waiting.append(result)
+        if len(waiting) > _IN_FLIGHT:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def data_sha256(workload: Workload) -> str:

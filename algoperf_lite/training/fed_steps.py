@@ -63,8 +63,7 @@ class FedStepper:
             arguments = (*arguments, state.model_state)
             refreshed = jax.jit(self.layout.whole(self._training.refreshed))
             self._refreshed = compilation.compiled(refreshed.lower(*arguments))
-        need = self.device_bytes()
-        if free_bytes is not None and need.total - need.arguments > free_bytes:
+        if not self.device_bytes().fits(free_bytes):
             return False
         copy = jax.tree.map(jnp.copy, state)
         jax.block_until_ready(self.advance(copy, 0, 1))
@@ -107,7 +106,7 @@ class FedStepper:
         has_statistics = bool(jax.tree.leaves(model_state))
         # Without statistics any batch will do, as none is looked at.
         for i in range(compiled_steps.REFRESHING_BATCHES if has_statistics else 1):
-            batch = self._batch(step + i, state)
+            batch = self._feed.get(step + i)  # a wait that is no step's
             index = self._placed(i, self._refreshed, -2)
             params, model_state = self._refreshed(
                 state, *self._constants, batch, index, model_state

@@ -47,8 +47,7 @@ class NativeStepper:
         the state's structure or types.
         """
         self.programs.compile(state, self._constants, self._rows)
-        need = self.programs.device_bytes()
-        if free_bytes is not None and need.total - need.arguments > free_bytes:
+        if not self.device_bytes().fits(free_bytes):
             return False
         self.programs.warm_up(state, self._constants, self._rows)
         return True

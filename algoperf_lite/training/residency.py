@@ -1,12 +1,12 @@
 """Residency: whether a training split lies on the device whole, or is read batch by batch."""
 
-import os
 from collections.abc import Mapping
 
 import jax
 import numpy as np
 
 from algoperf_lite.data.source import InMemory, Source
+from algoperf_lite.machine import environment
 
 _SHARE = 0.25  # of a device's memory, which is for states and activations too
 _ON_HOST = 2**30  # bytes, where the device does not say what it has
@@ -27,6 +27,4 @@ def arrays(source: Source) -> Mapping[str, np.ndarray] | None:
 
 def num_readers() -> int:
     """Threads for a feed: one for each core that this process may run on."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return min(cores, _MOST_READERS)
+    return min(len(environment.available_cores()), _MOST_READERS)

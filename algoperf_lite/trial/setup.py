@@ -11,7 +11,6 @@ import numpy as np
 
 import workloads
 from algoperf_lite import tuning
-from algoperf_lite.data.feed import Order
 from algoperf_lite.data.source import Source
 from algoperf_lite.machine import devices, fingerprint
 from algoperf_lite.population import config
@@ -147,12 +146,6 @@ def _on_whole_horizon(trial_spec: TrialSpec, found: Point | None) -> Point | Non
 def batches(workload: Workload, submission: Submission, seed: int) -> Batches:
     """The order of data: batches of the submission's size, shuffled by `seed`."""
     return Batches(workload.num_train_examples, submission.batch_size(workload), seed)
-
-
-def order(setup: TrialSetup, submission: Submission, seed: int) -> Order:
-    """The batches of a trial, as a feed makes them."""
-    plan = setup.source.plan(seed, submission.batch_size(setup.workload))
-    return Order(plan, seed)
 
 
 def require_resident(setup: TrialSetup) -> None:

@@ -23,7 +23,6 @@ SCORING_ORDER = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views
 DYNAMIC = {
     "algoperf_lite.executors.child": "the job's module is named by the process that sent it",
     "algoperf_lite.executors.multihost.member": "the same, for a job that several hosts share",
-    "algoperf_lite.experiment.full_data": "a family's reader lies in its folder, in no list",
     "algoperf_lite.submission.algoperf_files": "a submission is a file anywhere, no module of ours",
     "algoperf_lite.submission.algoperf_shim.neighbours": "helpers lie where the submission does",
     "algoperf_lite.submission.algoperf_shim.put_back": "names that JAX removed stand in a table",

@@ -3,15 +3,14 @@
 import dataclasses
 import functools
 import importlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import workloads
 from algoperf_lite import did_you_mean
+from algoperf_lite.data import folders
 from algoperf_lite.data.checks import Check
-from algoperf_lite.data.folders import VARIABLE
 from algoperf_lite.data.source import DataError, Source
 
 _WORKLOADS = Path(workloads.__file__).parent
@@ -113,12 +112,13 @@ def root_to_fill(data_dir: str | None) -> Path:
 
 
 def _given(data_dir: str | None) -> Path:
-    given = data_dir or os.environ.get(VARIABLE)
-    if not given:
+    given = folders.given(data_dir)
+    if given is None:
         raise ValueError(
-            f"no folder of data is given; use --data_dir=DIR, or set the variable {VARIABLE}"
+            "no folder of data is given; use --data_dir=DIR, or set the variable "
+            f"{folders.VARIABLE}"
         )
-    return Path(given).expanduser()
+    return Path(given)
 
 
 def check_names(given: Iterable[str] | None) -> list[str]:

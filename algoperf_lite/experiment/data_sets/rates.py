@@ -11,6 +11,7 @@ from algoperf_lite.data import kept
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import Source
 from algoperf_lite.storage import cache
+from algoperf_lite.training.calibration import WITHOUT_WAITING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,10 @@ def here(family: str) -> float | None:
     if family not in ALGOPERF or not found:
         return None
     try:
-        seconds = float(json.loads(found[-1].read_text())["seconds_per_step"])
+        measured = json.loads(found[-1].read_text())
+        # What has to be read does not depend on how slowly it was.
+        steps_alone = measured["seconds_by_mode"].get(WITHOUT_WAITING)
+        seconds = float(steps_alone or measured["seconds_per_step"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a file that was cut short; the next calibration replaces it
     return ALGOPERF[family].batch_size / seconds if seconds > 0 else None

@@ -205,7 +205,7 @@ class AlgoPerf(Form):
     def _input_pipeline(self, layout: PmapLayout, batch_size: int) -> InputPipeline:
         setup, seed = self._setup, self._spec.seed
         if setup.data is None:
-            order = Order(setup.source.plan(seed, batch_size), seed)
+            order = Order.of_training(setup.source, batch_size, seed)
             return FedPipeline(setup.workload, layout, setup.source, order, residency.num_readers())
         batches = Batches(setup.source.num_examples, batch_size, seed)
         return ResidentPipeline(setup.workload, layout, batches, setup.data)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 
+from algoperf_lite.data.feed import Order
 from algoperf_lite.machine import memory
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission.native import Submission
@@ -45,7 +46,7 @@ class Native(Form):
         size = submission.batch_size(setup.workload)
         self._facts |= trial_setup.submission_facts(submission, point, size)
         _check_same_everywhere(setup, submission)
-        order = trial_setup.order(setup, submission, spec.seed)
+        order = Order.of_training(setup.source, size, spec.seed)
         layout = DataParallel.over(jax.devices(), len(order.plan.picks(0)))
         self._facts["stepping"] = {
             **trial_setup.stepping_facts(spec),

@@ -98,7 +98,7 @@ def test_tf32_is_refused_where_the_cpu_computes():
         options.Request.of({**ON_DIGITS, "precision": "tf32"})
     # A node of a cluster may have what its head has not; its trials look again.
     options.Request.of({**ON_DIGITS, "precision": "tf32", "executor": "ray"})
-    payload = {"workload": "digits", "scale": "lite", "fresh": True, "numerics": {}}
+    payload = {"workload": "digits", "scale": "lite", "fresh": True, "data_dir": None}
     payload["numerics"] = dataclasses.asdict(Numerics("tf32"))
     found = calibration.work(payload, lambda **event: None)
     assert "is of GPUs and TPUs" in found["problem"]

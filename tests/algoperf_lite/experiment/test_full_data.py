@@ -5,18 +5,19 @@ import sys
 
 import pytest
 
+from algoperf_lite.data import folders
 from algoperf_lite.experiment import full_data
 
 CLI = [sys.executable, "-m", "algoperf_lite", "run", "--submissions=nadamw", "--scale=full"]
 
 
 def test_a_folder_is_given_or_the_variables(tmp_path, monkeypatch):
-    monkeypatch.delenv(full_data.VARIABLE, raising=False)
-    assert full_data.folder(None) is None
-    monkeypatch.setenv(full_data.VARIABLE, str(tmp_path))
-    assert full_data.folder(None) == str(tmp_path)
+    monkeypatch.delenv(folders.VARIABLE, raising=False)
+    assert folders.given(None) is None
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path))
+    assert folders.given(None) == str(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert full_data.folder("data") == str(tmp_path / "data")
+    assert folders.given("data") == str(tmp_path / "data")
 
 
 def test_what_is_missing_is_named_by_family_and_file(tmp_path):

@@ -70,7 +70,14 @@ def spread():
 
 @pytest.mark.parametrize(
     "name",
-    ["digits, single", "digits, scan", "digits, unrolled", "digits, cut in 2", "imagenet_resnet"],
+    [
+        "digits, single",
+        "digits, scan",
+        "digits, unrolled",
+        "digits, fed",
+        "digits, cut in 2",
+        "imagenet_resnet",
+    ],  # fmt: skip
 )
 def test_four_devices_compute_what_one_does_and_share_the_work(spread, name):
     one, four = spread[name]

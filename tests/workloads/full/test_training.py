@@ -94,7 +94,7 @@ def test_a_family_trains_on_files_and_goes_on_as_if_nothing_had_been(
     assert "tensorflow" not in sys.modules
 
 
-def test_the_forms_see_the_same_batches(family):
+def test_a_batch_for_algoperfs_form_is_the_same_for_any_number_of_readers(family):
     name, root = family
     workload = workloads.load(name, "full", None, str(root))
     source = workload.source("train")

@@ -12,9 +12,10 @@ import pytest
 
 import workloads
 from algoperf_lite.cli import main
-from algoperf_lite.data import kept
+from algoperf_lite.data import folders, kept
 from algoperf_lite.data.source import DataError
 from algoperf_lite.experiment.data_sets import families, indexing, rates, status, verify
+from algoperf_lite.training import calibration
 
 ROOT = Path(__file__).parents[4]
 pytest.importorskip("google_crc32c", reason="records are checked by google-crc32c")
@@ -137,9 +138,17 @@ def test_what_this_machine_needs_comes_from_its_newest_calibration(root, tmp_pat
     assert look(root, ["ogbg"])["ogbg"].needed_here is None
     folder = tmp_path / "cache/algoperf_lite/calibration/key"
     folder.mkdir(parents=True)
-    (folder / "ogbg_full_12345678.json").write_text('{"seconds_per_step": 0.5}')
-    (folder / "ogbg_lite_12345678.json").write_text('{"seconds_per_step": 0.1}')
+
+    def calibrated(scale, seconds_by_mode):
+        found = {"seconds_per_step": seconds_by_mode["single"], "seconds_by_mode": seconds_by_mode}
+        (folder / f"ogbg_{scale}_12345678.json").write_text(json.dumps(found))
+
+    calibrated("full", {"single": 0.5})
+    calibrated("lite", {"single": 0.1})
     assert look(root, ["ogbg"])["ogbg"].needed_here == 512 / 0.5
+    # Steps that waited for their data would say that what came is enough.
+    calibrated("full", {"single": 0.5, calibration.WITHOUT_WAITING: 0.2})
+    assert look(root, ["ogbg"])["ogbg"].needed_here == 512 / 0.2
 
 
 def test_the_published_steps_have_the_batch_sizes_of_the_workloads():
@@ -239,7 +248,7 @@ def test_the_command_ends_with_1_where_anything_is_wrong(root, monkeypatch, caps
     ],
 )
 def test_bad_input_is_one_sentence(words, sentence, monkeypatch, capsys):
-    monkeypatch.delenv(families.VARIABLE, raising=False)
+    monkeypatch.delenv(folders.VARIABLE, raising=False)
     assert command(*words) == main.BAD_INPUT
     said = capsys.readouterr().err
     assert sentence in said and said.count("\n") == 1
@@ -252,7 +261,7 @@ def test_an_unknown_action_is_one_sentence(capsys):
 
 
 def test_the_variable_names_the_folder_and_json_is_whole(root, monkeypatch, capsys):
-    monkeypatch.setenv(families.VARIABLE, str(root))
+    monkeypatch.setenv(folders.VARIABLE, str(root))
     assert command("index", "--workloads=ogbg") == 0
     capsys.readouterr()
     assert command("status", "--json", "--workloads=ogbg,wmt") == 0
