@@ -16,7 +16,6 @@ import numpy as np
 
 from algoperf_lite.data import kept
 from algoperf_lite.data.keys import RowKeys, Stream
-from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import Source
 
 _NUM_LOCKS = 16
@@ -28,9 +27,10 @@ def _locks() -> tuple[threading.Lock, ...]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Processed(Source):
-    """The examples of another source, whose processing may depend on a seed and nothing else.
+    """The examples of an evaluation of another source, numbered in the order of its pass.
 
-    It is not for pictures that are cropped anew each time.
+    Their processing may depend on a seed and nothing else: it is not for pictures that are cropped
+    anew each time. A row of the pass is one example.
 
     Attributes:
       source: reads an example where none is kept yet.
@@ -62,14 +62,6 @@ class Processed(Source):
     @functools.cached_property
     def _digest(self) -> str:
         return hashlib.sha256(self._fingerprint.encode()).hexdigest()[:16]
-
-    def plan(self, seed: int, batch_size: int) -> Plan:
-        """The source's."""
-        return self.source.plan(seed, batch_size)
-
-    def eval_plan(self, batch_size: int) -> Plan:
-        """The source's."""
-        return self.source.eval_plan(batch_size)
 
     def part(self, size: int) -> Source:
         """The source's, kept on its own: a chunk of all would be made for each example of it."""
@@ -123,13 +115,13 @@ class Processed(Source):
         return sum(values.nbytes for values in rows.values())
 
     def _picks(self, number: int) -> np.ndarray:
-        start = number * self.chunk_rows
-        return np.arange(start, min(start + self.chunk_rows, self.num_examples))
+        """The source's own numbers of a chunk's examples, which may be anything."""
+        plan = self.source.eval_plan(self.chunk_rows)
+        return plan.picks(number)[plan.weights(number) > 0]
 
     def _write(self, number: int, folder: Path) -> None:
-        picks = self._picks(number)
-        keys = RowKeys(self.seed, Stream.EVAL, step=0, first_row=int(picks[0]))
-        for name, values in self.source.rows(picks, keys).items():
+        keys = RowKeys(self.seed, Stream.EVAL, step=0, first_row=number * self.chunk_rows)
+        for name, values in self.source.rows(self._picks(number), keys).items():
             np.save(folder / f"{name}.npy", values)
 
 

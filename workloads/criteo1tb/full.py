@@ -25,7 +25,7 @@ from workloads.criteo1tb.file_order import PartOfPermutedFiles, PermutedFiles
 NUM_EXAMPLES = {"train": 4_195_197_692, "validation": 83_274_637, "test": 95_000_000}
 EVAL_TRAIN_EXAMPLES = 636 * 131_072  # whole evaluation batches as many as of validation
 
-KEPT = ("criteo1tb-1", 131_072)  # see `LinenWorkload.source`
+KEPT = ("criteo1tb-2", 131_072)  # see `LinenWorkload.source`
 
 _NAME = re.compile(r"day_(\d{1,2})_(\d{2})")
 _NUM_DAYS = 24

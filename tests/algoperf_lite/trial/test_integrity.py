@@ -1,7 +1,9 @@
 """What is seen of a submission that tampers, and that an honest process is left alone."""
 
 import contextlib
+import ctypes
 import gc
+import mmap
 import os
 import sys
 import threading
@@ -95,6 +97,22 @@ def test_a_thread_that_never_rested_is_the_runtimes_and_others_are_still_noticed
         ):
             for _ in range(20):
                 watch.check_rest()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is mapped as Linux's libc does it")
+def test_memory_that_is_given_back_late_is_no_work_of_the_submission():
+    """A language model's step leaves gigabytes, and the runtime frees them when all is ready."""
+    madvise = ctypes.CDLL(None).madvise  # does not hold the interpreter's lock, as a runtime
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    watch, memory = integrity.TamperCheck(), mmap.mmap(-1, 2**29)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for _ in range(4):
+        ctypes.memset(address, 1, len(memory))
+        give_back = (address, len(memory), mmap.MADV_DONTNEED)
+        thread = threading.Thread(target=madvise, args=give_back)
+        thread.start()
+        watch.check_rest()
+        thread.join()
 
 
 def test_garbage_that_changes_modules_while_they_are_listed_does_no_harm(monkeypatch):

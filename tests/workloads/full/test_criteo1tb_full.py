@@ -154,16 +154,30 @@ def test_lines_are_found_wherever_a_chunk_ends(tmp_path, monkeypatch):
 
 def test_processed_rows_are_the_same_and_kept(folder, tmp_path):
     source = full.source(folder, "test")
-    processed = Processed(source, "criteo1tb-1-test", chunk_rows=64)
+    processed = Processed(source, "criteo1tb-2-test", chunk_rows=64)
     picks = np.array([0, 700, 63, 64, 12])
     for name, values in source.rows(picks, KEYS).items():
         np.testing.assert_array_equal(processed.rows(picks, KEYS)[name], values)
     assert list(processed.index())[-1] == source.num_examples
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("inputs.npy")}
     assert len(made) == -(-source.num_examples // 64)
-    again = Processed(source, "criteo1tb-1-test", chunk_rows=64)
+    again = Processed(source, "criteo1tb-2-test", chunk_rows=64)
     assert list(again.index())[-1] == source.num_examples
     assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+@pytest.mark.parametrize("size", [None, 6])
+def test_what_is_kept_of_training_lines_is_what_their_pass_reads(folder, size):
+    source = full.source(folder, "eval_train")
+    processed = Processed(source, "criteo1tb-2-eval_train", chunk_rows=64)
+    if size is not None:
+        source, processed = source.part(size), processed.part(size)
+    plan, kept = source.eval_plan(32), processed.eval_plan(32)
+    assert kept.num_batches == plan.num_batches
+    for t in range(plan.num_batches):
+        np.testing.assert_array_equal(kept.weights(t), plan.weights(t))
+        for name, values in source.rows(plan.picks(t), KEYS).items():
+            np.testing.assert_array_equal(processed.rows(kept.picks(t), KEYS)[name], values)
 
 
 @pytest.mark.parametrize(
