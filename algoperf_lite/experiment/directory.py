@@ -132,7 +132,10 @@ def _foreign(path: Path) -> str | None:
     """The first thing in `path` that no experiment puts there before its experiment.json."""
     # An experiment may lie within another's folder, as that of multipliers does.
     within = (item for item in sorted(path.iterdir()) if not (item / FILE).is_file())
-    return next((item.name for item in within if not locks.is_one(item)), None)
+    # Another shard may be writing the file at this moment, and who is killed leaves a part of it.
+    ours = (FILE, f".{FILE}.")
+    names = (item.name for item in within if not locks.is_one(item))
+    return next((name for name in names if not name.startswith(ours)), None)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

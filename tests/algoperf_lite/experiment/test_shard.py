@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from algoperf_lite.experiment import options
+from algoperf_lite.experiment import directory, options
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.training.calibration import Calibration
@@ -76,6 +76,22 @@ def test_a_directory_is_shared_by_parts_of_one_division(tmp_path, first, second,
     # Whoever has ended, or died, holds nothing any more.
     with Directory(tmp_path, config, second):
         pass
+
+
+def test_a_part_may_come_while_another_one_writes_the_file(tmp_path, monkeypatch):
+    config, read = ExperimentConfig(), directory._read_json
+    partial = tmp_path / ".experiment.json.12.tmp"
+    partial.write_text("{")  # of somebody who is at it, or was killed
+
+    def late(path):
+        """There is no file; when the folder is looked through, there is one."""
+        monkeypatch.setattr(directory, "_read_json", read)
+        with Directory(tmp_path, config, Shard(1, 2)):
+            return None
+
+    monkeypatch.setattr(directory, "_read_json", late)
+    with Directory(tmp_path, config, Shard(2, 2)):
+        assert (tmp_path / "experiment.json").exists()
 
 
 def test_parts_go_by_one_calibration_which_the_first_of_them_makes(tmp_path):
