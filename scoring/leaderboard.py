@@ -19,7 +19,7 @@ from scoring.stats.anomalies import order_sensitive, uneven
 from scoring.stats.budgets import AtBudget
 from scoring.stats.ranks import Ranks
 from scoring.stats.reference_score import ReferenceScores
-from scoring.stats.rows import Row, build, resampled_scores
+from scoring.stats.rows import Row, build, drawn_scores
 from scoring.stats.speedups import Speedups
 from scoring.stats.times_matrix import TimesMatrix
 
@@ -174,9 +174,9 @@ def _assemble(
     targets = {name: benchmark.workloads[name] for name in columns}
     scored = [trial for trial in trials if trial.workload in targets]
     matrix = times_matrix.of(trials, columns, benchmark, protocol)
-    # The resamples behind the intervals and those behind the ranks are the same ones, so that an
+    # The draws behind the intervals and those behind the ranks are the same ones, so that an
     # interval and a chance never contradict each other.
-    score_NS = resampled_scores(matrix)
+    score_NS = drawn_scores(matrix)
     rows = build(matrix, trials, score_NS)
     reference = protocol.reference or benchmark.reference
     # `check` has refused an unknown one that was asked for: only the benchmark's may be missing.
@@ -215,7 +215,7 @@ def _known(values: Iterable[str | None]) -> tuple[str, ...]:
 
 def _ranks(matrix: TimesMatrix, rows: Sequence[Row], score_NS: np.ndarray | None) -> Ranks:
     """The ranks of the rows, in their order."""
-    # Columns of the resamples are sorted by name, rows of the board by score.
+    # Columns of the draws are sorted by name, rows of the board by score.
     order = [matrix.submissions.index(row.submission) for row in rows]
     return ranks.compare(
         [row.submission for row in rows],

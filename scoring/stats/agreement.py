@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from scoring.stats import bootstrap, ranks
-from scoring.stats.bootstrap import Limits
+from scoring.stats import draws, ranks
 from scoring.stats.correlation import kendall, spearman
+from scoring.stats.draws import Limits
 from scoring.stats.measures import Measure
 from scoring.stats.ranks import TIE
 
@@ -23,7 +23,7 @@ class Estimate:
 
     Attributes:
       value: NaN where one side has no two submissions that differ.
-      studies: limits over resampled studies, of both sides where both have them.
+      studies: limits over what studies leave open, of both sides where both have them.
       workloads: limits over resampled workloads, the same ones on both sides; (None, None) where
         it cannot be told, as for studies.
     """
@@ -134,10 +134,10 @@ def loss_without(a: Measure, b: Measure, workload: str) -> Estimate:
     value = kendall(whole.score_S, other.score_S) - kendall(less.score_S, other.score_S)
     if whole.score_NS is None and other.score_NS is None:
         return Estimate(float(value), (None, None))
-    # The same resamples in both terms: what only shakes both of them cancels.
-    b_NS = _resampled(other)
-    value_N = kendall(_resampled(whole), b_NS) - kendall(_resampled(less), b_NS)
-    return Estimate(float(value), bootstrap.limits(value_N, float(value)))
+    # The same draws in both terms: what only shakes both of them cancels.
+    b_NS = _drawn(other)
+    value_N = kendall(_drawn(whole), b_NS) - kendall(_drawn(less), b_NS)
+    return Estimate(float(value), draws.limits(value_N, float(value)))
 
 
 def _scores(measure: Measure) -> _Scores:
@@ -151,8 +151,8 @@ def _on(measure: Measure, workload: str) -> _Scores:
     return _Scores(measure.place_SB[:, i], place_NS, measure.can_tell_S, measure.is_certain)
 
 
-def _resampled(scores: _Scores) -> np.ndarray:
-    """Resamples, or the numbers themselves where nothing is known of their spread."""
+def _drawn(scores: _Scores) -> np.ndarray:
+    """Draws, or the numbers themselves where nothing is known of their spread."""
     return scores.score_S if scores.score_NS is None else scores.score_NS
 
 
@@ -161,7 +161,7 @@ def _over_workloads(a: Measure, b: Measure) -> tuple[np.ndarray | None, np.ndarr
     most = max(len(a.workloads), len(b.workloads))
     if most < 2:
         return None, None
-    num = bootstrap.NUM_RESAMPLES
+    num = draws.NUM_DRAWS
     drawn_NB = np.random.default_rng(_SEED).integers(most, size=(num, most))
 
     def drawn(measure: Measure) -> np.ndarray | None:
@@ -188,11 +188,11 @@ def _agreement(
         value = float(correlation(a.score_S, b.score_S))
         studies, workloads = (None, None), (None, None)
         if a.score_NS is not None or b.score_NS is not None:
-            value_N = correlation(_resampled(a), _resampled(b))
-            studies = bootstrap.limits(value_N, value)
+            value_N = correlation(_drawn(a), _drawn(b))
+            studies = draws.limits(value_N, value)
         if a_WS is not None or b_WS is not None:
             sides = (a.score_S if a_WS is None else a_WS, b.score_S if b_WS is None else b_WS)
-            workloads = bootstrap.limits(correlation(*sides), value)
+            workloads = draws.limits(correlation(*sides), value)
         return Estimate(value, studies, workloads)
 
     return Agreement(

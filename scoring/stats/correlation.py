@@ -1,4 +1,4 @@
-"""Rank correlations with ties, over the last axis; leading axes (resamples) pass through."""
+"""Rank correlations with ties, over the last axis; leading axes (draws) pass through."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def beaten(values_S: np.ndarray) -> np.ndarray:
     if size < 2:
         return np.full(values_S.shape, 0.5)
     more = np.empty(values_S.shape, np.int64)
-    # One after the other: all pairs of all resamples at once would be S times the memory.
+    # One after the other: all pairs of all draws at once would be S times the memory.
     for i in range(size):
         with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is neither above nor below
             gap_S = values_S[..., [i]] - values_S
@@ -54,5 +54,5 @@ def _signs(values_S: np.ndarray) -> np.ndarray:
     """Sign of the difference of every pair, (..., P)."""
     first, second = np.triu_indices(values_S.shape[-1], k=1)
     gap_P = values_S[..., first] - values_S[..., second]
-    # Small integers: resamples of a board of a hundred are ten million pairs.
+    # Small integers: draws of a board of a hundred are ten million pairs.
     return (gap_P > TIE).astype(np.int8) - (gap_P < -TIE).astype(np.int8)

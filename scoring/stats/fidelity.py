@@ -11,8 +11,8 @@ import numpy as np
 from scoring.benchmark import nearest
 from scoring.stats import agreement
 from scoring.stats.agreement import Agreement, Estimate
-from scoring.stats.bootstrap import Limits, limits
 from scoring.stats.budgets import SHARES
+from scoring.stats.draws import Limits, limits
 from scoring.stats.measures import Measure
 from scoring.stats.sides import Side
 
@@ -192,7 +192,7 @@ def _common(a: Side, b: Side) -> tuple[str, ...]:
 
 
 def _independent(a: Side, b: Side, of_b: Measure) -> Measure:
-    """B's measure with resamples that have nothing to do with A's, unless they are of one run.
+    """B's measure with draws that have nothing to do with A's, unless they are of one run.
 
     Both sides draw by submission and workload from one seed, so that the same studies of the same
     runs are drawn together; studies of different runs must not be.

@@ -10,11 +10,11 @@ import numpy as np
 
 from scoring.benchmark import Benchmark, Target
 from scoring.logs.read import Trial
-from scoring.stats import bootstrap, budgets, profile
+from scoring.stats import budgets, draws, profile
 from scoring.stats.correlation import beaten
 from scoring.stats.times import Cell, median_over_studies
 
-Cells = Mapping[tuple[str, str], Cell]  # costs of trials, by submission and workload
+Cells = Mapping[tuple[str, str], Cell]  # costs of studies, by submission and workload
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Measure:
     submissions: tuple[str, ...]
     workloads: tuple[str, ...]  # none: a score over workloads that nobody tells
     credit_SB: np.ndarray  # with one column where the workloads are not told
-    credit_NSB: np.ndarray | None  # resamples over studies; None: no submission has two
+    credit_NSB: np.ndarray | None  # draws; None: no submission has two studies
     place_SB: np.ndarray  # NaN: not run
     place_NSB: np.ndarray | None
     can_tell_S: np.ndarray  # which have the two studies that an interval needs
@@ -42,7 +42,7 @@ class Measure:
 
     @property
     def score_NS(self) -> np.ndarray | None:
-        """Scores in each resample of studies."""
+        """Scores in each draw."""
         return None if self.credit_NSB is None else self.credit_NSB.mean(axis=-1)
 
     def without(self, workload: str) -> Measure:
@@ -62,7 +62,7 @@ class Measure:
         )
 
     def shuffled(self, seed: int) -> Measure:
-        """The same measure, its resamples in another order."""
+        """The same measure, its draws in another order."""
         if self.credit_NSB is None:
             return self
         order_N = np.random.default_rng(seed).permutation(len(self.credit_NSB))
@@ -88,21 +88,22 @@ def by_cost(
       cells: of the base workloads and of the variants that gate them.
       columns: both, the base workloads first.
     """
-    cost_SW, cost_NSW = _medians(cells, submissions, columns)
+    cost_SW, drawn = _medians(cells, submissions, columns), draws.draw(cells, submissions, columns)
     gated_SB, base = profile.gate(cost_SW, tuple(columns), benchmark)
     numbers = [list(columns).index(name) for name in base]
-    credit_NSB = None
-    if cost_NSW is not None:
-        credit_NSB = _credits(profile.gate(cost_NSW, tuple(columns), benchmark)[0])
+
+    def credits(cost_SW: np.ndarray) -> np.ndarray:
+        return _credits(profile.gate(cost_SW, tuple(columns), benchmark)[0])
+
     return Measure(
         by=by,
         submissions=tuple(submissions),
         workloads=base,
         credit_SB=_credits(gated_SB),
-        credit_NSB=credit_NSB,
+        credit_NSB=None if drawn is None else drawn.of(credits),
         # Before the gates: who came late is still ahead of who came later.
         place_SB=_places(cost_SW[:, numbers]),
-        place_NSB=None if cost_NSW is None else _places(cost_NSW[..., numbers]),
+        place_NSB=None if drawn is None else _places(drawn.drawn_NSW[..., numbers]),
         can_tell_S=_can_tell(cells, submissions, base),
     )
 
@@ -120,7 +121,7 @@ def by_metric(
     scales, so the credit is the place. Where a trial stopped at its target, values count up to the
     target for all: nobody knows how far it would have come.
     """
-    cells: dict[tuple[str, str], list[np.ndarray]] = {}
+    cells: dict[tuple[str, str], dict[int, float]] = {}
 
     def study(trial: Trial) -> tuple[str, str, int]:
         return trial.workload, trial.submission, trial.study
@@ -133,35 +134,30 @@ def by_metric(
         cap = np.inf
         if any(stopped_1[0] for _, _, stopped_1 in found):
             cap = -target.value if target.lower_is_better else target.value
-        for (_, name, _), rows in groupby(found, lambda row: study(row[0])):
-            costs = np.sort([-min(float(value_1[0]), cap) for _, value_1, _ in rows])
-            cells.setdefault((name, workload), []).append(costs)
-    of_studies = {key: tuple(studies) for key, studies in cells.items()}
-    cost_SB, cost_NSB = _medians(of_studies, submissions, tuple(targets))
-    place_SB = _places(cost_SB)
-    place_NSB = None if cost_NSB is None else _places(cost_NSB)
+        for (_, name, number), rows in groupby(found, lambda row: study(row[0])):
+            values = [min(float(value_1[0]), cap) for _, value_1, _ in rows]
+            cells.setdefault((name, workload), {})[number] = -max(values)
+    names = tuple(targets)
+    place_SB = _places(_medians(cells, submissions, names))
+    drawn = draws.draw(cells, submissions, names, is_logarithmic=False)
+    place_NSB = None if drawn is None else _places(drawn.drawn_NSW)
     return Measure(
         by=by,
         submissions=tuple(submissions),
-        workloads=tuple(targets),
+        workloads=names,
         credit_SB=np.where(np.isnan(place_SB), 0.0, place_SB),
         credit_NSB=place_NSB,
         place_SB=place_SB,
         place_NSB=place_NSB,
-        can_tell_S=_can_tell(of_studies, submissions, tuple(targets)),
+        can_tell_S=_can_tell(cells, submissions, names),
     )
 
 
-def _medians(
-    cells: Cells, submissions: Sequence[str], columns: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Median costs over studies, (S, W), NaN for no data; and their resamples, (N, S, W)."""
-    cost_SW = np.array(
-        [[median_over_studies(cells.get((s, w), ())) for w in columns] for s in submissions]
+def _medians(cells: Cells, submissions: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Median costs over studies, (S, W), NaN for no data."""
+    return np.array(
+        [[median_over_studies(cells.get((s, w), {})) for w in columns] for s in submissions]
     )
-    if not any(len(cell) > 1 for cell in cells.values()):
-        return cost_SW, None
-    return cost_SW, bootstrap.resample(cells, submissions, columns)
 
 
 def _credits(gated_SB: np.ndarray) -> np.ndarray:
@@ -177,5 +173,5 @@ def _places(cost_SB: np.ndarray) -> np.ndarray:
 
 def _can_tell(cells: Cells, submissions: Sequence[str], workloads: Sequence[str]) -> np.ndarray:
     """Boolean per submission: two studies on each base workload that it was run on."""
-    counts_SB = np.array([[len(cells.get((s, w), ())) for w in workloads] for s in submissions])
+    counts_SB = np.array([[len(cells.get((s, w), {})) for w in workloads] for s in submissions])
     return (counts_SB > 1).any(axis=1) & (counts_SB != 1).all(axis=1)

@@ -1,6 +1,6 @@
 """Times to target -> gates -> ratios -> performance profile (Dolan & More, 2002) -> score.
 
-S submissions, W workloads, B base workloads; leading axes (bootstrap resamples) pass through.
+S submissions, W workloads, B base workloads; leading axes (draws) pass through.
 A time is inf where the target was not reached, NaN where there is no data; both earn nothing.
 """
 
@@ -66,7 +66,7 @@ def ratios(times_SB: np.ndarray) -> np.ndarray:
 
 def rho(ratios_SB: np.ndarray, tau_T: np.ndarray) -> np.ndarray:
     """Share of base workloads solved within each factor tau of the fastest, (..., S, T)."""
-    # One tau at a time: a (..., S, B, T) array of booleans would be 140 MB in the bootstrap.
+    # One tau at a time: a (..., S, B, T) array of booleans would be 140 MB in the draws.
     solved_ST = np.stack([(ratios_SB <= tau).sum(axis=-1) for tau in tau_T], axis=-1)
     return solved_ST / ratios_SB.shape[-1]
 

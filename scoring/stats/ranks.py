@@ -1,4 +1,4 @@
-"""Pairs and places under the bootstrap: which submission stands above which, how surely."""
+"""Pairs and places in the draws: which submission stands above which, how surely."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from scoring.stats.bootstrap import COVERAGE
+from scoring.stats.draws import COVERAGE
 
 TIE = 1e-9  # scores that differ by less are equal: sums in another order differ in the last bits
 
@@ -21,7 +21,7 @@ class Ranks:
     """
 
     submissions: tuple[str, ...]
-    above_SS: np.ndarray  # share of resamples in which the row's score is above the column's
+    above_SS: np.ndarray  # share of draws in which the row's score is above the column's
     low_SS: np.ndarray  # limits of the 95% interval of the row's score less the column's
     high_SS: np.ndarray
     intervals: Mapping[str, tuple[int, int] | None]  # best and worst place; None: cannot tell
@@ -69,14 +69,14 @@ def compare(
 
     Args:
       score_S: their scores.
-      score_NS: the scores of N resamples; None when there are none.
+      score_NS: N draws of the scores; None when there are none.
       can_tell_S: which have the two studies that an interval needs.
     """
     size = len(submissions)
     above_SS, low_SS, high_SS = (np.full((size, size), np.nan) for _ in range(3))
     places: list[tuple[int, int] | None] = [None] * size
     tail = (1.0 - COVERAGE) / 2
-    # Row by row: all pairs of all resamples at once would be S times the memory.
+    # Row by row: all pairs of all draws at once would be S times the memory.
     for i in np.flatnonzero(can_tell_S) if score_NS is not None else ():
         others = [j for j in np.flatnonzero(can_tell_S) if j != i]
         difference_NS = score_NS[:, [i]] - score_NS[:, others]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.stats import profile
-from scoring.stats.bootstrap import limits
+from scoring.stats.draws import limits
 from scoring.stats.times_matrix import TimesMatrix
 
 
@@ -66,13 +66,13 @@ def score(matrix: TimesMatrix, reference: str) -> ReferenceScores | None:
     kept_B = ~unlogged_B[r] | unlogged_B.all(axis=0)
     if unlogged_B[r].all():
         return None
+
+    def scores(times_SW: np.ndarray) -> np.ndarray:
+        return profile.scores(_ratios(times_SW, matrix, r)[..., kept_B], matrix.mode)
+
     ratio_SB = _ratios(matrix.times_SW, matrix, r)[:, kept_B]
     score_S = profile.scores(ratio_SB, matrix.mode)
-    score_NS = None
-    if matrix.resamples_NSW is not None:
-        score_NS = profile.scores(
-            _ratios(matrix.resamples_NSW, matrix, r)[..., kept_B], matrix.mode
-        )
+    score_NS = None if matrix.draws is None else np.clip(matrix.draws.of(scores), 0.0, 1.0)
     names = [name for name, kept in zip(matrix.base, kept_B, strict=True) if kept]
     rows = {}
     for s, submission in enumerate(matrix.submissions):

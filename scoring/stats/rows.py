@@ -11,7 +11,7 @@ import numpy as np
 from scoring.benchmark import Target
 from scoring.logs.read import Trial
 from scoring.stats import profile
-from scoring.stats.bootstrap import limits
+from scoring.stats.draws import limits
 from scoring.stats.times import outcome
 from scoring.stats.times_matrix import TimesMatrix
 
@@ -40,7 +40,7 @@ def build(
     """Rows of all submissions of the matrix, sorted by score, then name.
 
     Args:
-      score_NS: the scores of N resamples, see `resampled_scores`.
+      score_NS: N draws of the scores, see `drawn_scores`.
     """
     gated_SB, base = profile.gate(matrix.times_SW, matrix.workloads, matrix.benchmark)
     ratios_SB = profile.ratios(gated_SB)
@@ -74,12 +74,17 @@ def build(
     return tuple(sorted(rows, key=lambda row: (-round(row.score, 12), row.submission)))
 
 
-def resampled_scores(matrix: TimesMatrix) -> np.ndarray | None:
-    """The score of every submission in every bootstrap resample, (N, S); None without any."""
-    if matrix.resamples_NSW is None:
+def drawn_scores(matrix: TimesMatrix) -> np.ndarray | None:
+    """Draws of the score of every submission, (N, S); None without any."""
+    if matrix.draws is None:
         return None
-    gated_NSB, _ = profile.gate(matrix.resamples_NSW, matrix.workloads, matrix.benchmark)
-    return profile.scores(profile.ratios(gated_NSB), matrix.mode)
+
+    def score(times_SW: np.ndarray) -> np.ndarray:
+        gated_SB, _ = profile.gate(times_SW, matrix.workloads, matrix.benchmark)
+        return profile.scores(profile.ratios(gated_SB), matrix.mode)
+
+    # No score lies beyond, also where a bias is taken from it.
+    return np.clip(matrix.draws.of(score), 0.0, 1.0)
 
 
 def _logged(workloads: Sequence[str], values_W: np.ndarray) -> dict[str, float]:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from scoring import benchmark as benchmarks
 from scoring.benchmark import Benchmark
 from scoring.logs import published, read
@@ -87,10 +85,7 @@ class Side:
         ]
         columns = (*workloads, *variants)
         if self.table is not None:
-            cells = {
-                key: tuple(np.array([studies[i]]) for i in sorted(studies))
-                for key, studies in self.table.times.items()
-            }
+            cells = self.table.times
         else:
             own = [trial for trial in self.trials if trial.submission in names]
             check(own, self.benchmark, replace(self.protocol, by=by))

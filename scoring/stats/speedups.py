@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.stats.bootstrap import limits
+from scoring.stats.draws import limits
 from scoring.stats.times_matrix import TimesMatrix
 
 # Why a workload is not in the mean: it was reached by nobody or by one of the two alone (not to
@@ -62,21 +62,21 @@ class Speedups:
 def against(matrix: TimesMatrix, reference: str) -> Speedups:
     """Speedups of all submissions over `reference`, by times before any gate.
 
-    A workload that either never reached is left out of the mean; so it is in each resample.
+    A workload that either never reached is left out of the mean; so it is in each draw.
     """
     r = matrix.submissions.index(reference)
     log_SB = _log_speedups(matrix.times_SW, matrix, r)
-    log_NSB = None
-    if matrix.resamples_NSW is not None:
-        log_NSB = _log_speedups(matrix.resamples_NSW, matrix, r)
+    mean_NS = None
+    if matrix.draws is not None:
+        mean_NS = np.exp(matrix.draws.of(lambda t_SW: _means(_log_speedups(t_SW, matrix, r))))
     rows = {}
     for s, name in enumerate(matrix.submissions):
         kept = np.flatnonzero(~np.isnan(log_SB[s]))
         mean = low = high = None
         if len(kept):
             mean = float(np.exp(log_SB[s, kept].mean()))
-            if log_NSB is not None and matrix.can_tell(s, r):
-                low, high = limits(_geometric_means(log_NSB[:, s]), mean)
+            if mean_NS is not None and matrix.can_tell(s, r):
+                low, high = limits(mean_NS[:, s], mean)
         rows[name] = Speedup(
             mean=mean,
             low=low,
@@ -98,12 +98,11 @@ def _log_speedups(times_SW: np.ndarray, matrix: TimesMatrix, reference: int) -> 
     return np.clip(log_SB, -_LARGEST_LOG, _LARGEST_LOG)
 
 
-def _geometric_means(log_NB: np.ndarray) -> np.ndarray:
-    """Geometric mean of each resample over the workloads that compare in it, NaN if none does."""
-    known_NB = ~np.isnan(log_NB)
-    total_N = np.where(known_NB, log_NB, 0.0).sum(axis=-1)
+def _means(log_SB: np.ndarray) -> np.ndarray:
+    """Means over the workloads that compare, (..., S); NaN where none does."""
+    known_SB = ~np.isnan(log_SB)
     with np.errstate(invalid="ignore"):
-        return np.exp(total_N / known_NB.sum(axis=-1))
+        return np.where(known_SB, log_SB, 0.0).sum(axis=-1) / known_SB.sum(axis=-1)
 
 
 def _left_out(

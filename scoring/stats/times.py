@@ -11,9 +11,8 @@ from scoring.benchmark import Target
 from scoring.logs.format import FAILURES
 from scoring.logs.read import Trial
 
-# The studies of one submission on one workload. Each is an array with one value per trial, the
-# trial that counts first: all that scoring and the bootstrap need to know about a cell.
-Cell = tuple[np.ndarray, ...]
+# One submission on one workload: the value of each study, by its number.
+Cell = Mapping[int, float]
 
 
 def crossing(trial: Trial, target: Target) -> int | None:
@@ -37,11 +36,11 @@ def value_at(trial: Trial, row: int | None, mode: str, by: str) -> float:
     return value if 0 <= value < float("inf") else float("inf")
 
 
-def study_values(trials: Iterable[Trial], target: Target, mode: str, by: str) -> np.ndarray:
-    """One value per trial of a study, best-ranked first, so that the study's is the first.
+def study_value(trials: Iterable[Trial], target: Target, mode: str, by: str) -> float | None:
+    """The value of the trial of a study that counts; None where none of them does.
 
-    exact: ranked by value. official: by evaluation *index*, then by sorted trial name, as
-    AlgoPerf's scorer does; the value of the first may then not be the smallest.
+    exact: the least. official: of the first by evaluation *index*, then by sorted trial name, as
+    AlgoPerf's scorer does; that may not be the least.
     """
     ranked = []
     for trial in trials:
@@ -54,29 +53,29 @@ def study_values(trials: Iterable[Trial], target: Target, mode: str, by: str) ->
                 ranked.append((np.inf if row is None else row, f"trial_{trial.trial}", value))
         else:
             ranked.append((value, trial.trial, value))
-    return np.array([value for *_, value in sorted(ranked)], np.float64)
+    return float(min(ranked)[-1]) if ranked else None
 
 
 def cells(
     trials: Iterable[Trial], targets: Mapping[str, Target], mode: str, by: str
 ) -> dict[tuple[str, str], Cell]:
-    """Study arrays by (submission, workload) for the workloads that have a target here."""
+    """Values of studies by (submission, workload) for the workloads that have a target here."""
 
     def key(trial: Trial) -> tuple[str, str, int]:
         return trial.submission, trial.workload, trial.study
 
-    found: dict[tuple[str, str], Cell] = {}
+    found: dict[tuple[str, str], dict[int, float]] = {}
     scored = sorted((t for t in trials if t.workload in targets), key=key)
-    for (submission, workload, _), study in groupby(scored, key):
-        values = study_values(study, targets[workload], mode, by)
-        if values.size:
-            found[submission, workload] = (*found.get((submission, workload), ()), values)
+    for (submission, workload, number), study in groupby(scored, key):
+        value = study_value(study, targets[workload], mode, by)
+        if value is not None:
+            found.setdefault((submission, workload), {})[number] = value
     return found
 
 
 def median_over_studies(cell: Cell) -> float:
     """Median of the studies' times with inf taking part, NaN for no study."""
-    return middle([float(values[0]) for values in cell]) if cell else float("nan")
+    return middle(cell.values()) if cell else float("nan")
 
 
 def middle(times: Iterable[float]) -> float:

@@ -1,4 +1,4 @@
-"""Times to target of every submission on every workload, and resamples of them, as arrays."""
+"""Times to target of every submission on every workload, and draws of them, as arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from scoring.benchmark import Benchmark
 from scoring.logs.read import Trial
 from scoring.protocol import Protocol
-from scoring.stats import bootstrap
+from scoring.stats import draws
+from scoring.stats.draws import Draws
 from scoring.stats.times import cells, median_over_studies
 
 
@@ -28,7 +29,7 @@ class TimesMatrix:
     times_SW: np.ndarray  # in the protocol's unit
     steps_SW: np.ndarray
     num_studies_S: np.ndarray  # the least over the workloads that the submission was logged on
-    resamples_NSW: np.ndarray | None  # of times; None when no submission has two studies
+    draws: Draws | None  # of times; None when no submission has two studies
 
     @property
     def base(self) -> tuple[str, ...]:
@@ -42,7 +43,7 @@ class TimesMatrix:
 
     def can_tell(self, *rows: int) -> bool:
         """Whether all these submissions have the two studies that an interval needs."""
-        return self.resamples_NSW is not None and bool((self.num_studies_S[list(rows)] > 1).all())
+        return self.draws is not None and bool((self.num_studies_S[list(rows)] > 1).all())
 
 
 def of(
@@ -55,12 +56,12 @@ def of(
     found = cells(trials, targets, protocol.mode, protocol.by)
     steps = found if protocol.by == "steps" else cells(trials, targets, protocol.mode, "steps")
     studies_SW = np.array(
-        [[len(found.get((s, w), ())) for w in workloads] for s in submissions], np.int64
+        [[len(found.get((s, w), {})) for w in workloads] for s in submissions], np.int64
     )
     # The least over the workloads: an interval is as good as its weakest part.
     logged_SW = np.where(studies_SW > 0, studies_SW, np.iinfo(np.int64).max)
     num_studies_S = np.where(studies_SW.any(axis=1), logged_SW.min(axis=1), 0)
-    # One study cannot tell how studies differ, so no interval comes of resampling it.
+    # One study cannot tell how studies differ.
     several = bool((num_studies_S > 1).any())
     return TimesMatrix(
         benchmark=benchmark,
@@ -70,12 +71,12 @@ def of(
         times_SW=_medians(found, submissions, workloads),
         steps_SW=_medians(steps, submissions, workloads),
         num_studies_S=num_studies_S,
-        resamples_NSW=bootstrap.resample(found, submissions, workloads) if several else None,
+        draws=draws.draw(found, submissions, workloads) if several else None,
     )
 
 
 def _medians(found: dict, submissions: tuple[str, ...], workloads: tuple[str, ...]) -> np.ndarray:
     """Median over studies by submission and workload, (S, W)."""
     return np.array(
-        [[median_over_studies(found.get((s, w), ())) for w in workloads] for s in submissions]
+        [[median_over_studies(found.get((s, w), {})) for w in workloads] for s in submissions]
     )

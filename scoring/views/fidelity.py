@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scoring.stats.agreement import Agreement, Estimate, Pairs
-from scoring.stats.bootstrap import Limits
+from scoring.stats.draws import Limits
 from scoring.stats.fidelity import CarriedBy, Fidelity, Point
 from scoring.stats.sides import Side
 from scoring.views.text import Signs, counted, fixed, interval, printable
@@ -140,7 +140,7 @@ def notes(found: Fidelity) -> list[str]:
     """Sentences on how to read the numbers."""
     lines = [
         "tau: Kendall's tau-b, 1 for the same order, 0 for none, -1 for the reverse; rho: "
-        "Spearman's. Intervals are of 95%, from resampled studies or workloads."
+        "Spearman's. Intervals are of 95%, from how studies differ or from resampled workloads."
     ]
     for letter, side in (("A", found.a), ("B", found.b)):
         if not side.num_studies:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scoring.stats.bootstrap import Limits
+from scoring.stats.draws import Limits
 from scoring.stats.fidelity import Fidelity
 from scoring.views import fidelity
 from scoring.views.palette import COLOURS, MARK, STYLE

@@ -61,7 +61,7 @@ def counted(trials: Iterable[Trial], benchmark: Benchmark, protocol: Protocol) -
 
 
 def _rank(trial: Trial, target: Target, protocol: Protocol) -> tuple:
-    """Sort key: as `times.study_values` ranks; trials that never reach by their best metric."""
+    """Sort key: as `times.study_value` ranks; trials that never reach by their best metric."""
     row = crossing(trial, target)
     value = value_at(trial, row, protocol.mode, protocol.by)
     by_row = protocol.mode == "official" and row is not None

@@ -18,7 +18,7 @@ from rich.console import Console
 import scoring
 from scoring import benchmark
 from scoring.logs import eval_csv, read, trial_files
-from scoring.stats import anytime, bootstrap, budgets, rows, times, times_matrix
+from scoring.stats import anytime, budgets, draws, rows, times, times_matrix
 from scoring.views import terminal
 from studies import script
 
@@ -72,8 +72,8 @@ def _time_scoring(timed: Callable[..., Any], trials: Any, goal: benchmark.Benchm
     names = sorted({trial.submission for trial in trials})
     targets = {name: goal.workloads[name] for name in goal.scored_workloads}
     cells = times.cells(trials, targets, protocol.mode, protocol.by)
-    timed("of which bootstrap", lambda: bootstrap.resample(cells, names, goal.scored_workloads))
-    timed("of which scores of resamples", lambda: rows.resampled_scores(whole))
+    timed("of which draws", lambda: draws.draw(cells, names, goal.scored_workloads))
+    timed("of which scores of draws", lambda: rows.drawn_scores(whole))
     scored = [trial for trial in trials if trial.workload in targets]
     timed("of which metric at budgets", lambda: budgets.at_budgets(scored, targets))
     timed("JSON", lambda: json.dumps(board.to_json()))

@@ -25,13 +25,16 @@ def test_the_official_board_repeats_itself(halves):
     time, steps = halves.whole, halves.others[0]
     assert time.tau.value == pytest.approx(22 / 28) and steps.tau.value == pytest.approx(18 / 28)
     # Eight submissions and few studies leave wide intervals, but not down to chance.
-    assert 0.1 < time.tau.studies[0] < 0.5 and 0.1 < time.tau.workloads[0] < 0.6
+    assert 0.3 < time.tau.studies[0] < 0.6 and 0.1 < time.tau.workloads[0] < 0.6
 
 
 def test_pairs_that_both_halves_tell_apart_agree(halves):
     pairs = halves.whole.pairs
-    assert pairs.total == 28 and pairs.both >= 8
-    assert pairs.agreeing == pairs.both and pairs.as_b == pairs.by_b
+    assert pairs.total == 28 and pairs.both >= 12
+    assert pairs.agreeing == pairs.both
+    # Of 21 pairs that three studies tell apart, two studies have one the other way, and are not
+    # sure of it.
+    assert pairs.as_b >= pairs.by_b - 1
 
 
 def test_published_scores_follow_from_the_logs(folder, repository):

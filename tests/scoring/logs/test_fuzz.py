@@ -171,7 +171,7 @@ def test_junk_that_changes_a_score_is_always_named(tmp_path):
     original, benchmark = written(None)
     Disk(tmp_path).write(original)
     _, baseline = outcome(tmp_path, benchmark, "exact")
-    path = "fast/study_0/toy_jax/trial_1/eval_measurements.csv"
+    path = "fast/study_0/toy_jax/trial_2/eval_measurements.csv"  # of the one that counts
     changed = 0
     for at in range(0, len(original[path]), 7):
         data = original[path][:at] + JUNK[at % len(JUNK)] + original[path][at:]

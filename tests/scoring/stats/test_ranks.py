@@ -22,7 +22,7 @@ def compare(score_NS, score_S=None, can_tell=None):
 
 
 def test_by_hand():
-    """b beats a in one of four resamples, ties with it in one; c is always last."""
+    """b beats a in one of four draws, ties with it in one; c is always last."""
     found = compare([[0.9, 0.8, 0.1], [0.9, 0.8, 0.1], [0.8, 0.8, 0.1], [0.7, 0.8, 0.1]])
     np.testing.assert_equal(
         found.above_SS, [[np.nan, 0.5, 1.0], [0.25, np.nan, 1.0], [0.0, 0.0, np.nan]]
@@ -49,7 +49,7 @@ def test_a_sure_difference_is_told():
 
 
 def test_an_interval_holds_its_own_difference_and_place():
-    """Resampled trials lean to the slow side: all resamples say 0.1, the scores say otherwise."""
+    """Also where all draws say 0.1 and the scores say otherwise."""
     found = compare([[0.5, 0.4]] * 9, score_S=[0.5, 0.5])
     assert (found.low_SS[0, 1], found.high_SS[0, 1]) == pytest.approx((0.0, 0.1))
     assert found.indistinguishable == (("a", "b"),)

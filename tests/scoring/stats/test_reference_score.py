@@ -34,7 +34,7 @@ def test_by_hand(trial_of, benchmark_of):
     assert rows["y"].ratio_to_reference == {"a": INF, "b": INF, "c": INF}
     assert rows["y"].score == 0.0
     assert rows["ref"].score == pytest.approx(2 / 3)  # its own: what it reached
-    assert (rows["x"].low, rows["x"].high) == (rows["x"].score, rows["x"].score)
+    assert (rows["x"].low, rows["x"].high) == pytest.approx((rows["x"].score, rows["x"].score))
     assert found.to_json()["submissions"]["x"]["ratio_to_reference"]["c"] == 0.0
     assert found.to_json()["submissions"]["y"]["ratio_to_reference"]["a"] is None
 

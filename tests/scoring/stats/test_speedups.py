@@ -1,11 +1,13 @@
 """Speedups over a reference: the right way up, and nothing left out in silence."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import scoring
 
@@ -76,17 +78,15 @@ def test_one_study_has_no_interval(trial_of, benchmark_of):
     assert row.low < 1.0 < row.high
 
 
-def test_the_interval_follows_the_plain_bootstrap(trial_of, benchmark_of):
-    """One trial per study: resample studies of both, take medians, take the ratio."""
-    table = {"ref": {"a": (10.0, 11.0, 14.0)}, "x": {"a": (5.0, 7.0, 9.0)}}
+def test_the_interval_is_students_for_two_studies(trial_of, benchmark_of):
+    """Log times of two cells with the same spread: a variance with two degrees of freedom."""
+    table = {"ref": {"a": (10.0, 12.0)}, "x": {"a": (6.0, 5.0)}}
     row = board_of(trial_of, benchmark_of, table).speedups.submissions["x"]
-    rng = np.random.default_rng(0)
-    draws = [
-        np.median(rng.choice(table["ref"]["a"], 3)) / np.median(rng.choice(table["x"]["a"], 3))
-        for _ in range(4000)
-    ]
-    low, high = np.quantile(draws, (0.025, 0.975))
-    assert (row.low, row.high) == (pytest.approx(low, rel=0.02), pytest.approx(high, rel=0.02))
+    spread = np.log(1.2) / np.sqrt(2)
+    half = stats.t.ppf(0.975, 2) * spread
+    assert row.mean == pytest.approx(2.0)
+    assert np.log(row.low / 2) == pytest.approx(-half, rel=0.15)
+    assert np.log(row.high / 2) == pytest.approx(half, rel=0.15)
 
 
 def test_the_benchmark_names_the_reference(tmp_path, tree):
@@ -130,6 +130,8 @@ def test_speedups_mirror_and_ignore_the_field(trial_of, benchmark_of, first, sec
         assert over_x.mean * over_y.mean == pytest.approx(1.0)
         if over_x.low is not None:
             assert over_x.low <= over_x.mean <= over_x.high
-            assert over_x.low * over_y.high == pytest.approx(1.0, rel=1e-2)
+            assert over_x.low * over_y.high == pytest.approx(1.0, rel=5e-2)
     more = {**table, "z": dict(zip(BASE, third, strict=True))}
-    assert board_of(trial_of, benchmark_of, more, reference="x").speedups.submissions["y"] == over_x
+    beside = board_of(trial_of, benchmark_of, more, reference="x").speedups.submissions["y"]
+    # What is sure of it is learnt from the whole board; the speedup itself is not.
+    assert dataclasses.replace(beside, low=over_x.low, high=over_x.high) == over_x
