@@ -88,7 +88,7 @@ def test_what_there_is_is_listed():
 
 def test_calibrations_are_rows(finished):
     [row] = api.calibrate(["digits"], num_workers=1).rows
-    assert row.workload == "digits" and row.seconds_per_step > 0 and row.step_hint == 300
+    assert row.workload == "digits" and row.seconds_per_step > 0 and row.step_hint == 600
 
 
 def test_a_replayed_file_never_replaces_another(tmp_path):

@@ -107,7 +107,7 @@ def test_muon_takes_hidden_matrices_and_nothing_else():
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
         if "kernel" in jax.tree_util.keystr(path) and leaf.ndim == 2
     }
-    assert len(taken) == 14
+    assert len(taken) == 12
 
 
 @pytest.mark.parametrize("name", EACH_WORKLOAD)
