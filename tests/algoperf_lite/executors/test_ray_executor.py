@@ -261,7 +261,7 @@ def test_an_experiment_outlives_a_node_and_gives_what_one_machine_gives(cluster,
         last = {"meta_data_1.json": "meta_data_0.json", "flags_1.json": "flags_0.json"}
         files = {last.get(path.name, path.name) for path in other.iterdir()} - {"interrupted_0"}
         assert files == {path.name for path in trial.iterdir()}
-        assert _rows(other) == _rows(trial) and len(_rows(trial)) > 30
+        assert _rows(other) == _rows(trial) and len(_rows(trial)) > 20
         records = [json.loads((path / "trial.json").read_text()) for path in (trial, other)]
         for name in ("status", "steps", "steps_to_target", "best", "hyperparameters"):
             assert records[0][name] == records[1][name]
