@@ -5,24 +5,28 @@ import optax
 from algoperf_lite.schedules import over, wsd
 
 search_space = {
-    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
-    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
-    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
-    "horizon": {"feasible_points": [1.0]},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
+    "weight_decay": {"min": 1e-3, "max": 1.0, "scaling": "log"},
+    "warmup_factor": {"feasible_points": [0.02, 0.05, 0.1]},
+    "horizon": {"feasible_points": [0.75]},
 }
 self_tuning_point = {
-    "learning_rate": 5e-3,
-    "one_minus_beta1": 0.1,
-    "weight_decay": 0.1,
-    "horizon": 1.25,
+    "learning_rate": 1.7486e-3,
+    "one_minus_beta1": 0.06734,
+    "weight_decay": 0.08122,
+    "warmup_factor": 0.02,
+    "horizon": 0.75,
 }
 
 
 def schedule(workload, hyperparameters):
     hp = hyperparameters
-    return over(wsd(decay=0.2), hp.horizon * workload.step_hint, hp.learning_rate, warmup=0.05)
+    return over(wsd(decay=0.2), hp.horizon * workload.step_hint, hp.learning_rate, hp.warmup_factor)
 
 
 def optimizer(workload, hyperparameters, learning_rate):
     hp = hyperparameters
-    return optax.adamw(learning_rate, 1 - hp.one_minus_beta1, b2=0.99, weight_decay=hp.weight_decay)
+    return optax.adamw(
+        learning_rate, 1 - hp.one_minus_beta1, b2=0.9955, weight_decay=hp.weight_decay
+    )

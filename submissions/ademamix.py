@@ -4,18 +4,20 @@ import jax.numpy as jnp
 import optax
 
 search_space = {
-    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
-    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
     "one_minus_beta3": {"min": 1e-3, "max": 1e-2, "scaling": "log"},
-    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
-    "horizon": {"feasible_points": [1.0]},
+    "weight_decay": {"min": 1e-3, "max": 1.0, "scaling": "log"},
+    "warmup_factor": {"feasible_points": [0.02, 0.05, 0.1]},
+    "horizon": {"feasible_points": [0.75]},
 }
 self_tuning_point = {
-    "learning_rate": 5e-3,
-    "one_minus_beta1": 0.1,
+    "learning_rate": 1e-3,
+    "one_minus_beta1": 0.06734,
     "one_minus_beta3": 3e-3,
-    "weight_decay": 0.1,
-    "horizon": 1.25,
+    "weight_decay": 0.08122,
+    "warmup_factor": 0.02,
+    "horizon": 0.75,
 }
 
 
@@ -33,5 +35,5 @@ def optimizer(workload, hyperparameters, learning_rate):
         return 5.0 * progress(step)
 
     return optax.contrib.ademamix(
-        learning_rate, b1, 0.99, slow, alpha, weight_decay=hp.weight_decay
+        learning_rate, b1, 0.9955, slow, alpha, weight_decay=hp.weight_decay
     )

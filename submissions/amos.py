@@ -6,12 +6,12 @@ from algoperf_lite.optimizers.amos import amos, prior
 from algoperf_lite.schedules import constant, over
 
 search_space = {
-    "learning_rate": {"min": 5e-3, "max": 0.3, "scaling": "log"},
+    "learning_rate": {"min": 1e-3, "max": 0.05, "scaling": "log"},
     "one_minus_beta2": {"min": 1e-3, "max": 3e-2, "scaling": "log"},
 }
 self_tuning_point = {
-    "learning_rate": 3e-2,
-    "one_minus_beta2": 1e-2,
+    "learning_rate": 5e-3,
+    "one_minus_beta2": 4.48e-3,
 }
 
 

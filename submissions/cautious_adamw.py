@@ -5,23 +5,25 @@ import optax
 from algoperf_lite.optimizers.cautious import cautious
 
 search_space = {
-    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
-    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
-    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
-    "horizon": {"feasible_points": [1.0]},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
+    "weight_decay": {"min": 1e-3, "max": 1.0, "scaling": "log"},
+    "warmup_factor": {"feasible_points": [0.02, 0.05, 0.1]},
+    "horizon": {"feasible_points": [0.75]},
 }
 self_tuning_point = {
-    "learning_rate": 1e-2,
-    "one_minus_beta1": 0.1,
-    "weight_decay": 0.1,
-    "horizon": 1.25,
+    "learning_rate": 1.7486e-3,
+    "one_minus_beta1": 0.06734,
+    "weight_decay": 0.08122,
+    "warmup_factor": 0.02,
+    "horizon": 0.75,
 }
 
 
 def optimizer(workload, hyperparameters, learning_rate):
     hp = hyperparameters
     return optax.chain(
-        cautious(optax.scale_by_adam(1 - hp.one_minus_beta1, b2=0.99)),
+        cautious(optax.scale_by_adam(1 - hp.one_minus_beta1, b2=0.9955)),
         optax.add_decayed_weights(hp.weight_decay),
         optax.scale_by_learning_rate(learning_rate),
     )

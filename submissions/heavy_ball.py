@@ -1,27 +1,34 @@
-"""SGD with Polyak's heavy ball; linear decay to a thousandth, then flat, as AlgoPerf's."""
+"""SGD with Polyak's heavy ball; linear decay to a small end, then flat, as AlgoPerf's."""
 
 import optax
 
 from algoperf_lite.schedules import linear, over
 
 search_space = {
-    "learning_rate": {"min": 1e-2, "max": 1.0, "scaling": "log"},
-    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
-    "weight_decay": {"min": 1e-6, "max": 1e-3, "scaling": "log"},
-    "horizon": {"feasible_points": [1.0]},
+    "learning_rate": {"min": 1e-3, "max": 10.0, "scaling": "log"},
+    "one_minus_beta1": {"min": 5e-3, "max": 0.3, "scaling": "log"},
+    "weight_decay": {"min": 1e-7, "max": 1e-3, "scaling": "log"},
+    "warmup_factor": {"feasible_points": [0.05]},
+    "decay_steps_factor": {"min": 0.8, "max": 1.0, "scaling": "linear"},
+    "end_factor": {"feasible_points": [1e-3, 1e-2]},
+    "horizon": {"feasible_points": [0.75]},
 }
 self_tuning_point = {
-    "learning_rate": 0.1,
-    "one_minus_beta1": 0.1,
+    "learning_rate": 0.03,
+    "one_minus_beta1": 0.05,
     "weight_decay": 1e-6,
-    "horizon": 1.25,
+    "warmup_factor": 0.05,
+    "decay_steps_factor": 0.9,
+    "end_factor": 1e-3,
+    "horizon": 0.75,
 }
 
 
 def schedule(workload, hyperparameters):
-    peak = hyperparameters.learning_rate
-    num_steps = 0.9 * hyperparameters.horizon * workload.step_hint
-    return over(linear(), num_steps, peak, warmup=0.05, end=1e-3 * peak)
+    hp = hyperparameters
+    num_steps = hp.decay_steps_factor * hp.horizon * workload.step_hint
+    end = hp.end_factor * hp.learning_rate
+    return over(linear(), num_steps, hp.learning_rate, hp.warmup_factor, end)
 
 
 def optimizer(workload, hyperparameters, learning_rate):

@@ -3,16 +3,18 @@
 import optax
 
 search_space = {
-    "learning_rate": {"min": 1e-4, "max": 5e-3, "scaling": "log"},
-    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
-    "weight_decay": {"min": 0.1, "max": 10.0, "scaling": "log"},
-    "horizon": {"feasible_points": [1.0]},
+    "learning_rate": {"min": 2e-5, "max": 2e-3, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
+    "weight_decay": {"min": 1e-2, "max": 10.0, "scaling": "log"},
+    "warmup_factor": {"feasible_points": [0.02, 0.05, 0.1]},
+    "horizon": {"feasible_points": [0.75]},
 }
 self_tuning_point = {
-    "learning_rate": 2e-3,
+    "learning_rate": 3e-4,
     "one_minus_beta1": 0.1,
-    "weight_decay": 1.0,
-    "horizon": 1.25,
+    "weight_decay": 0.5,
+    "warmup_factor": 0.02,
+    "horizon": 0.75,
 }
 
 

@@ -3,18 +3,20 @@
 from algoperf_lite.optimizers.mars import mars_adamw
 
 search_space = {
-    "learning_rate": {"min": 5e-4, "max": 3e-2, "scaling": "log"},
-    "one_minus_beta1": {"min": 0.02, "max": 0.3, "scaling": "log"},
-    "weight_decay": {"min": 1e-2, "max": 1.0, "scaling": "log"},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
+    "weight_decay": {"min": 1e-3, "max": 1.0, "scaling": "log"},
     "gamma": {"min": 1e-2, "max": 0.1, "scaling": "log"},
-    "horizon": {"feasible_points": [1.0]},
+    "warmup_factor": {"feasible_points": [0.02, 0.05, 0.1]},
+    "horizon": {"feasible_points": [0.75]},
 }
 self_tuning_point = {
-    "learning_rate": 1e-2,
-    "one_minus_beta1": 0.05,
-    "weight_decay": 0.1,
+    "learning_rate": 1.7486e-3,
+    "one_minus_beta1": 0.06734,
+    "weight_decay": 0.08122,
     "gamma": 0.025,
-    "horizon": 1.25,
+    "warmup_factor": 0.02,
+    "horizon": 0.75,
 }
 
 

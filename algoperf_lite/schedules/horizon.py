@@ -93,8 +93,8 @@ def over(
 
 
 def warmup_cosine(num_steps: Scalar, peak: Scalar, warmup: Scalar = 0.05) -> Schedule:
-    """A linear warmup, then a cosine to a tenth of the peak: a submission's default."""
-    return over(cosine(), num_steps, peak, warmup, end=0.1 * peak)
+    """A linear warmup, then a cosine to 0: a submission's default, and AlgoPerf's baselines'."""
+    return over(cosine(), num_steps, peak, warmup)
 
 
 def cool_down(

@@ -112,7 +112,7 @@ class Submission:
 
 
 def default_schedule(workload: Workload, hyperparameters: Any) -> Any:
-    """A linear warmup, then a cosine to a tenth of the peak `learning_rate`.
+    """A linear warmup to the peak `learning_rate`, then a cosine to 0: AlgoPerf's baselines'.
 
     The horizon is the workload's step hint times the hyperparameter `horizon`, if there is one;
     the warmup is `warmup_factor` of it, 5% where there is no such hyperparameter.

@@ -231,7 +231,7 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, A
             payload["fresh"],
             beat,
             Numerics(**payload["numerics"]),
-            payload["data_dir"],
+            payload.get("data_dir"),
         )
     except (ValueError, devices.WrongBackend) as error:
         return {"problem": str(error)}

@@ -46,7 +46,7 @@ def test_a_run_returns_its_trials(finished):
     [row] = done.rows
     assert (row.submission, row.workload, row.study, row.trial) == ("nadamw", "digits", 0, 1)
     assert row.status == "not_reached" and row.time_to_target is None
-    assert 0 < row.best < 1 and row.hyperparameters["learning_rate"] == 0.01
+    assert 0 < row.best < 1 and row.hyperparameters["learning_rate"] == 1.7486e-3
     assert json.loads((row.directory / "trial.json").read_text())["best"] == row.best
     assert told == ["calibrated digits", ("nadamw", "not_reached")]
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -88,7 +88,7 @@ def test_what_there_is_is_listed():
 
 def test_calibrations_are_rows(finished):
     [row] = api.calibrate(["digits"], num_workers=1).rows
-    assert row.workload == "digits" and row.seconds_per_step > 0 and row.step_hint == 300
+    assert row.workload == "digits" and row.seconds_per_step > 0 and row.step_hint == 600
 
 
 def test_a_replayed_file_never_replaces_another(tmp_path):

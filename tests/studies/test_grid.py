@@ -76,7 +76,7 @@ def test_a_cell_of_the_families_table():
 
 def test_members_of_a_grid_train_as_they_would_alone():
     payload = {
-        **{"workload": "digits", "submission": "nadamw", "schedule": "cosine", "budget": 0.02},
+        **{"workload": "digits", "submission": "nadamw", "schedule": "cosine", "budget": 0.01},
         **{"peaks": [0.001, 0.01], "seeds": [3, 4], "mode": "single", "steps_per_dispatch": 3},
     }
     found = grid.work(payload, lambda **event: None)

@@ -43,7 +43,7 @@ def test_submission_conforms_with_batch_norm(name):
 @pytest.mark.parametrize("name", find.names())
 def test_submission_is_short_and_complete(name):
     entry = native.load(name)
-    assert len(_code_lines(entry.source)) <= 25
+    assert len(_code_lines(entry.source)) <= 40
     assert set(entry.search_space) == set(entry.self_tuning_point)
     # Any schedule can be put in place of the file's own, at the peak that the file tunes.
     assert entry.schedule is not None
@@ -55,10 +55,7 @@ def test_self_tuning_point_lies_in_the_search_space(name):
     entry = native.load(name)
     for key, value in entry.self_tuning_point.items():
         space = entry.search_space[key]
-        if key == "horizon":  # self-tuning has 1.5 times the budget
-            assert space == {"feasible_points": [1.0]}
-            assert value == 1.25
-        elif "feasible_points" in space:
+        if "feasible_points" in space:
             assert value in space["feasible_points"]
         else:
             assert space["min"] <= value <= space["max"]

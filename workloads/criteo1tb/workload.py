@@ -54,7 +54,7 @@ SCALES = {
         config=DLRMConfig(),
         batch_size=512,
         eval_batch_size=2048,
-        step_hint=1920,
+        step_hint=4000,
     ),
     "full": Criteo1TB(
         name="criteo1tb",

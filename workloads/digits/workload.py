@@ -80,7 +80,7 @@ SCALES = {
         config=DigitsConfig(),
         batch_size=64,
         eval_batch_size=400,
-        step_hint=300,
+        step_hint=600,
     ),
 }
 VARIANTS: dict[str, dict] = {}

@@ -144,7 +144,7 @@ SCALES = {
         ),
         batch_size=64,
         eval_batch_size=64,
-        step_hint=2000,
+        step_hint=3000,
     ),
     "full": OGBG(
         name="ogbg",

@@ -256,12 +256,13 @@ def test_an_experiment_outlives_a_node_and_gives_what_one_machine_gives(cluster,
 
     trials = sorted((tmp_path / "local").glob("*/study_0/digits_jax/trial_*"))
     assert len(trials) == 4
+    assert sorted(len(_rows(trial)) for trial in trials)[1] > 20  # one at most diverges
     for trial in trials:
         other = tmp_path / "ray" / trial.relative_to(tmp_path / "local")
         last = {"meta_data_1.json": "meta_data_0.json", "flags_1.json": "flags_0.json"}
         files = {last.get(path.name, path.name) for path in other.iterdir()} - {"interrupted_0"}
         assert files == {path.name for path in trial.iterdir()}
-        assert _rows(other) == _rows(trial) and len(_rows(trial)) > 30
+        assert _rows(other) == _rows(trial)
         records = [json.loads((path / "trial.json").read_text()) for path in (trial, other)]
         for name in ("status", "steps", "steps_to_target", "best", "hyperparameters"):
             assert records[0][name] == records[1][name]

@@ -49,8 +49,8 @@ LINES = {
         (5, {**ADAM, "learning_rate": 1e-2, "one_minus_beta1": 0.2, "weight_decay": 0.0}),
     ),
     "schedule_free_adamw": (
-        (0, {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}),
-        (4, {"learning_rate": 2e-2, "one_minus_beta1": 0.05, "weight_decay": 0.5}),
+        (0, {**WARM, "learning_rate": 3e-3, "one_minus_beta1": 0.1, "weight_decay": 0.1}),
+        (4, {**WARM, "learning_rate": 2e-2, "one_minus_beta1": 0.05, "weight_decay": 0.5}),
     ),
     "clipped": (
         (0, {"learning_rate": 0.05, "grad_clip": 0.5, "decay_steps": 10}),

@@ -21,7 +21,7 @@ from algoperf_lite.trial.spec import TrialSpec
 
 def _spec(tmp_path, **fields):
     """On a horizon of 200 steps."""
-    defaults = {"budget": 2 / 3, "max_global_steps": 60}
+    defaults = {"budget": 1 / 3, "max_global_steps": 60}
     return trials.on_digits(tmp_path / "trial_1", **{**defaults, **fields})
 
 

@@ -33,7 +33,7 @@ def _spec(directory, **fields):
     """Evaluations after steps 1, 2, 4, 6, ...; generations after 6, 12, 18."""
     defaults = {
         "rng_seed": 1,  # whose leaders change
-        "budget": HORIZON / 300,
+        "budget": HORIZON / 600,
         "max_global_steps": 22,
         "population": RULES,
     }

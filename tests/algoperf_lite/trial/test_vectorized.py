@@ -32,7 +32,8 @@ def optimizer(workload, hyperparameters):
 
 
 def _specs(folder, path, num_trials, **fields):
-    defaults = {"budget": 2 / 3, "max_global_steps": 50}  # a horizon of 200 steps
+    # A horizon of 200 steps, at learning rates of any size.
+    defaults = {"budget": 1 / 3, "max_global_steps": 50, "parameter_multiplier": 1.0}
     rules = tuning.Ruleset("external", 1, num_trials, 1.0)
     return [
         TrialSpec(

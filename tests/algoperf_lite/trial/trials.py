@@ -23,6 +23,9 @@ def on_digits(directory, /, **fields):
         "trial": 1,
         "config": ExperimentConfig(**config),
         "directory": str(directory),
+        # Three hundred steps, evaluated every 7.5 of them, at learning rates of any size.
+        "budget": 0.5,
+        "parameter_multiplier": 1.0,
     }
     return TrialSpec(**{**defaults, **fields})
 

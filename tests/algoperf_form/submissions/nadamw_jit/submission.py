@@ -38,16 +38,17 @@ def get_batch_size(workload_name: str) -> int:
 
 
 def cosine_warmup(step_hint: float, hyperparameters: spec.Hyperparameters) -> optax.Schedule:
-    """5% of linear warmup, then cosine decay to a tenth of the peak."""
+    """Linear warmup, then cosine decay to 0."""
     peak = jnp.asarray(hyperparameters.learning_rate, jnp.float32)
-    warmup_steps = jnp.asarray(0.05 * step_hint, jnp.float32)
+    warmup = hyperparameters.warmup_factor if hasattr(hyperparameters, "warmup_factor") else 0.05
+    warmup_steps = jnp.asarray(warmup * step_hint, jnp.float32)
     decay_steps = jnp.maximum(step_hint - warmup_steps, 1.0)
     cosine_fn = optax.cosine_decay_schedule(1.0, 1)
 
     def schedule_fn(count):
         count = jnp.asarray(count, jnp.float32)
         progress = jnp.clip((count - warmup_steps) / decay_steps, 0.0, 1.0)
-        cosine = 0.1 * peak + (peak - 0.1 * peak) * cosine_fn(progress)
+        cosine = peak * cosine_fn(progress)
         warmup = peak * (count / jnp.maximum(warmup_steps, 1.0))
         return jnp.where(count < warmup_steps, warmup, cosine)
 
@@ -67,10 +68,11 @@ def init_optimizer_state(
     del rng
 
     horizon = hyperparameters.horizon if hasattr(hyperparameters, "horizon") else 1.0
+    has_beta2 = hasattr(hyperparameters, "one_minus_beta2")
     opt_init_fn, opt_update_fn = optax.nadamw(
         cosine_warmup(horizon * workload.step_hint, hyperparameters),
         b1=1.0 - hyperparameters.one_minus_beta1,
-        b2=0.99,
+        b2=1.0 - hyperparameters.one_minus_beta2 if has_beta2 else 0.99,
         weight_decay=hyperparameters.weight_decay,
     )
     params_zeros_like = jax.tree.map(lambda s: jnp.zeros(s.shape_tuple), workload.param_shapes)
