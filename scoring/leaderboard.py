@@ -14,14 +14,22 @@ from scoring.benchmark import Benchmark
 from scoring.logs import read
 from scoring.logs.read import Anomaly, Trial
 from scoring.protocol import UNITS, Protocol, check
-from scoring.stats import budgets, profile, ranks, reference_score, speedups, times_matrix
+from scoring.stats import (
+    budgets,
+    comparisons,
+    profile,
+    ranks,
+    reference_score,
+    speedups,
+    times_matrix,
+)
 from scoring.stats.anomalies import order_sensitive, uneven
 from scoring.stats.budgets import AtBudget
+from scoring.stats.comparisons import Comparison
 from scoring.stats.ranks import Ranks
 from scoring.stats.reference_score import ReferenceScores
 from scoring.stats.rows import Row, build, drawn_scores
 from scoring.stats.speedups import Speedups
-from scoring.stats.times_matrix import TimesMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,8 @@ class Leaderboard:
     # None also if the reference was run on no scored workload.
     reference_scores: ReferenceScores | None
     ranks: Ranks
+    pairs: tuple[Comparison, ...]  # all, by the place of the first, then of the second
+    against: tuple[Comparison, ...]  # everybody with the one that the protocol names
     at_budget: tuple[AtBudget, ...]
     trials: tuple[Trial, ...] = field(repr=False)  # on scored workloads: for curves
 
@@ -108,6 +118,8 @@ class Leaderboard:
             "speedup": None if self.speedups is None else self.speedups.to_json(),
             "field_free": None if scores is None else scores.to_json(),
             **self.ranks.to_json(),
+            "pairs": [pair.to_json() for pair in self.pairs],
+            "against": [pair.to_json() for pair in self.against],
             "at_budget": budgets.to_json([row.submission for row in self.rows], self.at_budget),
         }
 
@@ -178,6 +190,12 @@ def _assemble(
     # interval and a chance never contradict each other.
     score_NS = drawn_scores(matrix)
     rows = build(matrix, trials, score_NS)
+    # Columns of the draws are sorted by name, rows of the board by score.
+    order = [matrix.submissions.index(row.submission) for row in rows]
+    score_NS = None if score_NS is None else score_NS[:, order]
+    score_S = np.array([row.score for row in rows])
+    can_tell_S = np.array([matrix.can_tell(index) for index in order])
+    places = ranks.compare([row.submission for row in rows], score_S, score_NS, can_tell_S)
     reference = protocol.reference or benchmark.reference
     # `check` has refused an unknown one that was asked for: only the benchmark's may be missing.
     reference = reference if reference in matrix.submissions else None
@@ -202,7 +220,11 @@ def _assemble(
         reference=reference,
         speedups=speedups.against(matrix, reference) if reference else None,
         reference_scores=reference_score.score(matrix, reference) if reference else None,
-        ranks=_ranks(matrix, rows, score_NS),
+        ranks=places,
+        pairs=comparisons.in_pairs(matrix, places, score_S),
+        against=()
+        if protocol.against is None
+        else comparisons.against(matrix, places, score_S, score_NS, protocol.against),
         at_budget=budgets.at_budgets(scored, targets),
         trials=tuple(scored),
     )
@@ -211,18 +233,6 @@ def _assemble(
 def _known(values: Iterable[str | None]) -> tuple[str, ...]:
     """The different values that trials tell, sorted."""
     return tuple(sorted(set(values) - {None}))
-
-
-def _ranks(matrix: TimesMatrix, rows: Sequence[Row], score_NS: np.ndarray | None) -> Ranks:
-    """The ranks of the rows, in their order."""
-    # Columns of the draws are sorted by name, rows of the board by score.
-    order = [matrix.submissions.index(row.submission) for row in rows]
-    return ranks.compare(
-        [row.submission for row in rows],
-        np.array([row.score for row in rows]),
-        None if score_NS is None else score_NS[:, order],
-        np.array([matrix.can_tell(index) for index in order]),
-    )
 
 
 def _not_scored(trials: Sequence[Trial], benchmark: Benchmark) -> Iterable[Anomaly]:

@@ -21,6 +21,7 @@ class Protocol:
     strict: insist on the ruleset's studies and trials. allow_mixed_hardware, allow_mixed_timing:
     compare wall times of unlike fingerprints, or replayed with measured ones. reference: submission
     that speedups and field-free scores refer to; None: the benchmark's, if it is on the board.
+    against: submission that all others are compared with, corrected for their number; None: nobody.
     Raises ValueError for a mode or quantity that does not exist.
     """
 
@@ -32,6 +33,7 @@ class Protocol:
     allow_mixed_hardware: bool = False
     allow_mixed_timing: bool = False
     reference: str | None = None
+    against: str | None = None
 
     def __post_init__(self) -> None:
         nearest(self.mode, MODES, "scoring mode")
@@ -43,6 +45,8 @@ def check(trials: Sequence[Trial], benchmark: Benchmark, protocol: Protocol) -> 
     submissions = sorted({trial.submission for trial in trials})
     if protocol.reference is not None:
         nearest(protocol.reference, submissions, "reference submission")
+    if protocol.against is not None:
+        nearest(protocol.against, submissions, "submission to compare with")
     # Workloads that carry no score may come from anywhere.
     trials = [trial for trial in trials if trial.workload in benchmark.scored_workloads]
     # Steps are the same on every machine, so only times need alike ones.

@@ -42,6 +42,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="submission that speedups are against; default: the benchmark's",
     )
     add(
+        "--against",
+        metavar="NAME",
+        help="submission that all others are compared with, in words",
+    )
+    add(
         "--held_out_seed",
         type=at_least(0),
         metavar="N",

@@ -60,49 +60,54 @@ class Speedups:
 
 
 def against(matrix: TimesMatrix, reference: str) -> Speedups:
-    """Speedups of all submissions over `reference`, by times before any gate.
-
-    A workload that either never reached is left out of the mean; so it is in each draw.
-    """
+    """Speedups of all submissions over `reference`, by times before any gate."""
     r = matrix.submissions.index(reference)
-    log_SB = _log_speedups(matrix.times_SW, matrix, r)
-    mean_NS = None
-    if matrix.draws is not None:
-        mean_NS = np.exp(matrix.draws.of(lambda t_SW: _means(_log_speedups(t_SW, matrix, r))))
-    rows = {}
-    for s, name in enumerate(matrix.submissions):
-        kept = np.flatnonzero(~np.isnan(log_SB[s]))
-        mean = low = high = None
-        if len(kept):
-            mean = float(np.exp(log_SB[s, kept].mean()))
-            if mean_NS is not None and matrix.can_tell(s, r):
-                low, high = limits(mean_NS[:, s], mean)
-        rows[name] = Speedup(
-            mean=mean,
-            low=low,
-            high=high,
-            by_workload={matrix.base[b]: float(np.exp(log_SB[s, b])) for b in kept},
-            left_out=_left_out(matrix, s, r, set(kept.tolist())),
-        )
+    rows = {name: over(matrix, s, r) for s, name in enumerate(matrix.submissions)}
     return Speedups(reference, rows)
 
 
-def _log_speedups(times_SW: np.ndarray, matrix: TimesMatrix, reference: int) -> np.ndarray:
-    """Logarithm of t_reference / t for base workloads, NaN where they do not compare."""
-    times_SB = times_SW[..., matrix.base_columns]
-    reference_1B = times_SB[..., [reference], :]
+def over(matrix: TimesMatrix, submission: int, reference: int) -> Speedup:
+    """The speedup of one row of the matrix over another.
+
+    A workload that either never reached is left out of the mean; so it is in each draw.
+    """
+    rows = [submission, reference]
+
+    def log(times_SW: np.ndarray) -> np.ndarray:
+        return _log_speedups(times_SW[..., rows, :][..., matrix.base_columns])
+
+    log_B = log(matrix.times_SW)
+    kept = np.flatnonzero(~np.isnan(log_B))
+    mean = low = high = None
+    if len(kept):
+        mean = float(np.exp(log_B[kept].mean()))
+        if matrix.draws is not None and matrix.can_tell(*rows):
+            mean_N = matrix.draws.of(lambda times_SW: _mean(log(times_SW)))
+            low, high = limits(np.exp(mean_N), mean)
+    return Speedup(
+        mean=mean,
+        low=low,
+        high=high,
+        by_workload={matrix.base[b]: float(np.exp(log_B[b])) for b in kept},
+        left_out=_left_out(matrix, submission, reference, set(kept.tolist())),
+    )
+
+
+def _log_speedups(times_2B: np.ndarray) -> np.ndarray:
+    """Logarithm of the second time over the first, (..., B), NaN where they do not compare."""
+    first_B, second_B = times_2B[..., 0, :], times_2B[..., 1, :]
     with np.errstate(invalid="ignore", divide="ignore"):
-        log_SB = np.log(reference_1B) - np.log(times_SB)
-    both_zero = (times_SB == 0) & (reference_1B == 0)
-    log_SB = np.where(both_zero, 0.0, np.where(np.isfinite(log_SB), log_SB, np.nan))
-    return np.clip(log_SB, -_LARGEST_LOG, _LARGEST_LOG)
+        log_B = np.log(second_B) - np.log(first_B)
+    both_zero = (first_B == 0) & (second_B == 0)
+    log_B = np.where(both_zero, 0.0, np.where(np.isfinite(log_B), log_B, np.nan))
+    return np.clip(log_B, -_LARGEST_LOG, _LARGEST_LOG)
 
 
-def _means(log_SB: np.ndarray) -> np.ndarray:
-    """Means over the workloads that compare, (..., S); NaN where none does."""
-    known_SB = ~np.isnan(log_SB)
+def _mean(log_B: np.ndarray) -> np.ndarray:
+    """Mean over the workloads that compare, (...); NaN where none does."""
+    known_B = ~np.isnan(log_B)
     with np.errstate(invalid="ignore"):
-        return np.where(known_SB, log_SB, 0.0).sum(axis=-1) / known_SB.sum(axis=-1)
+        return np.where(known_B, log_B, 0.0).sum(axis=-1) / known_B.sum(axis=-1)
 
 
 def _left_out(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from scoring.leaderboard import Leaderboard
-from scoring.views import columns, rows, terminal_details
+from scoring.views import columns, rows, terminal_details, words
 from scoring.views.columns import AIRY, NAME_ROOM, PLAIN, Column
 from scoring.views.text import ASCII
 
@@ -37,7 +37,7 @@ def render(leaderboard: Leaderboard, console: Console | None = None) -> None:
     console = console or Console()
     for part in _ranking(leaderboard, console.width):
         console.print(part)
-    for line in rows.notes(leaderboard):
+    for line in (*rows.notes(leaderboard), *words.against(leaderboard)):
         console.print(Text(line))
     console.print()
     for part in _workloads(leaderboard, console.width):

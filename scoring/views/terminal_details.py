@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scoring.leaderboard import Leaderboard
 from scoring.stats.budgets import SHARES
-from scoring.views import columns, versus
+from scoring.views import columns, versus, words
 from scoring.views.columns import NAME_ROOM, TIGHT, Column
 from scoring.views.text import ASCII, printable
 from scoring.views.versus import Budgets, PairRow
@@ -99,6 +99,7 @@ def _pairs(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
     same = versus.same(leaderboard)
     num, total = len(leaderboard.ranks.indistinguishable or ()), versus.num_pairs(leaderboard)
     yield Text(f"Not distinguishable, {num} of {total} pairs: {'; '.join(same) or 'none'}.")
+    yield Text("\n".join(["In words:", *(f"  {line}" for line in words.neighbours(leaderboard))]))
 
 
 def _rivals_wide(rows: Sequence[PairRow], width: int) -> int:

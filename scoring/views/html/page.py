@@ -8,7 +8,7 @@ from pathlib import Path
 from scoring.leaderboard import Leaderboard
 from scoring.stats.budgets import SHARES
 from scoring.stats.profile import TAU_MAX
-from scoring.views import rows, runs, series, versus
+from scoring.views import rows, runs, series, versus, words
 from scoring.views.html import populations
 from scoring.views.html.data import page_data
 from scoring.views.series import Trace
@@ -123,6 +123,7 @@ def _comparisons(board: Leaderboard) -> dict:
         "same": versus.same(board),
         "num_same": len(board.ranks.indistinguishable or ()),
         "num_pairs": versus.num_pairs(board),
+        "in_words": words.sentences(board.pairs),
     }
 
 
