@@ -49,7 +49,7 @@ def checks(folder: Path) -> Iterator[Check]:
         yield reading(path, functools.partial(_saved if is_saved else _documents, path))
 
 
-def stream(folder: Path) -> np.ndarray:
+def stream(folder: Path) -> np.memmap:
     """All tokens of a split, documents one after the other: uint16 (n,), a memory map.
 
     Made once, in about as many seconds as there are 30 million tokens, and kept in the user's
