@@ -67,6 +67,7 @@ def stream(folder: Path) -> np.memmap:
 
 
 def _parts(folder: Path, paths: list[Path]) -> Iterator[np.ndarray]:
+    yield np.zeros(0, np.uint16)  # there may be no others
     if not (folder / arrow.STATE).is_file():
         yield from _tokenised(_text_files(folder), *_tables(folder.parent))
         return

@@ -54,7 +54,7 @@ def write_sparse(folder: Path, num_bytes: int) -> Path:
     path = folder / "data-00000-of-00001.arrow"
     with path.open("wb") as file:
         file.write(batch.schema.serialize().to_pybytes())
-        for _ in range(num_bytes // len(message)):
+        for _ in range(max(1, num_bytes // len(message))):
             file.write(begin)
             file.seek(len(message) - len(begin), 1)  # a hole
         file.write(b"\xff\xff\xff\xff\0\0\0\0")  # the end of a stream

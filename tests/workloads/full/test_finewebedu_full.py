@@ -174,9 +174,10 @@ def test_what_is_missing_or_damaged_is_said(tmp_path, root):
     write_saved(folder, [[1, 2], [50_257]], num_files=1)
     with pytest.raises(DataError, match="batch 0 of .* has tokens from 1 to 50257; GPT-2's are"):
         all_rows(full.source(tmp_path, "train"))
-    write_saved(folder, [[1, 2]], num_files=1)
-    with pytest.raises(DataError, match="has 2 tokens, and a block needs 1025"):
-        all_rows(full.source(tmp_path, "train"))
+    for docs in ([[1, 2]], []):
+        write_saved(folder, docs, num_files=1)
+        with pytest.raises(DataError, match=f"has {2 * len(docs)} tokens, and a block needs 1025"):
+            all_rows(full.source(tmp_path, "train"))
 
 
 @pytest.mark.parametrize("cut", [1, 8, 100, 3000])

@@ -18,6 +18,7 @@ from tests.workloads.full import small_families
 
 ROOT = Path(__file__).parents[3]
 STEPS = 4
+TIMEOUT = 1800  # seconds, on a machine that is busy
 # Workloads from outside, since hosts are processes of their own.
 SMALL = """
 import workloads
@@ -101,13 +102,13 @@ def _rows(directory):
 def test_two_hosts_train_on_files_what_one_does(tmp_path):
     _write(tmp_path)
     alone = _start(tmp_path, "alone", "--num_workers=1")
-    said = alone.communicate(timeout=900)[0]
+    said = alone.communicate(timeout=TIMEOUT)[0]
     assert alone.returncode == 0, said
 
     at = (f"--coordinator_address={_address()}", "--num_processes=2")
     outputs = ("together", "unused")
     both = [_start(tmp_path, output, *at, f"--process_id={i}") for i, output in enumerate(outputs)]
-    said = [process.communicate(timeout=900)[0] for process in both]
+    said = [process.communicate(timeout=TIMEOUT)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
 
     for name in FAMILIES:
