@@ -55,7 +55,8 @@ def lists(path: Path, column: str) -> Iterator[np.ndarray]:
             raise DataError(f"{path} was cut short, or is no Arrow stream; copy it again")
     batch = 0
     try:
-        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        # Read and not mapped: of a mapped file, all that was ever seen counts as memory.
+        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
             if column not in stream.schema.names:
                 raise DataError(
                     f"{path} has the columns {', '.join(stream.schema.names)} and not {column!r}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,15 +89,19 @@ class Blocks(Source):
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """{'inputs', 'targets': (k, 1024) int32}, targets one token ahead."""
         del keys  # nothing is random
-        # A slice per row: neighbouring tokens are read from the disk at once.
-        starts = (picks * (SEQ_LEN + 1)).tolist()
-        blocks = np.stack([self._stream[start : start + SEQ_LEN + 1] for start in starts])
-        blocks = blocks.astype(np.int32)
+        stream, size = self._stream, SEQ_LEN + 1
+        block_bytes = size * stream.itemsize
+        # Read and not mapped: every page that a map has shown counts as this process's memory, and
+        # blocks in random order show all gigabytes of them.
+        with Path(stream.filename).open("rb", buffering=0) as file:
+            starts = (stream.offset + picks * block_bytes).tolist()
+            found = [os.pread(file.fileno(), block_bytes, start) for start in starts]
+        blocks = np.frombuffer(b"".join(found), stream.dtype).reshape(-1, size).astype(np.int32)
         return {
             "inputs": np.ascontiguousarray(blocks[:, :-1]),
             "targets": np.ascontiguousarray(blocks[:, 1:]),
         }
 
     @functools.cached_property
-    def _stream(self) -> np.ndarray:
+    def _stream(self) -> np.memmap:
         return tokens.stream(self.folder)

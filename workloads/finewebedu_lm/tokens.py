@@ -49,7 +49,7 @@ def checks(folder: Path) -> Iterator[Check]:
         yield reading(path, functools.partial(_saved if is_saved else _documents, path))
 
 
-def stream(folder: Path) -> np.ndarray:
+def stream(folder: Path) -> np.memmap:
     """All tokens of a split, documents one after the other: uint16 (n,), a memory map.
 
     Made once, in about as many seconds as there are 30 million tokens, and kept in the user's
@@ -67,6 +67,7 @@ def stream(folder: Path) -> np.ndarray:
 
 
 def _parts(folder: Path, paths: list[Path]) -> Iterator[np.ndarray]:
+    yield np.zeros(0, np.uint16)  # there may be no others
     if not (folder / arrow.STATE).is_file():
         yield from _tokenised(_text_files(folder), *_tables(folder.parent))
         return

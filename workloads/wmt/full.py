@@ -19,6 +19,7 @@ SPLITS = ("train", "eval_train", "validation", "test")
 NUM_EXAMPLES = {"train": 5_906_184, "validation": 3_000, "test": 3_003}
 NUM_EVAL_TRAIN = 3072  # 24 batches of 128
 _GROUP = 256  # pairs that are packed together
+_ROWS_AT_ONCE = 8192
 _SEED = 0  # of the order in which train is packed, and of the pairs of eval_train
 
 
@@ -122,7 +123,15 @@ class PackedPairs(Source):
         num_bytes = self.num_examples * MAX_LEN * 3 * len(SIDES) * np.uint16().nbytes
         if num_bytes > most:
             return None
-        return self.rows(np.arange(self.num_examples), RowKeys(0, Stream.TRAIN, step=0))
+        out: dict[str, np.ndarray] = {}
+        # Some at a time: what is computed on the way takes several times the memory of the rows.
+        for start in range(0, self.num_examples, _ROWS_AT_ONCE):
+            picks = np.arange(start, min(start + _ROWS_AT_ONCE, self.num_examples))
+            for name, values in self.rows(picks, RowKeys(0, Stream.TRAIN, step=0)).items():
+                if name not in out:
+                    out[name] = np.empty((self.num_examples, MAX_LEN), values.dtype)
+                out[name][picks] = values
+        return out
 
     @functools.cached_property
     def _pairs(self) -> Pairs:

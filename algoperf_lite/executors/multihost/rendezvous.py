@@ -135,23 +135,30 @@ class Leader:
     def run(
         self, jobs: Iterable[Job], on_event: OnEvent = nothing
     ) -> Iterator[tuple[Job, Outcome]]:
-        """Yields each job as it ends; raises RendezvousError where a follower does not come."""
+        """Yields each job as it ends, as it was given, and not as the members run it.
+
+        Raises RendezvousError where a follower does not come.
+        """
+        for job in jobs:
+            yield job, self._run(job, on_event)
+
+    def _run(self, job: Job, on_event: OnEvent) -> Outcome:
         # A job that dies before all have joined says nothing about the trial: it has not begun.
         have_joined = False
 
-        def note(job: Job, event: Event) -> None:
+        def note(_: Job, event: Event) -> None:
             nonlocal have_joined
-            have_joined = event["event"] == "joined" or (have_joined and event["event"] != "start")
+            have_joined = have_joined or event["event"] == "joined"
             on_event(job, event)
 
-        for job, outcome in local.Local([self.group.slot]).run(map(self._share, jobs), note):
-            if outcome.result is None and not have_joined:
-                raise RendezvousError(
-                    f"not all of the {self.group.num_processes} processes came together for "
-                    f"{job.name} ({outcome.error}); start the same command again on every host "
-                    "where it has ended"
-                )
-            yield job, outcome
+        ((_, outcome),) = local.Local([self.group.slot]).run([self._share(job)], note)
+        if outcome.result is None and not have_joined:
+            raise RendezvousError(
+                f"not all of the {self.group.num_processes} processes came together for "
+                f"{job.name} ({outcome.error}); start the same command again on every host "
+                "where it has ended"
+            )
+        return outcome
 
     def _share(self, job: Job) -> Job:
         content = {"name": job.name, "module": job.module, "payload": dict(job.payload)}

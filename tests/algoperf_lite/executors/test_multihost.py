@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from algoperf_lite import tuning
-from algoperf_lite.executors.job import Job
+from algoperf_lite.executors import local
+from algoperf_lite.executors.job import Job, Outcome
 from algoperf_lite.executors.multihost import rendezvous
 from algoperf_lite.experiment import options
 from algoperf_lite.experiment.directory import Directory
@@ -162,6 +163,22 @@ def test_a_share_of_a_job_is_the_job_elsewhere():
     assert share.module == "algoperf_lite.executors.multihost.member"
     assert share.payload["content"]["module"] == "algoperf_lite.trial.run"
     assert (share.name, share.log, share.time_limit) == (job.name, job.log, 3.0)
+
+
+def test_a_job_that_has_ended_is_the_one_that_was_given(monkeypatch):
+    jobs = [Job(name, "algoperf_lite.training.calibration", {"workload": name}) for name in "ab"]
+    heard, ended = [], Outcome({"steps": 1}, wall=1.0)
+
+    def run(self, shares, on_event):
+        for share in shares:
+            on_event(share, {"event": "joined"})
+            yield share, ended
+
+    monkeypatch.setattr(local.Local, "run", run)
+    leader = rendezvous.Leader(rendezvous.Group({"coordinator_address": "a:1"}, slot=Slot()))
+    found = list(leader.run(jobs, lambda job, event: heard.append((job, event["event"]))))
+    assert found == [(job, ended) for job in jobs]
+    assert heard == [(job, "joined") for job in jobs]
 
 
 def test_programs_of_several_hosts_with_accelerators_are_kept_on_none():

@@ -40,3 +40,23 @@ def write_saved(
     (folder / "state.json").write_text(
         json.dumps({"_data_files": files, "_format_type": None, "_split": None, **state})
     )
+
+
+def write_sparse(folder: Path, num_bytes: int) -> Path:
+    """A saved file of zeros, of about so many bytes, few of which take room on the disk."""
+    folder.mkdir(parents=True)
+    tokens_per_document, documents_per_batch = 1024, 1000  # as `datasets` writes them
+    ends = np.arange(documents_per_batch + 1, dtype=np.int32) * tokens_per_document
+    column = pa.ListArray.from_arrays(ends, np.zeros(ends[-1], np.int32))
+    batch = pa.record_batch([column], ["input_ids"])
+    message = batch.serialize().to_pybytes()
+    begin = message.rstrip(b"\0")
+    path = folder / "data-00000-of-00001.arrow"
+    with path.open("wb") as file:
+        file.write(batch.schema.serialize().to_pybytes())
+        for _ in range(max(1, num_bytes // len(message))):
+            file.write(begin)
+            file.seek(len(message) - len(begin), 1)  # a hole
+        file.write(b"\xff\xff\xff\xff\0\0\0\0")  # the end of a stream
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": path.name}]}))
+    return path

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from algoperf_lite.data import kept
+from algoperf_lite.data import arrow, kept
 from algoperf_lite.data.keys import RowKeys, Stream
 from algoperf_lite.data.source import DataError
 from tests.workloads.full import file_damages
@@ -17,7 +18,12 @@ from workloads.finewebedu_lm import full, tokens
 pa = pytest.importorskip("pyarrow")
 from pyarrow import parquet  # noqa: E402
 
-from tests.workloads.full.finewebedu_files import END, documents, write_saved  # noqa: E402
+from tests.workloads.full.finewebedu_files import (  # noqa: E402
+    END,
+    documents,
+    write_saved,
+    write_sparse,
+)
 
 KEYS = RowKeys(0, Stream.TRAIN, 0)
 
@@ -80,6 +86,23 @@ def test_parts_are_written_one_after_the_other(tmp_path):
     found = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, np.concatenate(parts))
+
+
+def _growth(steps):
+    """The most memory that this process has between steps beyond that before the first, in MiB."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    return (max(process.memory_info().rss for _ in steps) - before) / 2**20
+
+
+def test_a_set_of_any_size_takes_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = write_sparse(tmp_path / "train", 2**29)
+    assert _growth(map(np.max, arrow.lists(path, "input_ids"))) < 100
+    source = full.source(tmp_path, "train")
+    plan = source.plan(seed=0, batch_size=500)
+    assert tokens.stream(tmp_path / "train").nbytes > 2**28 - 2**23
+    assert _growth(source.rows(plan.picks(t), KEYS) for t in range(20)) < 100
 
 
 @pytest.fixture
@@ -151,9 +174,10 @@ def test_what_is_missing_or_damaged_is_said(tmp_path, root):
     write_saved(folder, [[1, 2], [50_257]], num_files=1)
     with pytest.raises(DataError, match="batch 0 of .* has tokens from 1 to 50257; GPT-2's are"):
         all_rows(full.source(tmp_path, "train"))
-    write_saved(folder, [[1, 2]], num_files=1)
-    with pytest.raises(DataError, match="has 2 tokens, and a block needs 1025"):
-        all_rows(full.source(tmp_path, "train"))
+    for docs in ([[1, 2]], []):
+        write_saved(folder, docs, num_files=1)
+        with pytest.raises(DataError, match=f"has {2 * len(docs)} tokens, and a block needs 1025"):
+            all_rows(full.source(tmp_path, "train"))
 
 
 @pytest.mark.parametrize("cut", [1, 8, 100, 3000])

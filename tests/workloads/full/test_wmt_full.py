@@ -66,6 +66,17 @@ def test_evaluation_has_the_pairs_that_are_not_too_long(root, kept, split):
     assert (np.diff(longest) >= 0).all() and (lengths <= longest + 1).all()
 
 
+def test_all_rows_in_memory_are_those_that_are_read(root, monkeypatch):
+    monkeypatch.setattr(full, "_ROWS_AT_ONCE", 9)
+    source = full.source(root, "train")
+    assert source.num_examples % 9
+    found = source.in_memory(2**30)
+    for name, values in all_rows(source).items():
+        np.testing.assert_array_equal(found[name], values)
+        assert found[name].dtype == values.dtype
+    assert source.in_memory(1000) is None
+
+
 def test_an_unknown_character_keeps_its_place_in_evaluation(root, kept):
     with_unknown = next(pair for pair in kept["validation"] if 0 in pair[1])
     rows = all_rows(full.source(root, "validation"))
