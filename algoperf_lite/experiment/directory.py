@@ -14,6 +14,7 @@ from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.config import BENCHMARKS, ExperimentConfig
 from scoring import benchmark
+from scoring.logs import origins
 
 FILE = "experiment.json"
 
@@ -185,11 +186,38 @@ def _versioned(name: str) -> str:
     return "lite_v1" if name == "lite" else benchmark.resolved(name)
 
 
-def benchmark_and_ruleset(path: Path) -> tuple[str, str]:
-    """Names of an experiment's own benchmark and ruleset; those of `run` by default where the
-    directory is no experiment's, as AlgoPerf's logs are not."""
-    try:
-        settings = json.loads((path / FILE).read_text())["settings"]
-        return _versioned(settings["benchmark"]), settings["ruleset"]["name"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return BENCHMARKS["lite"], ExperimentConfig.ruleset.name
+def own_benchmark(directories: Mapping[str, Path]) -> str:
+    """Name of the benchmark that experiments were run on; that of `run` by default where none says
+    so, as AlgoPerf's logs do not.
+
+    Args:
+      directories: {what people call it: a directory}.
+    Raises ValueError, one sentence, where they differ.
+    """
+    found = _own(directories, "benchmark", lambda settings: _versioned(settings["benchmark"]))
+    return found or BENCHMARKS["lite"]
+
+
+def own_ruleset(directories: Mapping[str, Path]) -> str:
+    """Name of the ruleset, as `own_benchmark` has it."""
+    found = _own(directories, "tuning_ruleset", lambda settings: settings["ruleset"]["name"])
+    return found or ExperimentConfig.ruleset.name
+
+
+def _own(
+    directories: Mapping[str, Path], flag: str, read: Callable[[Mapping[str, Any]], str]
+) -> str | None:
+    """What all experiments say; None where none says anything."""
+    said: dict[str, str] = {}
+    for name, path in directories.items():
+        for experiment in origins.experiments(path):
+            # A damaged file says nothing, and logs can be scored without it.
+            with contextlib.suppress(LookupError, TypeError, AttributeError):
+                said.setdefault(str(read(experiment["settings"])), name)
+    if len(said) > 1:
+        (one, first), (other, second), *_ = said.items()
+        raise ValueError(
+            f"{first!r} is of {flag} {one!r} and {second!r} of {other!r}, which do not compare; "
+            f"take them one by one, or choose by --{flag}"
+        )
+    return next(iter(said), None)

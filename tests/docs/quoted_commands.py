@@ -40,6 +40,7 @@ NEEDS = {"studies.measurements.pbt_vs_ray": "pandas"}
 _ON_THE_DESK = (
     (r"\S*lineage\.jsonl|\bLINEAGE\b", "{desk}/leader/lineage.jsonl"),
     (r"\bruns/pbt\b", "{desk}/population"),
+    (r"^entry\.zip$", "{desk}/entry.zip"),
     (r"\bruns/\w+|\bDIR\b", "{desk}/experiment"),
     (r"\b(path/to/)?my_\w+\.py\b|\bFILE\b", "{desk}/my_optimizer.py"),
     (r"\bpath/to/my_submission\b", "{desk}/my_submission"),
@@ -60,6 +61,8 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         "--output=fidelity.html",
     ),
     "algoperf-lite list": (),
+    "algoperf-lite merge": ("--output=merged",),
+    "algoperf-lite pack": ("--output=entry.zip",),
     "algoperf-lite plot_schedules": ("--output=schedules.svg",),
     "algoperf-lite replay": ("--output=winner.py",),
     "algoperf-lite report": ("--benchmark=lite", "--output=report.html"),
