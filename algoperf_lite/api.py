@@ -23,8 +23,10 @@ from algoperf_lite.experiment.boards import score as score
 from algoperf_lite.experiment.catalog import Listed
 from algoperf_lite.experiment.fidelity import fidelity as fidelity
 from algoperf_lite.experiment.options import Request, benchmark_at
+from algoperf_lite.experiment.records import verification
 from algoperf_lite.experiment.records.merging import merge as merge
 from algoperf_lite.experiment.records.packing import pack as pack
+from algoperf_lite.experiment.records.verdict import Verdict
 from algoperf_lite.experiment.replay import replay as replay
 from algoperf_lite.experiment.results import (
     CalibrationRow,
@@ -150,6 +152,24 @@ def check(submission: str, *, static: bool = False) -> CheckResult:
         sum(row.severity == severity for row in rows) for severity in (VIOLATION, NEEDS_REVIEW)
     )
     return CheckResult(rows, find.name_of(path), violations, to_review)
+
+
+def verify(pack: str | Path, **options: Any) -> Verdict:
+    """Looks whether a pack holds what it says; with `steps`, trains some of its trials again, which
+    runs a stranger's code.
+
+    Args:
+      pack: the file.
+      **options: benchmark, steps: see `records.verification.verify`; trials, seconds, rng_seed: see
+        `records.replaying.Request`.
+
+    Returns:
+      The verdict: problems as rows, and how far one may trust it.
+
+    Raises:
+      ValueError: no sound pack, a benchmark that is not here, or a number that does not fit.
+    """
+    return verification.verify(pack, _verdict, **options)
 
 
 def list(kind: str | None = None) -> Table[Listed]:

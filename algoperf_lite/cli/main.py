@@ -27,6 +27,7 @@ from algoperf_lite.cli import (
     score,
     set_targets,
     signals,
+    verify,
 )
 from algoperf_lite.storage import atomic
 
@@ -40,6 +41,7 @@ _MODULES = (
     fidelity,
     pack,
     merge,
+    verify,
     check,
     calibrate,
     data,

@@ -167,7 +167,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         # A file from before a setting was added is of an experiment on its default; a setting that
         # is gone matters where it meant something else than what happens now.
         defaults = _plain(ExperimentConfig())
-        content["settings"]["benchmark"] = _versioned(content["settings"]["benchmark"])
+        content["settings"]["benchmark"] = versioned(content["settings"]["benchmark"])
         kept = {n: v for n, v in content["settings"].items() if n not in GONE or v != GONE[n]}
         content["settings"] = {**defaults, **kept}
         return content
@@ -180,7 +180,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def _versioned(name: str) -> str:
+def versioned(name: str) -> str:
     """The name of a directory's benchmark; before there were versions, `lite` was the first, and a
     file was noted down as it was given."""
     return "lite_v1" if name == "lite" else benchmark.resolved(name)
@@ -194,7 +194,7 @@ def own_benchmark(directories: Mapping[str, Path]) -> str:
       directories: {what people call it: a directory}.
     Raises ValueError, one sentence, where they differ.
     """
-    found = _own(directories, "benchmark", lambda settings: _versioned(settings["benchmark"]))
+    found = _own(directories, "benchmark", lambda settings: versioned(settings["benchmark"]))
     return found or BENCHMARKS["lite"]
 
 

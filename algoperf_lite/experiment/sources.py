@@ -79,7 +79,7 @@ def find_all(directory: Path) -> dict[str, Source]:
     return found
 
 
-def of(sources: dict[str, Source], submission: str) -> Source | None:
+def of(sources: Mapping[str, Source], submission: str) -> Source | None:
     """The source of what logs call 'nadamw+uba(phi=5)@0.25'; None where it is not kept."""
     # The longest, since a name may itself have what is put between it and a schedule.
     names = [n for n in sources if submission == n or submission.startswith((f"{n}+", f"{n}@"))]

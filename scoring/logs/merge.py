@@ -216,7 +216,9 @@ def _stems(trials: Sequence[Found]) -> dict[tuple[int, str], str]:
     by_text: dict[str, str] = {}
     found: dict[tuple[int, str], str] = {}
     for key, sha256 in texts.items():
-        if sha256 in by_text:
+        # Two names of one text in one tree are told apart there, so they are here.
+        of_tree = {name for (root, _), name in found.items() if root == key[0]}
+        if by_text.get(sha256) not in (None, *of_tree):
             found[key] = by_text[sha256]
             continue
         # Without a text nobody knows whether two of one name are the same, so they stay apart.
@@ -226,7 +228,7 @@ def _stems(trials: Sequence[Found]) -> dict[tuple[int, str], str]:
             name = f"{key[1]}_{count}"
         found[key] = name
         if sha256 is not None:
-            by_text[sha256] = name
+            by_text.setdefault(sha256, name)
     return found
 
 

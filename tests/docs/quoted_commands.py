@@ -49,6 +49,7 @@ _ON_THE_DESK = (
     (r":(ready_interval|burn_in)=\d+", ""),
     (r"--population=\d+", "--population=2:ready_interval=2"),
     (r"--budgets=\S+", "--budgets=0.5"),
+    (r"^--steps=\d+$", "--steps=2"),
     (r"--submissions=(\w+),\w+$", r"--submissions=\1"),  # a second one of ours shows nothing new
 )
 # Flags that make a command small, in place of the document's.
@@ -71,6 +72,7 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         *("--num_tuning_trials=1", "--output_dir=out"),
     ),
     "algoperf-lite score": ("--benchmark=lite",),
+    "algoperf-lite verify": (),
     # Not the multipliers, which it would write into the families' folders.
     "algoperf-lite set_targets": (
         *("--workloads=digits", "--stages=targets", "--algorithms=nadamw", "--num_points=1"),

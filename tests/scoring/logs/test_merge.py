@@ -71,6 +71,13 @@ def test_different_texts_of_one_name_are_told_apart_with_their_schedules(trees_o
     ]
 
 
+def test_two_names_of_one_text_in_one_tree_stay_two(trees_of):
+    both = [("adam", 0, "t1", 0, 1.0), ("copy", 0, "t1", 0, 2.0)]
+    again = [("adam", 0, "t1", 5, 3.0), ("copy", 0, "t1", 5, 4.0)]
+    found = [(t.submission, t.study) for t in merge.plan(trees_of(both, again)).trials]
+    assert found == [("adam", 0), ("copy", 0), ("adam", 1), ("copy_2", 1)]
+
+
 def test_without_a_text_nobody_knows_that_two_are_the_same(trees_of):
     roots = trees_of([("adam", 0, None, 0, 1.0)], [("adam", 0, None, 0, 2.0)])
     assert [t.submission for t in merge.plan(roots).trials] == ["adam", "adam_2"]
