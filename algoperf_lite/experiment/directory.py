@@ -3,11 +3,11 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.experiment import locks
+from algoperf_lite.experiment import locks, sources
 from algoperf_lite.experiment.config import GONE
 from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.storage import atomic
@@ -65,6 +65,11 @@ class Directory:
     def keep(self, workload: str, calibration: Calibration) -> None:
         """Adds a calibration; one that is already here stays, as trials ran on its terms."""
         self._update({workload: dataclasses.asdict(calibration)})
+
+    def keep_sources(self, submissions: Iterable[str]) -> None:
+        """Copies the files of submissions that are about to be run, see `sources.keep`."""
+        with self._alone(locks.FILE):  # other shards are about to run the same ones
+            sources.keep(self.path, submissions)
 
     @contextlib.contextmanager
     def calibrating(self, say: Callable[[str], None]) -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import workloads
 from algoperf_lite.executors.job import Executor, Job
 from algoperf_lite.experiment import jobs as experiment_jobs
-from algoperf_lite.experiment import preflight, sources
+from algoperf_lite.experiment import preflight
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.placement import HERE, Placement
 from algoperf_lite.experiment.plan import unfinished
@@ -103,7 +103,7 @@ def run(
         trials = placement.part.of(plan(measured))
         # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
-        sources.keep(output_dir, (trial.submission for trial in left))
+        directory.keep_sources(trial.submission for trial in left)
         reporter.on_plan(trials, left)
         for trial, record in experiment_jobs.run(
             left, executor, reporter.on_event, config.vectorize == "trials", limits
