@@ -11,7 +11,7 @@ import numpy as np
 
 from scoring import benchmark as benchmarks
 from scoring.benchmark import Benchmark
-from scoring.logs import read
+from scoring.logs import read, trees
 from scoring.logs.read import Anomaly, Trial
 from scoring.protocol import UNITS, Protocol, check
 from scoring.stats import (
@@ -125,14 +125,15 @@ class Leaderboard:
 
 
 def score(
-    directory: str | Path,
+    directory: trees.Given,
     benchmark: str | Path | Benchmark = "lite",
     protocol: Protocol | None = None,
     **changes: object,
 ) -> Leaderboard:
-    """The leaderboard of every submission logged under a directory.
+    """The leaderboard of every submission logged under a directory, or several.
 
     Args:
+      directory: of logs, or a pack; or several of these, which count as one tree, see `merge`.
       benchmark: name, path of a JSON file, or a Benchmark.
       protocol: how to compare, by default `Protocol()`.
       changes: its fields that are to be others, as in `score("runs/experiment", by="steps")`.
@@ -144,7 +145,8 @@ def score(
         benchmark = benchmarks.load(benchmark)
     metrics = {name: target.metric for name, target in benchmark.workloads.items()}
     # Logs have a column per split and metric; the benchmark tells which one is judged.
-    trials, found = read.read(directory, metrics)
+    with trees.opened(directory) as tree:
+        trials, found = read.read(tree.root, metrics)
     return score_trials(trials, benchmark, protocol, found)
 
 

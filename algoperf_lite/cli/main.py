@@ -17,6 +17,8 @@ from algoperf_lite.cli import (
     data,
     fidelity,
     list,
+    merge,
+    pack,
     plot_schedules,
     quickstart,
     replay,
@@ -25,6 +27,7 @@ from algoperf_lite.cli import (
     score,
     set_targets,
     signals,
+    verify,
 )
 from algoperf_lite.storage import atomic
 
@@ -36,6 +39,9 @@ _MODULES = (
     score,
     report,
     fidelity,
+    pack,
+    merge,
+    verify,
     check,
     calibrate,
     data,

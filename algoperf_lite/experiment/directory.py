@@ -3,17 +3,18 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.experiment import locks
+from algoperf_lite.experiment import locks, sources
 from algoperf_lite.experiment.config import GONE
 from algoperf_lite.experiment.shard import WHOLE, Shard
 from algoperf_lite.storage import atomic
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.config import BENCHMARKS, ExperimentConfig
 from scoring import benchmark
+from scoring.logs import origins
 
 FILE = "experiment.json"
 
@@ -64,6 +65,11 @@ class Directory:
     def keep(self, workload: str, calibration: Calibration) -> None:
         """Adds a calibration; one that is already here stays, as trials ran on its terms."""
         self._update({workload: dataclasses.asdict(calibration)})
+
+    def keep_sources(self, submissions: Iterable[str]) -> None:
+        """Copies the files of submissions that are about to be run, see `sources.keep`."""
+        with self._alone(locks.FILE):  # other shards are about to run the same ones
+            sources.keep(self.path, submissions)
 
     @contextlib.contextmanager
     def calibrating(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -166,7 +172,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         # A file from before a setting was added is of an experiment on its default; a setting that
         # is gone matters where it meant something else than what happens now.
         defaults = _plain(ExperimentConfig())
-        content["settings"]["benchmark"] = _versioned(content["settings"]["benchmark"])
+        content["settings"]["benchmark"] = versioned(content["settings"]["benchmark"])
         kept = {n: v for n, v in content["settings"].items() if n not in GONE or v != GONE[n]}
         content["settings"] = {**defaults, **kept}
         return content
@@ -179,17 +185,44 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def _versioned(name: str) -> str:
+def versioned(name: str) -> str:
     """The name of a directory's benchmark; before there were versions, `lite` was the first, and a
     file was noted down as it was given."""
     return "lite_v1" if name == "lite" else benchmark.resolved(name)
 
 
-def benchmark_and_ruleset(path: Path) -> tuple[str, str]:
-    """Names of an experiment's own benchmark and ruleset; those of `run` by default where the
-    directory is no experiment's, as AlgoPerf's logs are not."""
-    try:
-        settings = json.loads((path / FILE).read_text())["settings"]
-        return _versioned(settings["benchmark"]), settings["ruleset"]["name"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return BENCHMARKS["lite"], ExperimentConfig.ruleset.name
+def own_benchmark(directories: Mapping[str, Path]) -> str:
+    """Name of the benchmark that experiments were run on; that of `run` by default where none says
+    so, as AlgoPerf's logs do not.
+
+    Args:
+      directories: {what people call it: a directory}.
+    Raises ValueError, one sentence, where they differ.
+    """
+    found = _own(directories, "benchmark", lambda settings: versioned(settings["benchmark"]))
+    return found or BENCHMARKS["lite"]
+
+
+def own_ruleset(directories: Mapping[str, Path]) -> str:
+    """Name of the ruleset, as `own_benchmark` has it."""
+    found = _own(directories, "tuning_ruleset", lambda settings: settings["ruleset"]["name"])
+    return found or ExperimentConfig.ruleset.name
+
+
+def _own(
+    directories: Mapping[str, Path], flag: str, read: Callable[[Mapping[str, Any]], str]
+) -> str | None:
+    """What all experiments say; None where none says anything."""
+    said: dict[str, str] = {}
+    for name, path in directories.items():
+        for experiment in origins.experiments(path):
+            # A damaged file says nothing, and logs can be scored without it.
+            with contextlib.suppress(LookupError, TypeError, AttributeError):
+                said.setdefault(str(read(experiment["settings"])), name)
+    if len(said) > 1:
+        (one, first), (other, second), *_ = said.items()
+        raise ValueError(
+            f"{first!r} is of {flag} {one!r} and {second!r} of {other!r}, which do not compare; "
+            f"take them one by one, or choose by --{flag}"
+        )
+    return next(iter(said), None)

@@ -135,6 +135,33 @@ class ReportResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class PackResult:
+    """A pack: its file, how many trials and files it holds, and its size in bytes."""
+
+    output: Path
+    num_trials: int
+    num_files: int
+    num_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class MergeResult:
+    """Experiments put together.
+
+    Attributes:
+      directories: one; or one for each kind of machine, by the key of its fingerprint.
+      num_trials: in all of them.
+      num_duplicates: trials that were left out, since another had their rows.
+      renamed: (where it is from, name there, name here) of submissions whose name was taken.
+    """
+
+    directories: tuple[Path, ...]
+    num_trials: int
+    num_duplicates: int
+    renamed: tuple[tuple[str, str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckResult(Table[Any]):
     """Findings of `rules` about a submission, by file and line.
 

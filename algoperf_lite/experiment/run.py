@@ -103,6 +103,7 @@ def run(
         trials = placement.part.of(plan(measured))
         # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
+        directory.keep_sources(trial.submission for trial in left)
         reporter.on_plan(trials, left)
         for trial, record in experiment_jobs.run(
             left, executor, reporter.on_event, config.vectorize == "trials", limits

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _RECORDED_IF_SET = (
 )
 # Distributions that hold the drivers of accelerators, by how their names begin.
 _OF_ACCELERATORS = ("jax-cuda", "jax-rocm", "nvidia-cudnn-", "nvidia-cublas", "libtpu")
+_BESIDE = ("own_packages", "key", "git_commit")  # in a fingerprint, and no part of its key
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -64,8 +66,7 @@ def fingerprint() -> dict[str, Any]:
     }
     # A submission with an environment of its own is timed against the others on the same JAX, so
     # an optax that it brings along is part of it, and not of the machine.
-    of_machine = {**facts, "versions": isolation.comparable(facts["versions"])}
-    key = hashlib.sha256(json.dumps(of_machine, sort_keys=True).encode()).hexdigest()[:16]
+    key = key_of({**facts, "versions": isolation.comparable(facts["versions"])})
     own = isolation.own_packages()
     # The commit is no part of the key: a change of a document would make results incomparable.
     return {
@@ -74,6 +75,12 @@ def fingerprint() -> dict[str, Any]:
         "key": key,
         "git_commit": _git_commit(),
     }
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """The key of a machine with these facts; what a fingerprint has beside them does not count."""
+    of_machine = {name: fact for name, fact in facts.items() if name not in _BESIDE}
+    return hashlib.sha256(json.dumps(of_machine, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:

@@ -156,7 +156,7 @@ def source_sha256(path: Path) -> str:
 
     By it a changed submission is told from the one that an experiment was begun with.
     """
-    files = _parts(path)
+    files = parts(path)
     if files == {path} and path.name != FILE_OF_A_FOLDER:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     # Names are hashed too, with a byte between that no name holds, so that moving a line from one
@@ -168,15 +168,15 @@ def source_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _parts(path: Path) -> set[Path]:
+def parts(path: Path) -> set[Path]:
     """The files that make up a submission: what its folder holds, what it imports, what is read."""
-    parts = {path}
+    found = {path}
     if path.name == FILE_OF_A_FOLDER:
         inside = (file for file in path.parent.rglob("*") if "__pycache__" not in file.parts)
-        parts |= {file for file in inside if file.is_file()}
+        found |= {file for file in inside if file.is_file()}
     # A native submission is one file; beside it lie others that are none of its own.
     elif not steps_in_python(path):
-        return parts
-    parts |= {file.path for file in reading.files(path, folder_of(path))}
+        return found
+    found |= {file.path for file in reading.files(path, folder_of(path))}
     beside = (companion(path, name) for name in (SEARCH_SPACE, REQUIREMENTS))
-    return parts | {file for file in beside if file.is_file()}
+    return found | {file for file in beside if file.is_file()}

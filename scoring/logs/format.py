@@ -15,9 +15,11 @@ LINEAGE = "lineage.jsonl"  # of a population: a line for each generation
 # Files that an experiment keeps beside its submissions. Scoring names any other stray, so what
 # the commands write there by default belongs on this list.
 EXPERIMENT = "experiment.json"
+SOURCES = "sources"  # of its submissions, as they were run
+MERGED = "merged.json"  # in place of EXPERIMENT, in a tree that was put together of several
 NOT_SUBMISSIONS = frozenset(
-    {EXPERIMENT, "calibration.txt", "profile.svg", "profile.png", "report.html", "figures"}
-)
+    {EXPERIMENT, SOURCES, MERGED, "calibration.txt", "profile.svg", "profile.png", "report.html"}
+) | {"figures"}
 
 STEP = "global_step"
 CLOCK = "accumulated_submission_time"  # seconds on the submission's clock

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from scoring.logs import origins
 from scoring.logs.format import CLOCK, EVALUATIONS, NOT_SUBMISSIONS, RECORD, SCORE, STATUSES, STEP
 from scoring.logs.trial_files import contradictions, read_evaluations, read_info
 
 # Only canonical numbers: beside study_1, a study_01 is a stray folder and not a second study 1.
-_STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
-_WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
-_TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
+STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
+WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
+TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class _Reader:
     def __init__(self, root: str, metrics: Mapping[str, str]):
         self.root = root
         self.metrics = metrics
+        self.origins = origins.of_trials(root)
         self.anomalies: list[Anomaly] = []
 
     def trials(self) -> Iterator[Trial]:
@@ -108,13 +110,13 @@ class _Reader:
             return
         for submission in self._submissions():
             folder = f"{self.root}/{submission}"
-            for study_name, study in self._children(folder, _STUDY):
+            for study_name, study in self._children(folder, STUDY):
                 yield from self._study(submission, int(study[1]), f"{folder}/{study_name}")
 
     def _study(self, submission: str, study: int, folder: str) -> Iterator[Trial]:
         """Trials of one study."""
         frameworks: dict[str, str] = {}
-        for name, match in self._children(folder, _WORKLOAD):
+        for name, match in self._children(folder, WORKLOAD):
             workload, framework = match[1], match[2]
             path = f"{folder}/{name}"
             if workload not in self.metrics:
@@ -123,7 +125,7 @@ class _Reader:
             # Both count: a workload has one target, whatever it was trained with.
             if frameworks.setdefault(workload, framework) != framework:
                 self._note("two_frameworks", path, f"also logged as {frameworks[workload]}; pooled")
-            for trial_name, trial in self._children(path, _TRIAL):
+            for trial_name, trial in self._children(path, TRIAL):
                 where = (submission, study, workload, framework, int(trial[1]))
                 yield self._trial(*where, path=f"{path}/{trial_name}")
 
@@ -136,6 +138,9 @@ class _Reader:
         columns, remarks = read_evaluations(f"{path}/{EVALUATIONS}", metric)
         info, info_remarks = read_info(f"{path}/{RECORD}")
         place = {"submission": submission, "study": study, "workload": workload, "trial": trial}
+        # In a tree that was put together, a record tells of the place that the trial ran at.
+        origin = self.origins.get(self._relative(path), {})
+        place |= {name: origin[name] for name in ("submission", "study") if name in origin}
         for kind, detail in remarks:
             self._note(kind, f"{path}/{EVALUATIONS}", detail)
         for kind, detail in (*info_remarks, *contradictions(info, place, columns)):
@@ -161,7 +166,7 @@ class _Reader:
         for entry in self._entries(self.root):
             inside = self._entries(entry.path) if _is_folder(entry) else ()
             # A submission is what holds studies: its own name may be anything.
-            if any(_STUDY.fullmatch(study.name) for study in inside):
+            if any(STUDY.fullmatch(study.name) for study in inside):
                 found.append(entry.name)
             elif entry.name not in NOT_SUBMISSIONS:
                 self._note("stray", entry.path, "not a folder with study_<i> inside")
@@ -202,7 +207,7 @@ class _Reader:
         expected = f"<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/{EVALUATIONS}"
         if not os.path.isdir(self.root):
             return f"{self.root!r} is not a directory; give one that holds {expected}"
-        if any(_STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
+        if any(STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
             return f"{self.root!r} is the folder of one submission; give the folder above it"
         unknown = sorted({a.detail for a in self.anomalies if a.kind == "unknown_workload"})
         if unknown:

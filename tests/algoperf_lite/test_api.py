@@ -12,6 +12,7 @@ import pytest
 from algoperf_lite import api
 from algoperf_lite.experiment import options
 from algoperf_lite.experiment.results import Table
+from algoperf_lite.submission import find
 
 SETTINGS = {"tuning_ruleset": "self", "num_studies": 1, "max_global_steps": 20}
 
@@ -51,6 +52,15 @@ def test_a_run_returns_its_trials(finished):
     assert told == ["calibrated digits", ("nadamw", "not_reached")]
     with pytest.raises(dataclasses.FrozenInstanceError):
         row.best = 1.0
+
+
+def test_a_run_keeps_the_sources_and_what_reading_them_tells(finished):
+    _, _, folder = finished
+    text = (folder / "sources" / "nadamw" / "nadamw.py").read_text()
+    assert text == find.locate("nadamw").read_text()
+    about = json.loads((folder / "sources" / "nadamw.json").read_text())
+    assert about["sha256"] == find.source_sha256(find.locate("nadamw"))
+    assert (about["file"], about["check"]["violations"]) == ("nadamw.py", 0)
 
 
 def test_a_second_call_runs_nothing_and_returns_the_same(finished, capsys):
@@ -109,7 +119,6 @@ def _population(folder):
     """A lineage of two members and the record beside it, as a trial would leave them."""
     from algoperf_lite.population import evolution, lineage
     from algoperf_lite.population.config import PopulationConfig
-    from algoperf_lite.submission import find
 
     space = {"learning_rate": {"min": 1e-3, "max": 1e-2, "scaling": "log"}}
     first = evolution.initial(space, PopulationConfig(2, 10), 0)

@@ -40,6 +40,7 @@ NEEDS = {"studies.measurements.pbt_vs_ray": "pandas"}
 _ON_THE_DESK = (
     (r"\S*lineage\.jsonl|\bLINEAGE\b", "{desk}/leader/lineage.jsonl"),
     (r"\bruns/pbt\b", "{desk}/population"),
+    (r"^entry\.zip$", "{desk}/entry.zip"),
     (r"\bruns/\w+|\bDIR\b", "{desk}/experiment"),
     (r"\b(path/to/)?my_\w+\.py\b|\bFILE\b", "{desk}/my_optimizer.py"),
     (r"\bpath/to/my_submission\b", "{desk}/my_submission"),
@@ -48,6 +49,7 @@ _ON_THE_DESK = (
     (r":(ready_interval|burn_in)=\d+", ""),
     (r"--population=\d+", "--population=2:ready_interval=2"),
     (r"--budgets=\S+", "--budgets=0.5"),
+    (r"^--steps=\d+$", "--steps=2"),
     (r"--submissions=(\w+),\w+$", r"--submissions=\1"),  # a second one of ours shows nothing new
 )
 # Flags that make a command small, in place of the document's.
@@ -60,6 +62,8 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         "--output=fidelity.html",
     ),
     "algoperf-lite list": (),
+    "algoperf-lite merge": ("--output=merged",),
+    "algoperf-lite pack": ("--output=entry.zip",),
     "algoperf-lite plot_schedules": ("--output=schedules.svg",),
     "algoperf-lite replay": ("--output=winner.py",),
     "algoperf-lite report": ("--benchmark=lite", "--output=report.html"),
@@ -68,6 +72,7 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
         *("--num_tuning_trials=1", "--output_dir=out"),
     ),
     "algoperf-lite score": ("--benchmark=lite",),
+    "algoperf-lite verify": (),
     # Not the multipliers, which it would write into the families' folders.
     "algoperf-lite set_targets": (
         *("--workloads=digits", "--stages=targets", "--algorithms=nadamw", "--num_points=1"),

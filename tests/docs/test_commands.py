@@ -200,6 +200,8 @@ def _lay(folder):
     population = ["--submissions=nadamw", "--population=2:ready_interval=2"]
     for name, flags in (("experiment", some), ("population", population)):
         _succeed([*Command(run).small(folder), *flags, f"--output_dir={folder / name}"], folder)
+    packed = Command("algoperf-lite pack DIR --output=entry.zip").small(folder)
+    _succeed(packed, folder)
     [trial] = (folder / "population").glob("*/study_0/*/trial_1")
     (folder / "leader").symlink_to(trial)
 

@@ -74,7 +74,8 @@ def test_one_that_means_something_else_is_refused(tmp_path, config, changes, sen
     with pytest.raises(ValueError, match=sentence):
         Directory(tmp_path, config)
     assert (tmp_path / directory.FILE).read_bytes() == before
-    assert directory.benchmark_and_ruleset(tmp_path) == ("lite_v1", "self")  # it is scored as ever
+    found = {"it": tmp_path}  # it is scored as ever
+    assert (directory.own_benchmark(found), directory.own_ruleset(found)) == ("lite_v1", "self")
 
 
 def test_a_file_is_no_directory(tmp_path, config):

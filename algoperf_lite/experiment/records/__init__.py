@@ -1,0 +1,1 @@
+"""Experiments as records that others can take, put together and verify."""
