@@ -12,6 +12,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory", metavar="DIR", type=Path, help="of an experiment, or of AlgoPerf's logs"
     )
+    add_scoring(parser)
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Adds them without the directory."""
     group = parser.add_argument_group("how to score")
 
     def add(name: str, **settings: object) -> None:
