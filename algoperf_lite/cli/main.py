@@ -26,6 +26,7 @@ from algoperf_lite.cli import (
     score,
     set_targets,
     signals,
+    watch,
 )
 from algoperf_lite.storage import atomic
 
@@ -36,6 +37,7 @@ _MODULES = (
     run,
     score,
     report,
+    watch,
     export,
     fidelity,
     check,

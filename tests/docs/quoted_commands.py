@@ -30,6 +30,7 @@ NOT_RUN = {
     "data prepare": "downloads; its own tests do from a server of their own",
     "data verify": "needs real data, which its own tests write",
     "quickstart": "is the whole tour, which takes minutes; a test of the wheel runs it",
+    "watch runs/experiment": "lasts until it is interrupted; its own tests watch",
     "tests.device_less": "compiles for long, in a Python of its own; test_programs.py does a part",
     "tests.cheats.table": "tries every trick, which test_cheats.py does, and rewrites a document",
 }
