@@ -14,7 +14,7 @@ from scoring.watch.trials import Tree
 
 SECONDS = 2.0  # between two looks at the least
 _SHARE = 0.004  # of a core, that looking may take: long trees are looked at less often
-_LONGEST_REST = 30.0  # seconds: the first look reads everything, and is no measure of the next ones
+_LONGEST_REST = 60.0  # seconds: the first look reads everything, and is no measure of the next ones
 _MOST_SAMPLES = 300  # of the machine, for the chart
 _LONGEST_WAIT = 15.0  # seconds without a word, after which one is sent: is the viewer still there?
 

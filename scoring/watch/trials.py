@@ -118,9 +118,11 @@ class Tree:
         gone = [path for path in self.trials if path not in places]
         for path in gone:
             del self.trials[path], self._stamps[path]
-        changed = []
+        changed, root = [], os.fspath(self.directory)
         for path, place in places.items():
-            stamps = tuple(_stamp(self.directory / path / name) for name in (EVALUATIONS, RECORD))
+            # Text and not paths: taking paths apart would be most of a look.
+            folder = f"{root}/{path}"
+            stamps = (_stamp(f"{folder}/{EVALUATIONS}"), _stamp(f"{folder}/{RECORD}"))
             if self._stamps.get(path) != stamps:
                 # Taken before the files are read: what is written meanwhile is read next time.
                 self._stamps[path] = stamps
@@ -132,13 +134,13 @@ class Tree:
     def num_trials(self) -> int | None:
         """How many the whole experiment has; None where nothing tells."""
         path = self.directory / EXPERIMENT
-        stamp = _stamp(path)
+        stamp = _stamp(os.fspath(path))
         if stamp != self._experiment[0]:
             self._experiment = (stamp, _whole(_json(path).get("num_trials")))
         return self._experiment[1]
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: str) -> Stamp | None:
     try:
         found = os.stat(path)
     except OSError:
