@@ -81,12 +81,14 @@ def _watching(directory: Path) -> Iterator[_Watch]:
 
 
 def _view(address: str, has_heard: threading.Semaphore) -> None:
-    """Reads a stream until it ends, as a page does; tells when it has heard the first of it."""
+    """Reads a stream until it ends, as a page does; tells when it hears of the first trials."""
     with contextlib.suppress(OSError), urllib.request.urlopen(address) as events:
-        events.read1(_MOST_BYTES)
-        has_heard.release()
-        while events.read1(_MOST_BYTES):
-            pass
+        is_first = True
+        while heard := events.read1(_MOST_BYTES):
+            # Before them come signs of life, as long as the first look takes.
+            if is_first and b"event: trials" in heard:
+                has_heard.release()
+                is_first = False
 
 
 @contextlib.contextmanager
