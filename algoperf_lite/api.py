@@ -21,6 +21,7 @@ from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.boards import report as report
 from algoperf_lite.experiment.boards import score as score
 from algoperf_lite.experiment.catalog import Listed
+from algoperf_lite.experiment.exports import export as export
 from algoperf_lite.experiment.fidelity import fidelity as fidelity
 from algoperf_lite.experiment.options import Request, benchmark_at
 from algoperf_lite.experiment.records import verification

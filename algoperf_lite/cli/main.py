@@ -15,6 +15,7 @@ from algoperf_lite.cli import (
     calibrate,
     check,
     data,
+    export,
     fidelity,
     list,
     merge,
@@ -28,6 +29,7 @@ from algoperf_lite.cli import (
     set_targets,
     signals,
     verify,
+    watch,
 )
 from algoperf_lite.storage import atomic
 
@@ -38,6 +40,8 @@ _MODULES = (
     run,
     score,
     report,
+    watch,
+    export,
     fidelity,
     pack,
     merge,

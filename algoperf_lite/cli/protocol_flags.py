@@ -16,6 +16,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="of an experiment, or of AlgoPerf's logs; or a pack; several count as one",
     )
+    add_scoring(parser)
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Adds them without the directory."""
     group = parser.add_argument_group("how to score")
 
     def add(name: str, **settings: object) -> None:

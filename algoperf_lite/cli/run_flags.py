@@ -175,6 +175,7 @@ def _add_where(add: Callable[..., Any]) -> None:
         metavar="DIR",
         help="of logs and records; the same command continues there; default: runs/experiment",
     )
+    add("--watch", action="store_true", help="serve a live page of it, as `watch DIR` does")
     add(
         "--data_dir",
         type=Path,

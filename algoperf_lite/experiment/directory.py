@@ -71,6 +71,10 @@ class Directory:
         with self._alone(locks.FILE):  # other shards are about to run the same ones
             sources.keep(self.path, submissions)
 
+    def planned(self, num_trials: int) -> None:
+        """Notes how many trials the experiment has, all shards together, for whoever watches it."""
+        self._update({}, num_trials=num_trials)
+
     @contextlib.contextmanager
     def calibrating(self, say: Callable[[str], None]) -> Iterator[None]:
         """The time in which this process alone calibrates; waits for its turn, which it says.
@@ -88,12 +92,13 @@ class Directory:
     def __exit__(self, *exception: object) -> None:
         self._held.close()
 
-    def _update(self, calibrations: Mapping[str, Any]) -> None:
-        """Adds calibrations to what is in the file by now, of which other shards may have put."""
+    def _update(self, calibrations: Mapping[str, Any], **facts: Any) -> None:
+        """Adds calibrations to what is in the file by now, of which other shards may have put, and
+        sets facts."""
         with self._alone(locks.FILE):
             self._content = _content(self.path, self._config)
             kept = {**calibrations, **self._content["calibration"]}
-            self._content = {**self._content, "calibration": kept}
+            self._content = {**self._content, "calibration": kept, **facts}
             atomic.write_json(self._file, self._content)
 
     @contextlib.contextmanager

@@ -162,6 +162,14 @@ class MergeResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """Logs in another tool's format: the folder of its files, and how many trials are in it."""
+
+    output: Path
+    num_trials: int
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckResult(Table[Any]):
     """Findings of `rules` about a submission, by file and line.
 

@@ -100,7 +100,9 @@ def run(
                 raise
         known = directory.calibrations()
         measured = {each: known[workloads.name_of(each)] for each in to_calibrate}
-        trials = placement.part.of(plan(measured))
+        every = plan(measured)
+        directory.planned(len(every))
+        trials = placement.part.of(every)
         # Only after calibration, which decides the steps and seconds of each trial.
         left = unfinished(trials, limits.max_retries)
         directory.keep_sources(trial.submission for trial in left)

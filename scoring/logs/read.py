@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,18 @@ class Anomaly:
     kind: str
     path: str
     detail: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A trial's place in the tree, as its folders say; `path` begins below the root."""
+
+    submission: str
+    study: int
+    workload: str
+    framework: str
+    trial: int
+    path: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +94,18 @@ def read(
     return trials, tuple(reader.anomalies)
 
 
+def places(directory: str | Path) -> tuple[Place, ...]:
+    """The places of all trials under a directory, of whatever workloads, in natural order.
+
+    Raises ValueError where there are none.
+    """
+    reader = _Reader(os.fspath(directory), None)
+    found = tuple(reader.places())
+    if not found:
+        raise ValueError(reader.nothing_found())
+    return found
+
+
 def _natural(text: str) -> tuple[int, str]:
     """Sort key that takes numbers as numbers: trial_10 comes after trial_9."""
     return (int(text) if text.isdecimal() else 0, text)
@@ -96,9 +120,10 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 class _Reader:
-    """One walk over one tree; collects anomalies as it goes."""
+    """One walk over one tree; collects anomalies as it goes. Without metrics, any workload is
+    known."""
 
-    def __init__(self, root: str, metrics: Mapping[str, str]):
+    def __init__(self, root: str, metrics: Mapping[str, str] | None):
         self.root = root
         self.metrics = metrics
         self.origins = origins.of_trials(root)
@@ -106,6 +131,10 @@ class _Reader:
 
     def trials(self) -> Iterator[Trial]:
         """Trials in the order submission, study, workload, trial."""
+        return map(self._trial, self.places())
+
+    def places(self) -> Iterator[Place]:
+        """Their places, in the same order."""
         if not os.path.isdir(self.root):
             return
         for submission in self._submissions():
@@ -113,33 +142,31 @@ class _Reader:
             for study_name, study in self._children(folder, STUDY):
                 yield from self._study(submission, int(study[1]), f"{folder}/{study_name}")
 
-    def _study(self, submission: str, study: int, folder: str) -> Iterator[Trial]:
-        """Trials of one study."""
+    def _study(self, submission: str, study: int, folder: str) -> Iterator[Place]:
+        """Places of one study."""
         frameworks: dict[str, str] = {}
         for name, match in self._children(folder, WORKLOAD):
             workload, framework = match[1], match[2]
             path = f"{folder}/{name}"
-            if workload not in self.metrics:
+            if self.metrics is not None and workload not in self.metrics:
                 self._note("unknown_workload", path, f"the benchmark has no workload {workload!r}")
                 continue
             # Both count: a workload has one target, whatever it was trained with.
             if frameworks.setdefault(workload, framework) != framework:
                 self._note("two_frameworks", path, f"also logged as {frameworks[workload]}; pooled")
             for trial_name, trial in self._children(path, TRIAL):
-                where = (submission, study, workload, framework, int(trial[1]))
-                yield self._trial(*where, path=f"{path}/{trial_name}")
+                inside = self._relative(f"{path}/{trial_name}")
+                yield Place(submission, study, workload, framework, int(trial[1]), inside)
 
-    def _trial(
-        self, submission: str, study: int, workload: str, framework: str, trial: int, *, path: str
-    ) -> Trial:
+    def _trial(self, at: Place) -> Trial:
         """One trial from its two files, each of which may be absent or damaged."""
-        metric = f"validation/{self.metrics[workload]}"
+        metric, path = f"validation/{self.metrics[at.workload]}", f"{self.root}/{at.path}"
         # Nothing here raises on content: one bad file must not hide a thousand good ones.
         columns, remarks = read_evaluations(f"{path}/{EVALUATIONS}", metric)
         info, info_remarks = read_info(f"{path}/{RECORD}")
-        place = {"submission": submission, "study": study, "workload": workload, "trial": trial}
+        place = {n: getattr(at, n) for n in ("submission", "study", "workload", "trial")}
         # In a tree that was put together, a record tells of the place that the trial ran at.
-        origin = self.origins.get(self._relative(path), {})
+        origin = self.origins.get(at.path, {})
         place |= {name: origin[name] for name in ("submission", "study") if name in origin}
         for kind, detail in remarks:
             self._note(kind, f"{path}/{EVALUATIONS}", detail)
@@ -147,12 +174,7 @@ class _Reader:
             self._note(kind, f"{path}/{RECORD}", detail)
         unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
         return Trial(
-            submission=submission,
-            study=study,
-            workload=workload,
-            framework=framework,
-            trial=trial,
-            path=self._relative(path),
+            **asdict(at),
             steps=columns.get(STEP, unknown),
             seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
             score=columns.get(SCORE, unknown),

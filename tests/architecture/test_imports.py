@@ -17,7 +17,9 @@ ORDER = (
     "optimizers", "submission", "training", "testing", "population", "executors", "trial", "rules",
     "experiment", "api", "cli",
 )
-SCORING_ORDER = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views")
+SCORING_ORDER = (
+    "benchmark", "logs", "protocol", "stats", "leaderboard", "views", "exports", "watch",
+)
 
 # A module that is found by its name as text escapes a reader of imports, so each has a reason.
 DYNAMIC = {

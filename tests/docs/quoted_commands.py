@@ -25,10 +25,12 @@ NOT_RUN = {
     "--ray_address": "needs a Ray cluster",
     "--scale=full": "needs AlgoPerf's data",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
+    **{f"--to={name}": "needs its extra" for name in ("mlflow", "tensorboard", "wandb")},
     "data index": "needs real data, which its own tests write",
     "data prepare": "downloads; its own tests do from a server of their own",
     "data verify": "needs real data, which its own tests write",
     "quickstart": "is the whole tour, which takes minutes; a test of the wheel runs it",
+    "watch runs/experiment": "lasts until it is interrupted; its own tests watch",
     "tests.device_less": "compiles for long, in a Python of its own; test_programs.py does a part",
     "tests.cheats.table": "tries every trick, which test_cheats.py does, and rewrites a document",
 }
@@ -57,6 +59,7 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
     "algoperf-lite calibrate": ("--workloads=digits",),
     "algoperf-lite check": (),
     "algoperf-lite data": (),
+    "algoperf-lite export": ("--output=exported",),
     "algoperf-lite fidelity": (
         *("--benchmark_a=lite", "--benchmark_b=lite", "--match=nadamw=nadamw"),
         "--output=fidelity.html",

@@ -7,7 +7,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views")  # imports go to the left
+# Imports go to the left.
+ROOMS = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views", "exports", "watch")
 
 
 def modules():

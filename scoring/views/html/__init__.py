@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent
 # Concatenated in this order, so that each finds what it uses above it.
 SCRIPTS = (
     *("dom", "chart", "score", "profile", "curves", "populations"),
-    *("speedups", "ledger", "tables", "page"),
+    *("speedups", "ledger", "tables", "controls", "page"),
 )
 STYLES = ("style", "tables", "charts", "populations", "media")
 
@@ -45,8 +45,7 @@ def render(board: Leaderboard, root: str | Path) -> str:
     """The page of a leaderboard as text; `root` is where the trials' paths start."""
     from markupsafe import Markup
 
-    script = "".join(["'use strict';\n", *(_asset(f"{name}.js") for name in SCRIPTS)])
-    style = style_of(STYLES)
+    script, style = script_of(SCRIPTS), style_of(STYLES)
     found = context(board, Path(root))
     return template("page.html.j2").render(
         **{**found, "data": Markup(found["data"])},
@@ -71,6 +70,11 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template(name)
+
+
+def script_of(names: Iterable[str]) -> str:
+    """Scripts of this folder as one text."""
+    return "".join(["'use strict';\n", *(_asset(f"{name}.js") for name in names)])
 
 
 def style_of(names: Iterable[str]) -> str:

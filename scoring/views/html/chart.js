@@ -79,7 +79,7 @@ function grid(x, y, px, py, { left, right, top, bottom }) {
 function rowsFrame(box, { names, right, pitch, title, x }) {
   const width = Math.max(box.clientWidth, 280);
   const narrow = width < 560;
-  const left = narrow ? 6 : Math.min(240, 24 + 6.6 * largest(names.map((name) => name.length)));
+  const left = narrow ? 6 : Math.min(240, 24 + 7.2 * largest(names.map((name) => name.length)));
   const step = narrow ? pitch + 16 : pitch;
   const chart = frame({
     width,

@@ -43,7 +43,7 @@ function multiple(box, w, shown, { target, spread, anytime }) {
   const px = (x) => chart.px(x / unit.divisor);
   const flat = (points) => points.map(([x, y]) => [px(x), chart.py(y)]);
   if (spread) for (const [s, , found] of curves) drawBand(chart, s, found, px);
-  if (target) drawTarget(chart, value);
+  if (goal !== null) drawTarget(chart, goal);
   for (const [s, members, found] of curves) {
     const lines = spread ? [found.middle] : members.map(pointsOf);
     for (const line of lines) {

@@ -1,0 +1,1 @@
+"""Logs in the formats of other tools: one file for each of them, found in `formats`."""
