@@ -10,16 +10,16 @@ HELP = "logs for TensorBoard, W&B, MLflow, pandas or a paper"
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
-    parser.usage = "%(prog)s DIR --to=F [flags]"
+    parser.usage = "%(prog)s DIR --to=F"
     parser.add_argument(
         "directory", metavar="DIR", type=Path, help="of an experiment, or of AlgoPerf's logs"
     )
-    group = parser.add_argument_group("what to write; how to score is for --to=latex alone")
+    group = parser.add_argument_group("what to write")
     group.add_argument(
         "--to",
         required=True,
         metavar="F",
-        help="tensorboard, wandb, mlflow, parquet, csv or latex (required)",
+        help="tensorboard, wandb, mlflow, parquet, csv or latex (required); only latex has scores",
     )
     group.add_argument(
         "--output",

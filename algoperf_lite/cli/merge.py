@@ -8,7 +8,7 @@ HELP = "several experiments and packs as one directory"
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
-    parser.usage = "%(prog)s A B ... --output=DIR"
+    parser.usage = "%(prog)s A B ..."
     parser.add_argument(
         "given", metavar="A", nargs="+", type=Path, help="directory of an experiment, or a pack"
     )

@@ -8,7 +8,7 @@ from algoperf_lite.cli.flag_types import at_least, one_of
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds them. A flag that is not given stays out of what is parsed; `api.score` has defaults."""
-    parser.usage = "%(prog)s DIR [DIR ...] [flags]"  # all of them would fill a screen
+    parser.usage = "%(prog)s DIR [flags]"  # all of them would fill a screen
     parser.add_argument(
         "directory",
         metavar="DIR",

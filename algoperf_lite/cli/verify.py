@@ -11,6 +11,7 @@ HELP = "does a pack hold what it says?"
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags. One that is not given stays out of what is parsed; `api.verify` has
     defaults."""
+    parser.usage = "%(prog)s PACK [flags]"
     parser.add_argument("pack", metavar="PACK", type=Path, help="the .zip file")
     parser.add_argument("--json", action="store_true", help="one object instead of text")
 

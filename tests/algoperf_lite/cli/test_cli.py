@@ -204,6 +204,6 @@ def test_quickstart_scores_what_it_runs(tmp_path, monkeypatch, capsys):
     assert list(found) == ["run", "score", "report"]
     assert found["run"].workloads == ["quick"] and found["run"].output_dir == tmp_path
     assert found["score"].only_present and found["report"].only_present
-    assert found["score"].directory == found["report"].directory == tmp_path
+    assert found["score"].directory == found["report"].directory == [tmp_path]
     shown = capsys.readouterr().out
     assert f"algoperf-lite score {tmp_path} --only_present" in shown

@@ -32,7 +32,7 @@ import os, pathlib, threading, time, jax, optax
 DIED, ROWS = pathlib.Path({died!r}), pathlib.Path({rows!r})
 
 def optimizer(workload, hyperparameters):
-    return optax.sgd(0.002, momentum=0.9)
+    return optax.sgd(0.0003, momentum=0.9)
 
 def die():
     while not ROWS.exists() or len(ROWS.read_text().splitlines()) < 7:
