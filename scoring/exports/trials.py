@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from scoring.leaderboard import Leaderboard
 from scoring.logs import read
 from scoring.logs.eval_csv import read_columns
 from scoring.logs.format import CLOCK, EXPERIMENT, RECORD, ROW_FILES, STATUSES, STEP
+from scoring.logs.origins import read_object
 from scoring.logs.read import Place
 from scoring.logs.trial_files import read_info
 from scoring.views.text import plain, printable
@@ -107,7 +107,7 @@ def _trial(directory: Path, place: Place, ending: str) -> ExportedTrial:
     return ExportedTrial(
         place=place,
         status=info["status"] if info.get("status") in STATUSES else ending,
-        hyperparameters=_leaves(_json(folder / POINT) if point is None else point),
+        hyperparameters=_leaves(read_object(folder / POINT) if point is None else point),
         facts=_leaves(
             {
                 **{name: info.get(name) for name in FACTS},
@@ -116,13 +116,6 @@ def _trial(directory: Path, place: Place, ending: str) -> ExportedTrial:
         ),
         series=tuple(_series(folder)),
     )
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):  # brackets nested a thousand deep are JSON too
-        return None
 
 
 def _series(folder: Path) -> Iterable[Series]:

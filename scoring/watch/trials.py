@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -16,6 +15,7 @@ from scoring.benchmark import Target
 from scoring.logs import read
 from scoring.logs.eval_csv import read_columns
 from scoring.logs.format import CLOCK, EVALUATIONS, EXPERIMENT, RECORD, SCORE, STATUSES, STEP
+from scoring.logs.origins import read_object
 from scoring.logs.read import Place, Trial
 from scoring.logs.trial_files import read_info
 from scoring.views import runs, series
@@ -69,7 +69,7 @@ class Watched:
             parts.append(float(seconds[-1]) / self.max_seconds)
         return min(max(parts), 1.0)
 
-    def to_json(self) -> dict:
+    def toread_object(self) -> dict:
         """Plain values for the page; all text can be printed."""
         trial, target = self.trial, self.target
         curve = series.learning_curve(trial, target, MOST_POINTS)
@@ -136,7 +136,7 @@ class Tree:
         path = self.directory / EXPERIMENT
         stamp = _stamp(os.fspath(path))
         if stamp != self._experiment[0]:
-            self._experiment = (stamp, _whole(_json(path).get("num_trials")))
+            self._experiment = (stamp, _whole(read_object(path).get("num_trials")))
         return self._experiment[1]
 
 
@@ -154,12 +154,12 @@ def _read(root: Path, place: Place, stamps: tuple[Stamp | None, ...]) -> Watched
     info, _ = read_info(f"{folder}/{RECORD}")
     # A record of an attempt that is over is no end: the harness writes it when it gives up.
     info = info if info.get("status") in STATUSES else {}
-    said = _last_json(folder, _FLAGS) | {k: v for k, v in info.items() if v is not None}
+    said = _lastread_object(folder, _FLAGS) | {k: v for k, v in info.items() if v is not None}
     try:
         data = (folder / EVALUATIONS).read_bytes()
     except OSError:
         data = b""
-    metric = _metric(info, _last_json(folder, _META), data)
+    metric = _metric(info, _lastread_object(folder, _META), data)
     columns, _ = read_columns(data, (STEP, CLOCK, SCORE, f"{_VALIDATION}{metric}"))
     unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
     trial = Trial(
@@ -191,22 +191,14 @@ def _metric(info: Mapping, meta: Mapping, data: bytes) -> str:
     return next((name for name in columns if name != "num_examples"), "metric")
 
 
-def _last_json(folder: Path, pattern: re.Pattern) -> dict:
+def _lastread_object(folder: Path, pattern: re.Pattern) -> dict:
     """The object in the last of several files, one for each attempt."""
     try:
         matches = [match for name in os.listdir(folder) if (match := pattern.fullmatch(name))]
     except OSError:
         return {}
     last = max(matches, key=lambda match: int(match[1]), default=None)
-    return {} if last is None else _json(folder / last[0])
-
-
-def _json(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return {} if last is None else read_object(folder / last[0])
 
 
 def _number(value: object) -> float | None:
