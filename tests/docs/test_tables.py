@@ -60,4 +60,5 @@ def test_the_flags_of_score():
     for names, _ in _cells("scoring", "## Flags that change what is compared"):
         flag = names[0].replace("=STEM", "=stem").replace("=N", "=1")
         value = {"--tuning_ruleset": "=self", "--benchmark": "=lite", "--reference": "=nadamw"}
+        value["--against"] = "=nadamw"
         command_line._parse(["algoperf-lite", "score", "runs", flag + value.get(flag, "")])

@@ -19,6 +19,7 @@ from algoperf_lite.experiment.records.case import Case
 from algoperf_lite.experiment.records.verdict import Problem, Replayed
 from algoperf_lite.experiment.sources import Source
 from algoperf_lite.trial.config import at_least
+from scoring import benchmark as benchmarks
 from scoring.logs.format import CLOCK, LEARNING_RATE, STEP
 
 # Of a loss or a metric, relative to its size and at least to 1. Other processors round otherwise,
@@ -117,6 +118,10 @@ def _hindrance(case: Case, source: Source | None) -> str | None:
         return "its workload is from elsewhere"
     if config.scale != "lite":
         return "it reads data sets from files"
+    # A file that somebody's pack names is not read here.
+    known = config.benchmark in benchmarks.names()
+    if known and benchmarks.load(config.benchmark).replaced_by is not None:
+        return f"the workloads of {config.benchmark} have changed since"
     if config.requirements == "isolated":
         return "its submission needs an environment of its own"
     try:

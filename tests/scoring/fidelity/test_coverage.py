@@ -21,7 +21,7 @@ def board(rng, log_SB, num_studies, noise):
     """A measure from log times with noise of each study."""
     times = np.exp(log_SB + rng.normal(0, noise, (num_studies, *log_SB.shape)))
     cells = {
-        (s, w): tuple(np.array([one]) for one in times[:, i, j])
+        (s, w): dict(enumerate(times[:, i, j].tolist()))
         for i, s in enumerate(SUBMISSIONS)
         for j, w in enumerate(WORKLOADS)
     }

@@ -188,7 +188,9 @@ def a_faster_clock_that_adds_up(root, factor=0.1):
         return {**slower, "setup": ledger["setup"] + gone}
 
     change(
-        root / BEST / "trial.json", ledger=moved, time_to_target=lambda seconds: seconds * factor
+        root / BEST / "trial.json",
+        ledger=moved,
+        time_to_target=lambda seconds: seconds and seconds * factor,
     )
 
 
