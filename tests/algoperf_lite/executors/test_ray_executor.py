@@ -198,7 +198,7 @@ def _command(output, *flags):
     return [
         *(*CLI, "run", "--submissions=nadamw,nesterov", "--workloads=digits"),
         *("--num_studies=1", "--num_tuning_trials=2", "--budget_by=steps"),
-        *("--max_global_steps=300", "--no-stop_at_target", f"--output_dir={output}", *flags),
+        *("--max_global_steps=600", "--no-stop_at_target", f"--output_dir={output}", *flags),
     ]
 
 
@@ -209,7 +209,8 @@ def _trial_on(node):
         with contextlib.suppress(psutil.Error, OSError):
             if "algoperf_lite.trial.run" in process.cmdline():
                 directory = Path(os.readlink(f"/proc/{process.pid}/fd/1")).parent
-                if len(_rows(directory)) >= 3 and not (directory / "trial.json").exists():
+                # One that diverges ends after three; of the others a lot is left.
+                if 5 <= len(_rows(directory)) < 20:
                     return directory
     return None
 
@@ -252,11 +253,11 @@ def test_an_experiment_outlives_a_node_and_gives_what_one_machine_gives(cluster,
     said = (tmp_path / "output.txt").read_text
     assert run.wait(timeout=400) == 0, said()
     assert said().count("again  ") == 1 and "NodeDiedError" in said()
-    assert len(_rows(lost / "interrupted_0")) >= 3  # what was lost is kept beside it
+    assert len(_rows(lost / "interrupted_0")) >= 5  # what was lost is kept beside it
 
     trials = sorted((tmp_path / "local").glob("*/study_0/digits_jax/trial_*"))
     assert len(trials) == 4
-    assert sorted(len(_rows(trial)) for trial in trials)[1] > 20  # one at most diverges
+    assert sorted(len(_rows(trial)) for trial in trials)[1] > 30  # one at most diverges
     for trial in trials:
         other = tmp_path / "ray" / trial.relative_to(tmp_path / "local")
         last = {"meta_data_1.json": "meta_data_0.json", "flags_1.json": "flags_0.json"}
