@@ -55,15 +55,15 @@ def render(board: Leaderboard, root: str | Path) -> str:
     )
 
 
-def template(name: str) -> Template:
-    """A template of this folder."""
+def template(name: str, folder: Path = FOLDER) -> Template:
+    """A template of this folder, or of another one."""
     # Here and not at the top: only reports need jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Everything is escaped: names and errors come from strangers. An undefined name in a template
     # raises here, and does not become an empty cell.
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
