@@ -49,5 +49,5 @@ def _table(found: Standings) -> Iterable[str]:
 def _code(name: str) -> str:
     """A stranger's text as code, in which GitHub makes no link, no mention and no markup of it."""
     # Within a table a bar ends the cell even in code, unless it is escaped.
-    shown = printable(name).replace("`", "'").replace("|", "\\|").strip()
+    shown = printable(name).replace("`", "'").replace("\\", "/").replace("|", "\\|").strip()
     return f"`{shown or '?'}`"

@@ -7,6 +7,7 @@ megabytes to every page and uPlot has no step profiles and no print, and a reade
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,6 +56,7 @@ def render(board: Leaderboard, root: str | Path) -> str:
     )
 
 
+@functools.cache  # a site has a hundred pages of one template
 def template(name: str, folder: Path = FOLDER) -> Template:
     """A template of this folder, or of another one."""
     # Here and not at the top: only reports need jinja2.
