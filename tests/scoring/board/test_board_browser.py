@@ -1,4 +1,4 @@
-"""The site of a board in a real browser: it fits a phone, loads nothing and complains of nothing."""
+"""The site of a board in a real browser: it fits a phone, loads nothing, complains of nothing."""
 
 import pytest
 from report_pages import assert_fits, chromium, opened, requests
