@@ -22,6 +22,7 @@ _TRIAL = re.compile(r"([^/]+)/(study_[^/]+)/([^/]+)/(trial_[^/]+)/([^/]+)")
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
 _MOST_LETTERS = 48  # of submissions' names in the name of a file
 _DIGITS = 12  # of the hash in it
+_MOST_DEPTH = 4  # of what a fingerprint says; ours have 2
 _SECONDS = (946_684_800.0, 4_102_444_800.0)  # what a clock may have said: years 2000 to 2100
 
 
@@ -123,7 +124,7 @@ def read(path: Path) -> Entry:
     texts = (about.get("benchmark"), about.get("ruleset"))
     sound = isinstance(submissions, dict) and isinstance(machines, dict)
     sound = sound and all(isinstance(text, str) for text in (*submissions.values(), *texts))
-    if not sound or not all(isinstance(facts, dict) for facts in machines.values()):
+    if not sound or not all(_are_facts(facts) for facts in machines.values()):
         raise ValueError(f"{str(path)!r}: its {MANIFEST} does not say what it is of; pack it anew")
     files = list(_trial_files(pack))
     contents: dict[tuple[str, ...], list[bytes]] = {}
@@ -152,6 +153,14 @@ def read(path: Path) -> Entry:
         date=_date(pack),
         pack=pack,
     )
+
+
+def _are_facts(value: object, depth: int = _MOST_DEPTH) -> bool:
+    """Whether a value is an object that a page can show: not nested without end."""
+    if depth < 0 or (depth == _MOST_DEPTH and not isinstance(value, dict)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_are_facts(one, depth - 1) for one in inner)
 
 
 def _check_fits(board: Board, entry: Entry) -> None:

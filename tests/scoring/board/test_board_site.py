@@ -249,6 +249,8 @@ def test_the_same_rows_are_refused(board, tmp_path):
         ({"benchmark": "lite_v1"}, "is of benchmark 'lite_v1'; this board takes lite_v2"),
         ({"ruleset": "external"}, "is of ruleset 'external'; this board takes self"),
         ({"submissions": {"new": 3}}, "does not say what it is of; pack it anew"),
+        ({"fingerprints": {"k": "cpu"}}, "does not say what it is of; pack it anew"),
+        ({"fingerprints": {"k": json.loads('{"a":' * 500 + "1" + "}" * 500)}}, "does not say"),
         ({"fingerprints": ["k"]}, "does not say what it is of; pack it anew"),
     ],
 )
