@@ -18,6 +18,9 @@ from algoperf_lite.executors import local
 from algoperf_lite.executors.multihost import rendezvous
 from algoperf_lite.experiment import catalog, full_data, plan, preflight, sources
 from algoperf_lite.experiment import run as experiment_run
+from algoperf_lite.experiment.board_repository import adding
+from algoperf_lite.experiment.board_repository.adding import board_table as board_table
+from algoperf_lite.experiment.board_repository.making import board_init as board_init
 from algoperf_lite.experiment.boards import report as report
 from algoperf_lite.experiment.boards import score as score
 from algoperf_lite.experiment.catalog import Listed
@@ -46,6 +49,7 @@ from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
 from algoperf_lite.rules.static.check import CANNOT_RUN
 from algoperf_lite.submission import environments, find
+from scoring.board.site import board_build as board_build
 from workloads import name_of
 
 # Relative, so that a checkout and a notebook each keep their own.
@@ -171,6 +175,22 @@ def verify(pack: str | Path, **options: Any) -> Verdict:
       ValueError: no sound pack, a benchmark that is not here, or a number that does not fit.
     """
     return verification.verify(pack, _verdict, **options)
+
+
+def board_add(pack: str | Path, board: str | Path = ".") -> adding.Added:
+    """Verifies a pack, without training, and puts it onto a board; see `board_init`.
+
+    Args:
+      pack: the file.
+      board: folder of the board.
+
+    Returns:
+      The entry.
+
+    Raises:
+      ValueError: no board, or a pack that is not confirmed or does not fit the board.
+    """
+    return adding.add(pack, board, _verdict)
 
 
 def list(kind: str | None = None) -> Table[Listed]:

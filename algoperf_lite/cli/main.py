@@ -12,6 +12,7 @@ from absl import app, flags, logging
 
 from algoperf_lite import did_you_mean
 from algoperf_lite.cli import (
+    board,
     calibrate,
     check,
     data,
@@ -46,6 +47,7 @@ _MODULES = (
     pack,
     merge,
     verify,
+    board,
     check,
     calibrate,
     data,

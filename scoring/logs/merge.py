@@ -114,9 +114,10 @@ class Plan:
           links: whether trials are links to where they lie, for a tree that is soon gone.
         """
         taken = [t for t in self.trials if machine is None or self.machine(t.found) == machine]
+        for above in sorted({(folder / placed.place).parent for placed in taken}):
+            above.mkdir(parents=True, exist_ok=True)
         for placed in taken:
             target = folder / placed.place
-            target.parent.mkdir(parents=True, exist_ok=True)
             if links:
                 target.symlink_to(placed.found.path.absolute(), target_is_directory=True)
             else:

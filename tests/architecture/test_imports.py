@@ -18,7 +18,7 @@ ORDER = (
     "experiment", "api", "cli",
 )
 SCORING_ORDER = (
-    "benchmark", "logs", "protocol", "stats", "leaderboard", "views", "exports", "watch",
+    "benchmark", "logs", "protocol", "stats", "leaderboard", "views", "exports", "watch", "board",
 )
 
 # A module that is found by its name as text escapes a reader of imports, so each has a reason.

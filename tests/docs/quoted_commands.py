@@ -26,6 +26,7 @@ NOT_RUN = {
     "--scale=full": "needs AlgoPerf's data",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     **{f"--to={name}": "needs its extra" for name in ("mlflow", "tensorboard", "wandb")},
+    "algoperf-lite board": "goes on where another ends; its own tests go all the way",
     "data index": "needs real data, which its own tests write",
     "data prepare": "downloads; its own tests do from a server of their own",
     "data verify": "needs real data, which its own tests write",

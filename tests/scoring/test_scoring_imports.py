@@ -8,7 +8,10 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Imports go to the left.
-ROOMS = ("benchmark", "logs", "protocol", "stats", "leaderboard", "views", "exports", "watch")
+ROOMS = (
+    *("benchmark", "logs", "protocol", "stats", "leaderboard", "views", "exports", "watch"),
+    "board",
+)
 
 
 def modules():

@@ -7,6 +7,7 @@ megabytes to every page and uPlot has no step profiles and no print, and a reade
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,15 +56,16 @@ def render(board: Leaderboard, root: str | Path) -> str:
     )
 
 
-def template(name: str) -> Template:
-    """A template of this folder."""
+@functools.cache  # a site has a hundred pages of one template
+def template(name: str, folder: Path = FOLDER) -> Template:
+    """A template of this folder, or of another one."""
     # Here and not at the top: only reports need jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Everything is escaped: names and errors come from strangers. An undefined name in a template
     # raises here, and does not become an empty cell.
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,1 @@
+"""A board repository: made from a skeleton, and fed with packs that were verified."""
