@@ -69,7 +69,7 @@ class Watched:
             parts.append(float(seconds[-1]) / self.max_seconds)
         return min(max(parts), 1.0)
 
-    def toread_object(self) -> dict:
+    def to_json(self) -> dict:
         """Plain values for the page; all text can be printed."""
         trial, target = self.trial, self.target
         curve = series.learning_curve(trial, target, MOST_POINTS)
@@ -154,12 +154,12 @@ def _read(root: Path, place: Place, stamps: tuple[Stamp | None, ...]) -> Watched
     info, _ = read_info(f"{folder}/{RECORD}")
     # A record of an attempt that is over is no end: the harness writes it when it gives up.
     info = info if info.get("status") in STATUSES else {}
-    said = _lastread_object(folder, _FLAGS) | {k: v for k, v in info.items() if v is not None}
+    said = _last_json(folder, _FLAGS) | {k: v for k, v in info.items() if v is not None}
     try:
         data = (folder / EVALUATIONS).read_bytes()
     except OSError:
         data = b""
-    metric = _metric(info, _lastread_object(folder, _META), data)
+    metric = _metric(info, _last_json(folder, _META), data)
     columns, _ = read_columns(data, (STEP, CLOCK, SCORE, f"{_VALIDATION}{metric}"))
     unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
     trial = Trial(
@@ -191,7 +191,7 @@ def _metric(info: Mapping, meta: Mapping, data: bytes) -> str:
     return next((name for name in columns if name != "num_examples"), "metric")
 
 
-def _lastread_object(folder: Path, pattern: re.Pattern) -> dict:
+def _last_json(folder: Path, pattern: re.Pattern) -> dict:
     """The object in the last of several files, one for each attempt."""
     try:
         matches = [match for name in os.listdir(folder) if (match := pattern.fullmatch(name))]
