@@ -39,16 +39,14 @@ class Feed:
         self._experiment: tuple[int, str] = (0, "{}")
         self._version = self._num_viewers = 0
         self._has_ended = False
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> Feed:
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with self._changed:
-            self._has_ended = True
-            self._changed.notify_all()
+        self._end()
         self._thread.join()
 
     def events(self) -> Iterator[bytes]:
@@ -82,6 +80,18 @@ class Feed:
         if self._experiment[0] > known:
             parts.insert(0, f"event: experiment\ndata: {self._experiment[1]}\n\n")
         return "".join(parts)
+
+    def _end(self) -> None:
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        """Looks until the end; whatever stops it, viewers do not wait for ever."""
+        try:
+            self._look()
+        finally:
+            self._end()
 
     def _look(self) -> None:
         """Looks again and again while there are viewers."""

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -59,9 +60,12 @@ def stream(address):
 
 def next_event(answer, kind):
     """The data of the next event of a kind."""
-    name = None
+    name, deadline = None, time.monotonic() + 60
     while True:
-        line = answer.readline().decode().rstrip("\n")
+        # An end has no lines, and words that say nothing come for ever.
+        line = answer.readline().decode()
+        assert line and time.monotonic() < deadline, f"no event {kind!r} came"
+        line = line.rstrip("\n")
         if line.startswith("event: "):
             name = line.removeprefix("event: ")
         if line.startswith("data: ") and name == kind:
@@ -196,6 +200,13 @@ def test_it_ends_while_there_are_viewers(logs):
         while events.readline():
             pass
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("watch")]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_viewers_do_not_wait_for_a_feed_that_has_died(logs, monkeypatch):
+    with Feed(logs, seconds=SECONDS) as feed:
+        monkeypatch.setattr(feed._tree, "poll", lambda: 1 / 0)
+        assert list(feed.events()) == []
 
 
 def test_nothing_is_read_while_nobody_looks(logs, monkeypatch):
