@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from algoperf_lite.cli.flag_types import optional
+
 HELP = "does one board predict another?"
 
 _BOARD = (
@@ -20,10 +22,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help=_BOARD)
     parser.add_argument("b", metavar="B", help="another one, which A is to predict")
     group = parser.add_argument_group("how to compare")
-
-    def add(name: str, **settings: object) -> None:
-        group.add_argument(name, **{"default": argparse.SUPPRESS, **settings})
-
+    add = optional(group)
     add(
         "--match",
         action="append",

@@ -1,12 +1,19 @@
 """Types of flags: from a word on the command line to a value, or one sentence about it."""
 
 import argparse
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from algoperf_lite import did_you_mean
 
 Value = TypeVar("Value")
+
+
+def optional(group: Any) -> Callable[..., Any]:
+    """What adds flags to a group or parser. One that is not given stays out of what is parsed, so
+    that the interface alone has defaults."""
+    return functools.partial(group.add_argument, default=argparse.SUPPRESS)
 
 
 def checked(convert: Callable[[str], Value]) -> Callable[[str], Value]:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from algoperf_lite.cli.flag_types import at_least, one_of
+from algoperf_lite.cli.flag_types import at_least, one_of, optional
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
     """Adds them without the directory."""
-    group = parser.add_argument_group("how to score")
-
-    def add(name: str, **settings: object) -> None:
-        group.add_argument(name, **{"default": argparse.SUPPRESS, **settings})
-
+    add = optional(parser.add_argument_group("how to score"))
     add("--benchmark", metavar="B", help="name or file; default: the experiment's, else lite")
     add(
         "--tuning_ruleset",

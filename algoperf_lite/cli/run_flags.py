@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.cli import flag_types, numerics_flags
-from algoperf_lite.cli.flag_types import at_least, one_of
+from algoperf_lite.cli.flag_types import at_least, one_of, optional
 
 # Kept apart from `experiment`, whose modules take a second to load: `--help` need not wait.
 SCALES = ("lite", "full")
@@ -53,13 +53,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _group(parser: argparse.ArgumentParser, title: str) -> Callable[..., Any]:
-    group = parser.add_argument_group(title)
-
-    def add(*names: str, **settings: Any) -> None:
-        # Metavars are letters where the name says it all: help has to fit forty columns.
-        group.add_argument(*names, **{"default": argparse.SUPPRESS, **settings})
-
-    return add
+    # Metavars are letters where the name says it all: help has to fit forty columns.
+    return optional(parser.add_argument_group(title))
 
 
 def _add_what(add: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from algoperf_lite.cli.flag_types import at_least
+from algoperf_lite.cli.flag_types import at_least, optional
 
 HELP = "does a pack hold what it says?"
 
@@ -14,10 +14,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s PACK [flags]"
     parser.add_argument("pack", metavar="PACK", type=Path, help="the .zip file")
     parser.add_argument("--json", action="store_true", help="one object instead of text")
-
-    def add(name: str, **settings: object) -> None:
-        parser.add_argument(name, **{"default": argparse.SUPPRESS, **settings})
-
+    add = optional(parser)
     add("--benchmark", metavar="B", help="name or file; default: the pack's")
     add(
         "--steps",

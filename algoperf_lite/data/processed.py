@@ -90,7 +90,7 @@ class Processed(Source):
         kind = f"{self.kind}-{self._digest}-{self.seed}-{self.chunk_rows}-{number}"
         make = functools.partial(self._write, number)
         with self.locks[number % _NUM_LOCKS]:
-            return kept.arrays(kind, [], make, len(self._picks(number)) * self._row_bytes)
+            return kept.arrays(kind, [], make, self._size(number) * self._row_bytes)
 
     def num_bytes_left(self) -> int:
         """About how much the chunks take that are not there yet."""
@@ -114,10 +114,12 @@ class Processed(Source):
         rows = self.source.rows(np.zeros(1, np.int64), RowKeys(self.seed, Stream.EVAL, step=0))
         return sum(values.nbytes for values in rows.values())
 
+    def _size(self, number: int) -> int:
+        return min(self.chunk_rows, self.num_examples - number * self.chunk_rows)
+
     def _picks(self, number: int) -> np.ndarray:
         """The source's own numbers of a chunk's examples, which may be anything."""
-        plan = self.source.eval_plan(self.chunk_rows)
-        return plan.picks(number)[plan.weights(number) > 0]
+        return self.source.eval_plan(self.chunk_rows).picks(number)[: self._size(number)]
 
     def _write(self, number: int, folder: Path) -> None:
         keys = RowKeys(self.seed, Stream.EVAL, step=0, first_row=number * self.chunk_rows)

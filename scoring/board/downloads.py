@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 
 from scoring.board.standings import Standings
+from scoring.exports import formats
 from scoring.leaderboard import Leaderboard
 
 Value = str | int | float | None
@@ -33,7 +33,7 @@ def files(found: Standings, board: Leaderboard) -> dict[str, bytes]:
     made = {f"{slug}.json": f"{json.dumps(whole, indent=1, allow_nan=False)}\n".encode()}
     for name, columns in tables.items():
         made[f"{name}.csv"] = _csv(columns)
-        if _has_parquet():
+        if formats.is_installed("pyarrow"):
             made[f"{name}.parquet"] = _parquet(columns)
     return made
 
@@ -101,11 +101,6 @@ def _type(name: str) -> str:
     texts = ("submission", "level", "workload", "unit")
     whole = name == "place" or name.startswith("num_")
     return "string" if name in texts else "int64" if whole else "float64"
-
-
-def _has_parquet() -> bool:
-    spec = importlib.util.find_spec("pyarrow")
-    return spec is not None and spec.origin is not None
 
 
 def _finite(value: float | None) -> float | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scoring.board import settings
 from scoring.board.settings import Hardware, Remark, Settings
+from scoring.logs import merge
 from scoring.logs import pack as packs
 from scoring.logs.format import ROW_FILES
 from scoring.logs.pack import MANIFEST, Pack
@@ -144,10 +145,9 @@ def read(path: Path) -> Entry:
         machines=machines,
         num_trials=len(contents),
         rows={
-            (place[2], hashlib.sha256(b"\0".join(rows)).hexdigest()): "/".join(place)
+            (place[2], sha256): "/".join(place)
             for place, rows in contents.items()
-            # A header alone is the same in all trials that failed.
-            if sum(content.count(b"\n") for content in rows) > len(ROW_FILES)
+            if (sha256 := merge.rows_sha256(rows)) is not None
         },
         studies={cell: frozenset(found) for cell, found in studies.items()},
         date=_date(pack),

@@ -70,10 +70,7 @@ def opened(group: Group) -> Iterator[tuple[Leaderboard, Path]]:
             parts[entry.name].mkdir()
             read = {path: text for path, text in entry.pack.files.items() if _is_read(path)}
             replace(entry.pack, files=read).unpack(parts[entry.name])
-        root = Path(temporary, "all")
-        root.mkdir()
-        # Links suffice: nobody else will see this tree.
-        merge.plan(parts).write(root, links=True)
+        root = merge.together(parts, Path(temporary, "all"))
         # Machines of one class are alike by the word of the board's keepers.
         board = leaderboard.score(
             root, group.benchmark, ruleset=group.ruleset, allow_mixed_hardware=True
@@ -88,8 +85,5 @@ def _is_read(path: str) -> bool:
 
 def members(group: Group, submission: str) -> tuple[Entry, ...]:
     """The entries that hold a row of the group's leaderboard."""
-    stem = submission
-    # As `merge` has it: "nadamw+uba@0.5" is a row of nadamw's.
-    for sign in "+@":
-        stem = stem.partition(sign)[0] or stem
-    return tuple(e for e in group.entries if {submission, stem} & set(e.submissions))
+    names = {submission, merge.stem(submission)}
+    return tuple(entry for entry in group.entries if names & set(entry.submissions))

@@ -59,7 +59,7 @@ def checked(to: str, output: Path) -> Format:
     exists.
     """
     found = FORMATS[nearest(to, FORMATS, "format")]
-    if found.package is not None and not _is_installed(found.package):
+    if found.package is not None and not is_installed(found.package):
         raise ValueError(
             f"--to={to} needs {found.package}, which is not installed; "
             f"pip install 'algoperf-lite[{to}]'"
@@ -91,7 +91,8 @@ def write(directory: Path, to: str, output: Path, board: Leaderboard | None = No
     return len(trials)
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
     spec = importlib.util.find_spec(package)
     # Any folder of that name in the working directory can be imported, but has no file of its own:
     # W&B makes a folder called wandb.

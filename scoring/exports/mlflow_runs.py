@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from scoring.exports.trials import UNFINISHED, Export, ExportedTrial
-from scoring.logs.format import FAILURES
+from scoring.exports.trials import Export, ExportedTrial
+from scoring.logs.format import FAILURES, UNFINISHED
 
 # A store of files is what needs no server; MLflow asks for consent. It must not phone home either.
 _SETTINGS = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}

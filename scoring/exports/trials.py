@@ -12,7 +12,7 @@ import numpy as np
 from scoring.leaderboard import Leaderboard
 from scoring.logs import read
 from scoring.logs.eval_csv import read_columns
-from scoring.logs.format import CLOCK, EXPERIMENT, RECORD, ROW_FILES, STATUSES, STEP
+from scoring.logs.format import CLOCK, EXPERIMENT, RECORD, ROW_FILES, STATUSES, STEP, UNFINISHED
 from scoring.logs.origins import read_object
 from scoring.logs.read import Place
 from scoring.logs.trial_files import read_info
@@ -21,7 +21,7 @@ from scoring.views.text import plain, printable
 Plain = str | float | int | bool
 
 POINT = "hparams.json"  # of a trial that has no record yet, and in AlgoPerf's logs
-UNFINISHED, UNKNOWN = "unfinished", "unknown"  # statuses of a trial without a record of its end
+UNKNOWN = "unknown"  # status of a trial without a record, where others have none either
 # What trial.json says in one value and a table of trials is sorted, grouped or filtered by.
 FACTS = (
     *("scale", "ruleset", "schedule", "budget", "timing", "precision", "metric", "target", "best"),
@@ -96,7 +96,7 @@ def read_trials(directory: Path) -> tuple[ExportedTrial, ...]:
     Raises ValueError where there are none.
     """
     ending = UNFINISHED if (directory / EXPERIMENT).exists() else UNKNOWN
-    return tuple(_trial(directory, place, ending) for place in read.places(directory))
+    return tuple(_trial(directory, place, ending) for place in read.some_places(directory))
 
 
 def _trial(directory: Path, place: Place, ending: str) -> ExportedTrial:

@@ -39,6 +39,7 @@ COMMON_COLUMNS = (
 # How a trial ends. The order is that of tables: the better first.
 FAILURES = ("diverged", "out_of_memory", "crashed", "timed_out", "invalid")
 STATUSES = ("reached", "not_reached", *FAILURES)
+UNFINISHED = "unfinished"  # no end: what is said of a trial of ours that has no record yet
 
 # Accounts of the ledger, in the order of tables. Only the first five are on the submission's
 # clock (`compile` joins them where a run counts it). "wall" stands beside them as their sum.

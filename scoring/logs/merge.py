@@ -16,9 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scoring.logs import origins
+from scoring.logs import origins, read
 from scoring.logs.format import MERGED, RECORD, ROW_FILES, SOURCES
-from scoring.logs.read import STUDY, TRIAL, WORKLOAD
 from scoring.logs.trial_files import read_info
 
 _KEY = re.compile(r"[\w+-]{1,200}")  # of a fingerprint: it becomes the name of a folder
@@ -55,7 +54,7 @@ class Found:
     @property
     def stem(self) -> str:
         """The submission's own name."""
-        return _VARIED.sub("", self.submission) or self.submission
+        return stem(self.submission)
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,26 @@ class Plan:
         }
 
 
+def stem(submission: str) -> str:
+    """The name of what logs call "nadamw+uba@0.5": "nadamw"."""
+    return _VARIED.sub("", submission) or submission
+
+
+def rows_sha256(files: Sequence[bytes]) -> str | None:
+    """A hash of the files of a trial's rows; None where they have none, as a header alone is the
+    same in all trials that failed."""
+    if sum(content.count(b"\n") for content in files) <= len(files):
+        return None
+    return hashlib.sha256(b"\0".join(files)).hexdigest()
+
+
+def together(parts: Mapping[str, Path], root: Path) -> Path:
+    """Makes a tree of several in a new folder, of links: for a tree that is soon gone."""
+    root.mkdir()
+    plan(parts).write(root, links=True)
+    return root
+
+
 def plan(roots: Mapping[str, Path]) -> Plan:
     """The places of all trials; reads them and writes nothing.
 
@@ -236,24 +255,21 @@ def _stems(trials: Sequence[Found]) -> dict[tuple[int, str], str]:
 def _trials(number: int, root: Path) -> Iterator[Found]:
     """Trials of a tree, in the order of their numbers; what else lies there is passed over."""
     were = origins.of_trials(root)
-    for path in sorted(root.glob("*/study_*/*/trial_*"), key=_in_order):
-        submission, study, cell, trial = path.relative_to(root).parts
-        matches = STUDY.fullmatch(study), WORKLOAD.fullmatch(cell), TRIAL.fullmatch(trial)
-        if not all(matches) or not path.is_dir():
-            continue
+    for place in read.places(root):
+        path = root / place.path
         info, _ = read_info(os.fspath(path / RECORD))
         fingerprint, sha256 = info.get("fingerprint"), info.get("submission_sha256")
         key = fingerprint.get("key") if isinstance(fingerprint, dict) else None
-        origin = were.get(path.relative_to(root).as_posix(), {})
+        origin = were.get(place.path, {})
         # A tree that was put together may have given a study another number; this is its first.
-        study_then = origin.get("study", int(matches[0][1]))
+        study_then = origin.get("study", place.study)
         yield Found(
             root=number,
             path=path,
-            submission=submission,
-            study=int(matches[0][1]),
-            cell=cell,
-            trial=int(matches[2][1]),
+            submission=place.submission,
+            study=place.study,
+            cell=path.parent.name,
+            trial=place.trial,
             key=(repr(info.get("experiment_seed")), repr(study_then)),
             origin=origin,
             sha256=sha256 if isinstance(sha256, str) else None,
@@ -262,22 +278,10 @@ def _trials(number: int, root: Path) -> Iterator[Found]:
         )
 
 
-def _in_order(path: Path) -> tuple:
-    """Numbers as numbers: trial_10 comes after trial_9."""
-    return tuple(
-        (name, int(tail)) if (tail := re.sub(r".*_", "", part)).isdecimal() else (part, 0)
-        for part in path.parts[-4:]
-        for name in [re.sub(r"[0-9]+$", "", part)]
-    )
-
-
 def _content(path: Path) -> str:
     """A hash of a trial's rows; of its record where there are none; of its path without either."""
-    rows = [_bytes(path / name) for name in ROW_FILES]
-    # A header alone is the same in all trials that failed.
-    if sum(content.count(b"\n") for content in rows) <= len(rows):
-        rows = [_bytes(path / RECORD) or os.fsencode(path)]
-    return hashlib.sha256(b"\0".join(rows)).hexdigest()
+    found = rows_sha256([_bytes(path / name) for name in ROW_FILES])
+    return found or hashlib.sha256(_bytes(path / RECORD) or os.fsencode(path)).hexdigest()
 
 
 def _bytes(path: Path) -> bytes:

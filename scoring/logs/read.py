@@ -15,9 +15,9 @@ from scoring.logs.format import CLOCK, EVALUATIONS, NOT_SUBMISSIONS, RECORD, SCO
 from scoring.logs.trial_files import contradictions, read_evaluations, read_info
 
 # Only canonical numbers: beside study_1, a study_01 is a stray folder and not a second study 1.
-STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
-WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
-TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
+_STUDY = re.compile(r"study_(0|[1-9][0-9]*)")
+_WORKLOAD = re.compile(r"(.+)_(jax|pytorch)")
+_TRIAL = re.compile(r"trial_(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,31 @@ def read(
 
 
 def places(directory: str | Path) -> tuple[Place, ...]:
-    """The places of all trials under a directory, of whatever workloads, in natural order.
+    """The places of all trials under a directory, of whatever workloads, in natural order."""
+    return tuple(_Reader(os.fspath(directory), None).places())
 
-    Raises ValueError where there are none.
-    """
-    reader = _Reader(os.fspath(directory), None)
-    found = tuple(reader.places())
+
+def some_places(directory: str | Path) -> tuple[Place, ...]:
+    """The same; raises ValueError where there are none."""
+    found = places(directory)
     if not found:
-        raise ValueError(reader.nothing_found())
+        raise ValueError(_Reader(os.fspath(directory), None).nothing_found())
     return found
+
+
+def trial_of(
+    at: Place, columns: Mapping[str, np.ndarray], metric: str, info: Mapping[str, object]
+) -> Trial:
+    """A trial by the columns of its log; one that is not there is unknown in all rows."""
+    unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
+    return Trial(
+        **asdict(at),
+        steps=columns.get(STEP, unknown),
+        seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
+        score=columns.get(SCORE, unknown),
+        metric=columns.get(metric, unknown),
+        info=info,
+    )
 
 
 def _natural(text: str) -> tuple[int, str]:
@@ -139,13 +155,13 @@ class _Reader:
             return
         for submission in self._submissions():
             folder = f"{self.root}/{submission}"
-            for study_name, study in self._children(folder, STUDY):
+            for study_name, study in self._children(folder, _STUDY):
                 yield from self._study(submission, int(study[1]), f"{folder}/{study_name}")
 
     def _study(self, submission: str, study: int, folder: str) -> Iterator[Place]:
         """Places of one study."""
         frameworks: dict[str, str] = {}
-        for name, match in self._children(folder, WORKLOAD):
+        for name, match in self._children(folder, _WORKLOAD):
             workload, framework = match[1], match[2]
             path = f"{folder}/{name}"
             if self.metrics is not None and workload not in self.metrics:
@@ -154,7 +170,7 @@ class _Reader:
             # Both count: a workload has one target, whatever it was trained with.
             if frameworks.setdefault(workload, framework) != framework:
                 self._note("two_frameworks", path, f"also logged as {frameworks[workload]}; pooled")
-            for trial_name, trial in self._children(path, TRIAL):
+            for trial_name, trial in self._children(path, _TRIAL):
                 inside = self._relative(f"{path}/{trial_name}")
                 yield Place(submission, study, workload, framework, int(trial[1]), inside)
 
@@ -172,15 +188,7 @@ class _Reader:
             self._note(kind, f"{path}/{EVALUATIONS}", detail)
         for kind, detail in (*info_remarks, *contradictions(info, place, columns)):
             self._note(kind, f"{path}/{RECORD}", detail)
-        unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
-        return Trial(
-            **asdict(at),
-            steps=columns.get(STEP, unknown),
-            seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
-            score=columns.get(SCORE, unknown),
-            metric=columns.get(metric, unknown),
-            info=info,
-        )
+        return trial_of(at, columns, metric, info)
 
     def _submissions(self) -> list[str]:
         """Names of the folders in the root that hold at least one study, sorted."""
@@ -188,7 +196,7 @@ class _Reader:
         for entry in self._entries(self.root):
             inside = self._entries(entry.path) if _is_folder(entry) else ()
             # A submission is what holds studies: its own name may be anything.
-            if any(STUDY.fullmatch(study.name) for study in inside):
+            if any(_STUDY.fullmatch(study.name) for study in inside):
                 found.append(entry.name)
             elif entry.name not in NOT_SUBMISSIONS:
                 self._note("stray", entry.path, "not a folder with study_<i> inside")
@@ -229,7 +237,7 @@ class _Reader:
         expected = f"<submission>/study_<i>/<workload>_<jax|pytorch>/trial_<j>/{EVALUATIONS}"
         if not os.path.isdir(self.root):
             return f"{self.root!r} is not a directory; give one that holds {expected}"
-        if any(STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
+        if any(_STUDY.fullmatch(entry.name) for entry in self._entries(self.root)):
             return f"{self.root!r} is the folder of one submission; give the folder above it"
         unknown = sorted({a.detail for a in self.anomalies if a.kind == "unknown_workload"})
         if unknown:

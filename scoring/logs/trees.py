@@ -44,10 +44,7 @@ def opened(given: Given) -> Iterator[Tree]:
         parts = unpacked(paths, Path(temporary))
         root = next(iter(parts.values()))
         if len(parts) > 1:
-            # Links suffice: nobody else will see this tree.
-            root = Path(temporary, "all")
-            root.mkdir()
-            merge.plan(parts).write(root, links=True)
+            root = merge.together(parts, Path(temporary, "all"))
         yield Tree(root, parts)
 
 

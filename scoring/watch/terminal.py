@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scoring.logs.format import STATUSES
+from scoring.logs.format import STATUSES, UNFINISHED
 from scoring.views import columns
 from scoring.views.columns import AIRY, NAME_ROOM, Column
 from scoring.views.text import amount, counted, printable
 from scoring.watch.feed import SECONDS, rest
 from scoring.watch.machine import Machine, Sample
-from scoring.watch.trials import UNFINISHED, Tree, Watched
+from scoring.watch.trials import Tree, Watched
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

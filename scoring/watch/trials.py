@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,16 @@ import numpy as np
 from scoring.benchmark import Target
 from scoring.logs import read
 from scoring.logs.eval_csv import read_columns
-from scoring.logs.format import CLOCK, EVALUATIONS, EXPERIMENT, RECORD, SCORE, STATUSES, STEP
+from scoring.logs.format import (
+    CLOCK,
+    EVALUATIONS,
+    EXPERIMENT,
+    RECORD,
+    SCORE,
+    STATUSES,
+    STEP,
+    UNFINISHED,
+)
 from scoring.logs.origins import read_object
 from scoring.logs.read import Place, Trial
 from scoring.logs.trial_files import read_info
@@ -22,7 +31,6 @@ from scoring.views import runs, series
 from scoring.views.series import rounded
 from scoring.views.text import plain, printable
 
-UNFINISHED = "unfinished"
 MOST_POINTS = 80  # of a curve on the page
 _FLAGS, _META = re.compile(r"flags_(\d+)\.json"), re.compile(r"meta_data_(\d+)\.json")
 _LONGEST = 300  # characters of an error
@@ -111,10 +119,7 @@ class Tree:
     def poll(self) -> tuple[list[str], list[str]]:
         """Reads what has changed; returns paths of trials that are new or other than before, and
         of those that are gone."""
-        try:
-            places = {place.path: place for place in read.places(self.directory)}
-        except ValueError:  # nothing is there yet
-            places = {}
+        places = {place.path: place for place in read.places(self.directory)}
         gone = [path for path in self.trials if path not in places]
         for path in gone:
             del self.trials[path], self._stamps[path]
@@ -160,16 +165,9 @@ def _read(root: Path, place: Place, stamps: tuple[Stamp | None, ...]) -> Watched
     except OSError:
         data = b""
     metric = _metric(info, _last_json(folder, _META), data)
-    columns, _ = read_columns(data, (STEP, CLOCK, SCORE, f"{_VALIDATION}{metric}"))
-    unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
-    trial = Trial(
-        **asdict(place),
-        steps=columns.get(STEP, unknown),
-        seconds=columns.get(CLOCK, columns.get(SCORE, unknown)),
-        score=columns.get(SCORE, unknown),
-        metric=columns.get(f"{_VALIDATION}{metric}", unknown),
-        info=info,
-    )
+    column = f"{_VALIDATION}{metric}"
+    columns, _ = read_columns(data, (STEP, CLOCK, SCORE, column))
+    trial = read.trial_of(place, columns, column, info)
     target = _number(said.get("target"))
     return Watched(
         trial=trial,

@@ -11,10 +11,9 @@ from algoperf_lite.experiment.records.case import Case, Said
 from algoperf_lite.experiment.sources import Source
 from algoperf_lite.submission import find
 from scoring.benchmark import Benchmark
-from scoring.logs import origins
+from scoring.logs import origins, read
 from scoring.logs.format import CLOCK, SOURCES, STEP
 from scoring.logs.pack import MANIFEST, Pack
-from scoring.logs.read import STUDY, TRIAL, WORKLOAD
 
 VIOLATION = "violation"  # of `findings.SEVERITIES`
 # From a submission's file to findings of `check`, {"violations": number, "findings": [...], ...}.
@@ -25,22 +24,17 @@ def cases(root: Path) -> list[Case]:
     """The trials of an unpacked pack, in the order of their places."""
     were, experiments = origins.of_trials(root), origins.experiments(root)
     found = []
-    for path in sorted(root.glob("*/study_*/*/trial_*")):
-        place = path.relative_to(root)
-        submission, study, cell, trial = place.parts
-        names = STUDY.fullmatch(study), WORKLOAD.fullmatch(cell), TRIAL.fullmatch(trial)
-        if not all(names):
-            continue
-        origin = were.get(place.as_posix(), {})
+    for at in read.places(root):
+        origin = were.get(at.path, {})
         index = origin.get("experiment", 0)
         found.append(
             Case(
-                path=path,
-                place=place.as_posix(),
-                submission=origin.get("submission", submission),
-                study=origin.get("study", int(names[0][1])),
-                workload=names[1][1],
-                trial=int(names[2][1]),
+                path=root / at.path,
+                place=at.path,
+                submission=origin.get("submission", at.submission),
+                study=origin.get("study", at.study),
+                workload=at.workload,
+                trial=at.trial,
                 experiment=experiments[index] if index in range(len(experiments)) else {},
             )
         )

@@ -15,14 +15,13 @@ from algoperf_lite.experiment import sources
 from algoperf_lite.experiment.directory import own_benchmark, own_ruleset
 from algoperf_lite.experiment.results import PackResult
 from algoperf_lite.trial import attempts
-from scoring.logs import origins
+from scoring.logs import origins, read
 from scoring.logs import pack as packs
 from scoring.logs.format import EXPERIMENT, LINEAGE, MERGED, RECORD, ROW_FILES, SOURCES
 
 # Of a trial's directory; beside them there are AlgoPerf's files about each attempt.
 _OF_A_TRIAL = (*ROW_FILES, RECORD, LINEAGE, attempts.FILE, "hparams.json")
 _OF_AN_ATTEMPT = ("flags_*.json", "meta_data_*.json")
-_TRIALS = "*/study_*/*/trial_*"
 _GO_ON = "the command that started the experiment goes on with it"
 
 
@@ -48,22 +47,26 @@ def pack(directory: str | Path, output: str | Path) -> PackResult:
         )
     if path.suffix != ".zip":
         raise ValueError(f"{str(path)!r} is no name of a pack; give one that ends with .zip")
-    trials = [found for found in sorted(root.glob(_TRIALS)) if found.is_dir()]
+    trials = [root / place.path for place in read.places(root)]
     records = {trial: origins.read_object(trial / RECORD) for trial in trials}
     _check_ended(root, records)
-    _check_sources(sources.find_all(root), records)
+    kept = sources.find_all(root)
+    _check_sources(kept, records)
     files = {
-        file.relative_to(root).as_posix(): _content(root, file) for file in _files(root, trials)
+        file.relative_to(root).as_posix(): _content(root, kept, file)
+        for file in _files(root, kept, trials)
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    packs.write(path, _about(root, list(records.values())), files)
+    packs.write(path, _about(root, kept, list(records.values())), files)
     return PackResult(path, len(trials), len(files), path.stat().st_size)
 
 
-def _files(root: Path, trials: Sequence[Path]) -> Iterator[Path]:
+def _files(
+    root: Path, kept: Mapping[str, sources.Source], trials: Sequence[Path]
+) -> Iterator[Path]:
     """The files of an experiment that are packed."""
     yield from (root / name for name in (EXPERIMENT, MERGED) if (root / name).is_file())
-    for name, source in sources.find_all(root).items():
+    for name, source in kept.items():
         yield root / SOURCES / f"{name}.json"
         # Only what the submission is made of, whatever else was put there.
         yield from source.files
@@ -73,13 +76,13 @@ def _files(root: Path, trials: Sequence[Path]) -> Iterator[Path]:
             yield from sorted(trial.glob(pattern))
 
 
-def _content(root: Path, file: Path) -> bytes:
+def _content(root: Path, kept: Mapping[str, sources.Source], file: Path) -> bytes:
     """A file as it is packed: where things lay on this machine is nobody's business."""
     content = file.read_bytes()
     if not file.name.startswith("flags_"):
         return content
     flags = origins.read_object(file)
-    source = sources.of(sources.find_all(root), file.parts[-5])
+    source = sources.of(kept, file.parts[-5])
     lay = {
         "submission": source.path.relative_to(root.resolve()).as_posix() if source else "",
         "directory": file.parent.relative_to(root).as_posix(),
@@ -116,7 +119,9 @@ def _check_sources(
             )
 
 
-def _about(root: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _about(
+    root: Path, kept: Mapping[str, sources.Source], records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """What the manifest says beside the hashes: enough to know without unpacking what it is of."""
     it = {str(root): root}
     machines: dict[str, Any] = {}
@@ -129,6 +134,6 @@ def _about(root: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "ruleset": own_ruleset(it),
         "packed_by": importlib.metadata.version("algoperf-lite"),
         "fingerprints": machines,
-        "submissions": {name: one.sha256 for name, one in sources.find_all(root).items()},
+        "submissions": {name: one.sha256 for name, one in kept.items()},
         "num_trials": len(records),
     }
