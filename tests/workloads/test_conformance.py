@@ -4,6 +4,7 @@ import pytest
 
 import workloads
 from algoperf_lite import testing
+from scoring import benchmark
 
 FAMILIES = workloads.names()
 VARIANTS = [variant for family in FAMILIES for variant in workloads.variants(family)]
@@ -19,3 +20,8 @@ def test_workload_conforms(name):
 @pytest.mark.parametrize("name", [name for name in [*FAMILIES, *VARIANTS] if name not in QUICK])
 def test_every_other_workload_conforms(name):
     testing.check_workload(workloads.load(name))
+
+
+def test_the_newest_benchmark_has_a_target_of_every_family_and_variant():
+    newest = benchmark.load("lite")
+    assert sorted(newest.workloads) == sorted([*FAMILIES, *VARIANTS])
