@@ -1,9 +1,12 @@
 """The harness as AlgoPerf's files see it: a workload, training batches, metrics."""
 
+import enum
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import numpy as np
 
 from algoperf_lite.spec import ForwardPassMode, Workload
@@ -84,15 +87,59 @@ class AlgoPerfView(WorkloadView):
                 f"use_running_average_bn={use_running_average_bn} in mode {mode.name} is not "
                 "supported: running averages are used in evaluation and not in training"
             )
-        return self._workload.model_fn(
-            params,
-            augmented_and_preprocessed_input_batch,
-            {} if model_state is None else model_state,  # as some files hand it on
-            mode,
-            rng,
-            update_batch_norm,
+        return _called(
+            self._workload.model_fn,
+            params=params,
+            augmented_and_preprocessed_input_batch=augmented_and_preprocessed_input_batch,
+            model_state={} if model_state is None else model_state,  # as some files hand it on
+            mode=mode,
+            rng=rng,
+            update_batch_norm=update_batch_norm,
             dropout_rate=dropout_rate,
         )
+
+    def loss_fn(
+        self,
+        label_batch: Any,
+        logits_batch: Any,
+        mask_batch: Any = None,
+        label_smoothing: Any = 0.0,
+    ) -> dict[str, Any]:
+        """{'summed', 'n_valid_examples', 'per_example'}, with AlgoPerf's arguments in its order."""
+        return _called(
+            self._workload.loss_fn,
+            label_batch=label_batch,
+            logits_batch=logits_batch,
+            mask_batch=mask_batch,
+            label_smoothing=label_smoothing,
+        )
+
+
+def _called(function: Callable[..., Any], **arguments: Any) -> Any:
+    """What a function of a workload returns, as one compiled program.
+
+    Some files call it outside of any `jax.jit`: to gather statistics of batch norm at averaged
+    parameters, say. Hundreds of operations would then be dispatched one by one. Where a file
+    compiles around the call, it becomes a part of the file's program, as if it were not there.
+    """
+    constants = {name: value for name, value in arguments.items() if _is_constant(value)}
+    arrays = {name: value for name, value in arguments.items() if name not in constants}
+    return _compiled(function, tuple(constants.items()), arrays)
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a program is compiled for this value alone: switches, and a number that is 0."""
+    # A rate of 0 leaves no dropout in the program. Other rates may change with every step.
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value == 0
+    return isinstance(value, (bool, enum.Enum, type(None)))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), inline=True)
+def _compiled(
+    function: Callable[..., Any], constants: tuple[tuple[str, Any], ...], arrays: dict[str, Any]
+) -> Any:
+    return function(**dict(constants), **arrays)
 
 
 def scalar(value: Any) -> float:

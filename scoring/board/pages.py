@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scoring.board.bridges import Bridge
 from scoring.board.entries import Board, Entry
 from scoring.board.levels import LEVELS
 from scoring.board.standings import Line, Standings
@@ -16,6 +17,7 @@ from scoring.views.text import flattened, printable
 
 FOLDER = Path(__file__).parent / "html"
 FEED = "feed.xml"
+BRIDGES = "bridges.json"  # beside the groups' downloads
 _SHOWN_FACTS = 80  # of a machine
 _IN_FEED = 100  # the newest entries
 # Ids of a feed stay the same for ever, so the number below must.
@@ -39,7 +41,12 @@ class Shown:
     num_trials: int
 
 
-def index(board: Board, found: Sequence[Standings], downloads: dict[str, list[str]]) -> str:
+def index(
+    board: Board,
+    found: Sequence[Standings],
+    downloads: dict[str, list[str]],
+    bridges: Sequence[Bridge] = (),
+) -> str:
     """The first page; `downloads` has names of files by a group's slug."""
     newest = [shown(board, entry) for entry in reversed(board.entries)]
     settings = board.settings
@@ -51,6 +58,8 @@ def index(board: Board, found: Sequence[Standings], downloads: dict[str, list[st
         standings=found,
         tables={one.group.slug: _table(board, one) for one in found},
         downloads=downloads,
+        bridges=[bridge.sentence() for bridge in bridges],
+        bridges_file=BRIDGES,
         entries=newest,
         levels=LEVELS,
     )

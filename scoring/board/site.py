@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from scoring.board import downloads, entries, groups, pages, standings
+from scoring.board import bridges, downloads, entries, groups, pages, standings
 from scoring.board.entries import Board
 from scoring.board.standings import Standings
 
@@ -56,20 +56,27 @@ def _write(board: Board, root: Path) -> None:
     """All files but the marker."""
     for name in ("boards", "entries"):
         (root / name).mkdir(parents=True)
-    found, files = [], {}
+    found, files, costs = [], {}, []
     for group in groups.of(board):
-        found.append(_write_group(board, group, root / "boards", files))
+        one, of_steps = _write_group(board, group, root / "boards", files)
+        found.append(one)
+        costs.append((group, of_steps))
+    between = bridges.between(costs)
+    if between:
+        text = json.dumps([bridge.to_json() for bridge in between], indent=1, allow_nan=False)
+        _put(root / "boards" / pages.BRIDGES, f"{text}\n")
     for entry in board.entries:
         shutil.copyfile(entry.path, root / "entries" / f"{entry.name}.zip")
         _put(root / "entries" / f"{entry.sha256}.html", pages.entry(board, found, entry))
-    _put(root / "index.html", pages.index(board, found, files))
+    _put(root / "index.html", pages.index(board, found, files, between))
     _put(root / pages.FEED, pages.feed(board))
 
 
 def _write_group(
     board: Board, group: groups.Group, folder: Path, files: dict[str, list[str]]
-) -> Standings:
-    """The report and the downloads of a group; adds the names of these to `files`."""
+) -> tuple[Standings, bridges.Costs]:
+    """The report and the downloads of a group, whose names it adds to `files`; its standings, and
+    what its steps took."""
     from scoring.views import html  # loads jinja2
 
     with groups.opened(group) as (leaderboard, root):
@@ -79,7 +86,7 @@ def _write_group(
     for name, content in made.items():
         (folder / name).write_bytes(content)
     files[group.slug] = sorted(made)
-    return found
+    return found, bridges.costs(leaderboard.trials)
 
 
 def _put(path: Path, text: str) -> None:

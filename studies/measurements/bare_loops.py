@@ -54,7 +54,8 @@ def _start(workload: Workload) -> tuple[Callable, Any, Any, Any]:
     return functools.partial(step, workload, optimizer), jax.device_put(carry), data, order
 
 
-def _rows(order: np.ndarray, workload: Workload, step: int) -> np.ndarray:
+def rows_of(order: np.ndarray, workload: Workload, step: int) -> np.ndarray:
+    """The rows of a step's batch, in an order that begins anew when it ends."""
     at = step % (len(order) // workload.batch_size) * workload.batch_size
     return order[at : at + workload.batch_size]
 
@@ -72,7 +73,7 @@ def jit_loop(workload: Workload) -> Way:
         nonlocal carry
         began = time.perf_counter()
         for step in range(first_step, first_step + num_steps):
-            carry, _ = jitted(carry, data, _rows(order, workload, step))
+            carry, _ = jitted(carry, data, rows_of(order, workload, step))
         # JAX dispatches ahead: nothing is done until this returns.
         jax.block_until_ready(carry)
         return (time.perf_counter() - began) / num_steps
@@ -97,7 +98,7 @@ def scan_loop(workload: Workload, length: int) -> Way:
         began = time.perf_counter()
         for dispatch in range(dispatches):
             first = first_step + dispatch * length
-            rows = np.stack([_rows(order, workload, first + i) for i in range(length)])
+            rows = np.stack([rows_of(order, workload, first + i) for i in range(length)])
             carry, _ = jitted(carry, data, rows)
         jax.block_until_ready(carry)
         return (time.perf_counter() - began) / (dispatches * length)
