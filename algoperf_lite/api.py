@@ -159,14 +159,15 @@ def check(submission: str, *, static: bool = False) -> CheckResult:
     return CheckResult(rows, find.name_of(path), violations, to_review)
 
 
-def verify(pack: str | Path, **options: Any) -> Verdict:
+def verify(pack: str | Path, *, probe: bool = False, **options: Any) -> Verdict:
     """Looks whether a pack holds what it says; with `steps`, trains some of its trials again, which
     runs a stranger's code.
 
     Args:
       pack: the file.
-      **options: benchmark, steps: see `records.verification.verify`; trials, seconds, rng_seed: see
-        `records.replaying.Request`.
+      probe: whether the half of `check` that runs a submission is run on each, too.
+      **options: benchmark, steps, held_out_seed: see `records.verification.verify`; trials,
+        seconds, rng_seed: see `records.replaying.Request`.
 
     Returns:
       The verdict: problems as rows, and how far one may trust it.
@@ -174,7 +175,7 @@ def verify(pack: str | Path, **options: Any) -> Verdict:
     Raises:
       ValueError: no sound pack, a benchmark that is not here, or a number that does not fit.
     """
-    return verification.verify(pack, _verdict, **options)
+    return verification.verify(pack, _verdict, probe=_probed if probe else None, **options)
 
 
 def board_add(pack: str | Path, board: str | Path = ".") -> adding.Added:
@@ -275,3 +276,8 @@ def _say_violations(submissions: Iterable[str], reporter: Reporter) -> None:
 def _verdict(path: Path) -> dict[str, Any]:
     """What reading a submission's files tells, as JSON."""
     return rules_report.to_json(static_check.check(path), find.name_of(path))
+
+
+def _probed(path: Path) -> dict[str, Any]:
+    """What running a submission on tiny workloads tells, as JSON."""
+    return rules_report.to_json(dynamic.check(path), find.name_of(path))

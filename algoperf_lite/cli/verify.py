@@ -22,6 +22,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train drawn trials again for N steps: this runs the code of their submissions",
     )
+    add(
+        "--probe",
+        action="store_true",
+        help="run each submission on tiny workloads too, as `check` does",
+    )
+    add(
+        "--held_out_seed",
+        type=at_least(0),
+        metavar="N",
+        help="train each submission on a variant that N draws, which nobody knew",
+    )
     add("--trials", type=at_least(1), metavar="K", help="how many; default: 2")
     add("--seconds", type=at_least(1), metavar="S", help="begin no other after so many")
     add("--rng_seed", type=at_least(0), metavar="N", help="draw the same again; default: by chance")

@@ -68,7 +68,7 @@ def replay(
             yield f"{number} trials were trained again in the {request.seconds:g} s that were given"
             break
         source = pack_checks.source_of(kept, case)
-        why = _hindrance(case, source)
+        why = hindrance(case, source)
         if why is not None:
             yield f"{case.place} was not trained again: {why}"
             continue
@@ -108,7 +108,7 @@ def chosen(found: Sequence[Case], count: int, rng: random.Random) -> list[Case]:
     return order[:count]
 
 
-def _hindrance(case: Case, source: Source | None) -> str | None:
+def hindrance(case: Case, source: Source | None) -> str | None:
     """Why a trial cannot be trained here; None where it can."""
     config = case.spec.config
     if source is None:

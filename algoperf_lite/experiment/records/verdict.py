@@ -44,6 +44,22 @@ class Replayed:
 
 
 @dataclasses.dataclass(frozen=True)
+class OnVariant:
+    """A submission on a variant that was drawn now.
+
+    Attributes:
+      is_reached: whether it reached the variant's target.
+      steps, max_steps: that it took, and that it had.
+    """
+
+    submission: str
+    variant: str
+    is_reached: bool
+    steps: int
+    max_steps: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Verdict(Table[Problem]):
     """The verdict on a pack; its rows are the problems that were found.
 
@@ -55,6 +71,7 @@ class Verdict(Table[Problem]):
       scores: computed anew from the rows.
       replayed: the trials that were trained again.
       rng_seed: that drew them.
+      on_variants: submissions on variants that were drawn.
     """
 
     benchmark: str
@@ -64,3 +81,4 @@ class Verdict(Table[Problem]):
     scores: tuple[ScoreRow, ...]
     replayed: tuple[Replayed, ...] = ()
     rng_seed: int | None = None
+    on_variants: tuple[OnVariant, ...] = ()

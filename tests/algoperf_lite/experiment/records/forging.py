@@ -277,3 +277,33 @@ FORGERIES = {
     a_slower_reference: {"terms"},
     another_machine: {"machine"},
 }
+
+
+# What a part of a JSON file may be instead.
+VALUES = [
+    None,
+    -1,
+    0,
+    1e308,
+    -1e-9,
+    2**70,
+    "",
+    "x" * 999,
+    "../../up",
+    [],
+    {},
+    [[]],
+    True,
+    "nan",
+    "\x1b[31m",
+]
+
+
+def mutated(rng, content, depth=0):
+    """A JSON value with one part of it replaced."""
+    if isinstance(content, dict) and content and (depth == 0 or rng.random() < 0.7):
+        key = rng.choice(sorted(content))
+        if rng.random() < 0.15:
+            return {k: v for k, v in content.items() if k != key}
+        return {**content, key: mutated(rng, content[key], depth + 1)}
+    return rng.choice(VALUES)

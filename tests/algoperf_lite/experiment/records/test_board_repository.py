@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from algoperf_lite import api
 from algoperf_lite.cli import main
 from algoperf_lite.experiment.board_repository import making
 from algoperf_lite.machine import fingerprint
+from scoring.logs import pack
 
 ROOT = Path(__file__).parents[4]
 STATIC = ("verify the packs that change", "build the site")
@@ -259,3 +261,41 @@ def test_the_container_gets_no_path_that_says_more_than_a_path(tmp_path, recorde
     for path, words in ((evil, "cannot be mounted"), (tmp_path / "none.zip", "give a pack")):
         done = _contained(tmp_path, str(path))
         assert done.returncode == 2 and words in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("cases", [range(25), pytest.param(range(25, 500), marks=pytest.mark.slow)])
+def test_no_mutated_pack_makes_a_board_fail(board, recorded, tmp_path, cases):
+    """Of the file or of its manifest: a sentence, or an entry whose site is built."""
+    shutil.copy(recorded, tmp_path / "recorded.zip")
+    whole, about = recorded.read_bytes(), pack.read(recorded).about
+    files = pack.read(recorded).files
+    empty = _content(board)
+    outside = sorted(tmp_path.iterdir())
+    taken = 0
+    for seed in cases:
+        rng = random.Random(seed)
+        mutant = tmp_path / "mutant.zip"
+        if rng.random() < 0.5:
+            data = bytearray(whole)
+            for _ in range(rng.randrange(1, 4)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            mutant.write_bytes(data)
+        else:
+            pack.write(mutant, forging.mutated(rng, about), files)
+        try:
+            api.board_add(mutant, board)
+            site = tmp_path / "site"
+            api.board_build(board, site)
+            shutil.rmtree(site)
+            for entry in (board / "entries").glob("*.zip"):
+                entry.unlink()
+            api.board_table(board)
+            taken += 1
+        except ValueError as error:
+            assert "\n" not in str(error), seed
+        except Exception as error:
+            raise AssertionError(f"seed {seed}") from error
+        mutant.unlink()
+        assert _content(board) == empty, seed
+        assert sorted(tmp_path.iterdir()) == outside, seed
+    assert 0 < taken < len(cases)

@@ -13,7 +13,6 @@ from algoperf_lite import api
 from algoperf_lite.experiment.records import pack_checks, replaying
 from algoperf_lite.experiment.records.verdict import Problem, Replayed
 from algoperf_lite.machine import fingerprint
-from scoring.logs import pack
 
 SHORT = {"steps": 30, "trials": 1}
 
@@ -122,16 +121,6 @@ def test_a_clock_is_judged_by_those_beside_it():
 # --- real training, in processes of their own --------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    """A pack of two short trials that were run here, so that the bits are to be the same."""
-    folder = tmp_path_factory.mktemp("fresh")
-    options = {"tuning_ruleset": "self", "num_studies": 1, "num_workers": 1}
-    limits = {"budget_by": "steps", "max_global_steps": 30}
-    api.run(["nadamw", "nesterov"], ["digits"], folder / "runs", **options, **limits)
-    return api.pack(folder / "runs", folder / "recorded.zip").output
-
-
 @pytest.mark.slow
 def test_on_the_same_machine_all_bits_are_confirmed(fresh):
     found = api.verify(fresh, steps=30, trials=1)
@@ -142,16 +131,6 @@ def test_on_the_same_machine_all_bits_are_confirmed(fresh):
     assert any("bit for bit" in line for line in found.confirmed)
     again = api.verify(fresh, steps=20, trials=1, rng_seed=found.rng_seed)
     assert (again.replayed[0].place, again.replayed[0].steps) == (one.place, 15)
-
-
-@pytest.fixture
-def run_here(fresh, tmp_path):
-    """The content of that pack as a directory, the pack beside it."""
-    shutil.copy(fresh, tmp_path / "recorded.zip")
-    folder = tmp_path / "run_here"
-    folder.mkdir()
-    pack.read(fresh).unpack(folder)
-    return folder
 
 
 @pytest.mark.slow

@@ -141,34 +141,6 @@ def test_an_unknown_benchmark_is_refused(repacked):
 
 # --- whatever a pack may hold ---------------------------------------------------------------------
 
-VALUES = [
-    None,
-    -1,
-    0,
-    1e308,
-    -1e-9,
-    2**70,
-    "",
-    "x" * 999,
-    "../../up",
-    [],
-    {},
-    [[]],
-    True,
-    "nan",
-    "\x1b[31m",
-]
-
-
-def mutate(rng, content, depth=0):
-    """A JSON value with one part of it replaced."""
-    if isinstance(content, dict) and content and (depth == 0 or rng.random() < 0.7):
-        key = rng.choice(sorted(content))
-        if rng.random() < 0.15:
-            return {k: v for k, v in content.items() if k != key}
-        return {**content, key: mutate(rng, content[key], depth + 1)}
-    return rng.choice(VALUES)
-
 
 @pytest.mark.parametrize("cases", [range(60), pytest.param(range(60, 400), marks=pytest.mark.slow)])
 def test_no_mutated_pack_makes_the_verifier_fail(experiment, repacked, tmp_path, cases):
@@ -181,7 +153,7 @@ def test_no_mutated_pack_makes_the_verifier_fail(experiment, repacked, tmp_path,
         rng = random.Random(seed)
         path = rng.choice(targets)
         if path.suffix == ".json" and rng.random() < 0.8:
-            path.write_text(json.dumps(mutate(rng, json.loads(before[path]))))
+            path.write_text(json.dumps(forging.mutated(rng, json.loads(before[path]))))
         else:
             data = bytearray(before[path])
             at = rng.randrange(len(data))
