@@ -223,6 +223,11 @@ def _add_trouble(add: Callable[..., Any]) -> None:
         help="of a trial that crashed after its first step, or was killed; default: 1",
     )
     add(
+        "--repeat_suspicious",
+        action="store_true",
+        help="run trials again, once, whose steps took much longer than their twins'",
+    )
+    add(
         "--checkpoint_share",
         type=flag_types.share,
         metavar="P",

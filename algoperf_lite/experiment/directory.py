@@ -75,6 +75,10 @@ class Directory:
         """Notes how many trials the experiment has, all shards together, for whoever watches it."""
         self._update({}, num_trials=num_trials)
 
+    def suspected(self, ratios: Mapping[str, float]) -> None:
+        """Notes which trials were slower than their twins, and how many times, by their paths."""
+        self._update({}, slow_trials={path: round(ratio, 3) for path, ratio in ratios.items()})
+
     @contextlib.contextmanager
     def calibrating(self, say: Callable[[str], None]) -> Iterator[None]:
         """The time in which this process alone calibrates; waits for its turn, which it says.

@@ -30,12 +30,14 @@ class Limits:
       heartbeat_timeout: seconds without a sign of life after which a trial's process is killed.
       memory_limit_gib: GiB of address space it may have; None for no limit.
       max_retries: times that a trial that crashed is tried again.
+      repeat_suspicious: whether trials that were much slower than their twins are run again, once.
       checkpoint_share: see `resume.Attempt`.
     """
 
     heartbeat_timeout: float = 300.0
     memory_limit_gib: float | None = None
     max_retries: int = 1
+    repeat_suspicious: bool = False
     checkpoint_share: float = 0.02
 
     @property

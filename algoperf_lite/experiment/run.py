@@ -10,13 +10,14 @@ from typing import Any, Protocol
 import workloads
 from algoperf_lite.executors.job import Executor, Job
 from algoperf_lite.experiment import jobs as experiment_jobs
-from algoperf_lite.experiment import preflight
+from algoperf_lite.experiment import preflight, repeating
 from algoperf_lite.experiment.directory import Directory
 from algoperf_lite.experiment.placement import HERE, Placement
 from algoperf_lite.experiment.plan import unfinished
 from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import cache
 from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
@@ -107,11 +108,38 @@ def run(
         left = unfinished(trials, limits.max_retries)
         directory.keep_sources(trial.submission for trial in left)
         reporter.on_plan(trials, left)
-        for trial, record in experiment_jobs.run(
-            left, executor, reporter.on_event, config.vectorize == "trials", limits
-        ):
-            reporter.on_end(trial, record)
+        together = config.vectorize == "trials"
+
+        def train(those: Sequence[TrialSpec]) -> None:
+            for trial, record in experiment_jobs.run(
+                those, executor, reporter.on_event, together, limits
+            ):
+                reporter.on_end(trial, record)
+
+        train(left)
+        # Of all shards, since the last to end sees all; each repeats its own.
+        own = {trial.directory for trial in trials}
+        slow = [one for one in _suspected(directory, every, reporter) if one.directory in own]
+        if slow and limits.repeat_suspicious:
+            for trial in slow:
+                logs.set_aside(Path(trial.directory))  # nothing is lost: it stays inside
+            reporter.say(f"running {len(slow)} of {len(trials)} trials again")
+            train(slow)
+            _suspected(directory, every, reporter)
     return trials
+
+
+def _suspected(
+    directory: Directory, trials: Sequence[TrialSpec], reporter: Reporter
+) -> list[TrialSpec]:
+    """The trials that were slower than their twins; it is said and written down."""
+    slow = repeating.slow_trials(directory.path, trials, directory.calibrations())
+    for trial, ratio in slow:
+        reporter.say(repeating.sentence(trial, ratio))
+    directory.suspected(
+        {os.path.relpath(trial.directory, directory.path): ratio for trial, ratio in slow}
+    )
+    return [trial for trial, _ in slow]
 
 
 def check_workloads(

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from scoring.benchmark import Benchmark, Target
 from scoring.logs.read import Anomaly, Trial
+from scoring.stats import paces
 from scoring.stats.times import crossing, middle, value_at
 
 
@@ -17,6 +18,7 @@ def uneven(trials: Sequence[Trial], benchmark: Benchmark) -> Iterator[Anomaly]:
     yield from _versions(trials)
     yield from _counts(trials, benchmark)
     yield from _copies(trials)
+    yield from paces.anomalies(trials)
 
 
 def _hardware(trials: Sequence[Trial]) -> Iterator[Anomaly]:

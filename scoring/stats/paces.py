@@ -1,0 +1,67 @@
+"""Paces: how long a trial's steps took, and which trials were slower than their twins.
+
+Trials of one submission on one workload run the same program on the same machine, whatever their
+seeds and points. One whose steps took much longer than theirs ran beside something else, and its
+times are the machine's, not the algorithm's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from scoring.logs.read import Anomaly, Trial
+
+# Times as long as the twins' steps. On a quiet machine trials differ by some per cent; what runs
+# beside one, on its core, makes it twice as slow.
+SLOW = 1.3
+# As long as the reference's steps when it was calibrated: alone, and not beside other trials that
+# share the memory's speed.
+SLOW_TO_CALIBRATION = 1.5
+_MEASURED = "measured"  # other times were not taken while the trial ran
+
+
+def pace(trial: Trial) -> float | None:
+    """Seconds of a step: the larger of mean and median over evaluation periods, since the one makes
+    the time to target and the other is what a step usually took. None where the log cannot tell."""
+    steps, seconds = np.diff(trial.steps), np.diff(trial.seconds)
+    known = (steps > 0) & (seconds > 0) & np.isfinite(seconds)
+    if trial.timing != _MEASURED or not known.any():
+        return None
+    steps, seconds = steps[known], seconds[known]
+    return float(max(seconds.sum() / steps.sum(), np.median(seconds / steps)))
+
+
+def slow(
+    trials: Iterable[Trial], calibrated: Mapping[tuple[str, str], float] | None = None
+) -> Iterator[tuple[Trial, float]]:
+    """Trials that were much slower than their twins, and how many times as long their steps took.
+
+    Args:
+      calibrated: {(submission, workload): seconds of a step} where a calibration has measured it.
+    """
+    cells: dict[tuple, list[tuple[Trial, float]]] = {}
+    for trial in trials:
+        found = pace(trial)
+        if found is not None:
+            cell = trial.submission, trial.workload, trial.fingerprint_key
+            cells.setdefault(cell, []).append((trial, found))
+    for (submission, workload, _), twins in cells.items():
+        usual = _usual([found for _, found in twins])
+        before = (calibrated or {}).get((submission, workload), np.inf)
+        for trial, found in twins:
+            if found > SLOW * usual or found > SLOW_TO_CALIBRATION * before:
+                yield trial, found / min(usual, before)
+
+
+def anomalies(trials: Sequence[Trial]) -> Iterator[Anomaly]:
+    """The same, for a leaderboard."""
+    for trial, ratio in slow(trials):
+        detail = f"its steps took {ratio:.1f} times as long as those of its twins"
+        yield Anomaly("slow_trial", trial.path, detail)
+
+
+def _usual(paces: Sequence[float]) -> float:
+    # Of two the faster one: nothing makes a program faster than it is.
+    return sorted(paces)[(len(paces) - 1) // 2]
