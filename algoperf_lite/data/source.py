@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from algoperf_lite.data import look
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.plan import Consecutive, Plan, Shuffled
 
@@ -78,6 +79,17 @@ class Source(abc.ABC):
         del most
         return None
 
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[look.Look]:
+        """How each row of `rows` looks to a person: as it is stored, and as the model gets it where
+        that differs. Default: the arrays of the row in words.
+
+        Takes and raises what `rows` does.
+        """
+        rows = self.rows(picks, keys)
+        for row, pick in enumerate(picks.tolist()):
+            lines = look.in_words({name: values[row] for name, values in rows.items()})
+            yield {"model": look.Text([f"example {pick}", *lines])}
+
     def part(self, size: int) -> "Source":
         """So many of the examples for evaluations, a choice that is always the same; all of them
         where there are fewer."""
@@ -138,6 +150,10 @@ class Part(Source):
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """The source's rows."""
         return self.source.rows(self._chosen[picks], keys)
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[look.Look]:
+        """The source's looks."""
+        return self.source.looks(self._chosen[picks], keys)
 
 
 def fingerprint_of_files(paths: Sequence[Path], root: Path) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from algoperf_lite.data import folders, tfds
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Picture, Text
 from algoperf_lite.data.source import DataError, Part, Source
 from workloads.imagenet_pictures import jpeg, stored
 from workloads.imagenet_pictures.transforms import SIZE, Transform, centre_crop
@@ -113,3 +114,17 @@ class LabelledPictures(Source):
             inputs[row] = self.transform(picture, keys.generator(row))
             targets[row] = found.label
         return {"inputs": inputs, "targets": targets}
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """Pictures as their JPEG files hold them, and the squares that the model gets of them."""
+        inputs = self.rows(picks, keys)["inputs"]
+        for number, square in zip(picks, inputs, strict=True):
+            found = self.pictures.read(int(number))
+            picture = jpeg.decode(found.jpeg, found.where)
+            height, width, _ = picture.shape
+            lines = [
+                f"class {found.label}",
+                f"stored: {width} x {height} pixels, {found.where}",
+                f"model: {SIZE} x {SIZE} pixels, which are standardised on the device",
+            ]
+            yield {"stored": Picture(picture), "model": Picture(square), "label": Text(lines)}
