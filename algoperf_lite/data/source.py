@@ -57,6 +57,13 @@ class Source(abc.ABC):
         Raises DataError where a file is damaged, with its name and the place in it.
         """
 
+    def fill(self, out: Mapping[str, np.ndarray], picks: np.ndarray, keys: RowKeys) -> None:
+        """Writes what `rows` returns into arrays of the same names, shapes and types, with anything
+        in them. Default: makes the rows and copies them, which large ones can be spared.
+        """
+        for name, values in self.rows(picks, keys).items():
+            out[name][...] = values
+
     def index(self) -> Iterator[int]:
         """Makes all that is derived from the files and kept, ahead of a run: it is resumed where
         it was broken off. Yields the examples covered so far. Default: what their number needs.
@@ -150,6 +157,10 @@ class Part(Source):
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """The source's rows."""
         return self.source.rows(self._chosen[picks], keys)
+
+    def fill(self, out: Mapping[str, np.ndarray], picks: np.ndarray, keys: RowKeys) -> None:
+        """The source's rows, where they are wanted."""
+        self.source.fill(out, self._chosen[picks], keys)
 
     def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[look.Look]:
         """The source's looks."""
