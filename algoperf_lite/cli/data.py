@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from algoperf_lite.cli import data_tables
 from algoperf_lite.cli.flag_types import at_least, listed
 
 HELP = "real data: what is there, make indices, verify, look at it, download"
+_ALL = (None, ["all"])  # what --workloads is where nobody has named any
 _LINE_EVERY_S = 10.0  # where there is no terminal to draw a bar on
 
 
@@ -127,12 +129,18 @@ def _bench(args: argparse.Namespace) -> int:
     most = args.num_workers or len(environment.available_cores())
     how = bench.counts(most), args.seconds
     console, found = Console(), []
-    for one in _there(args):
-        for family in one.families:
+    for family, root in [(name, one.root) for one in _there(args) for name in one.families]:
+        try:
             with console.status("") as status:  # nothing where there is no terminal
-                found.append(bench.measure(family, one.root, *how, status.update))
-            if not args.json:
-                data_tables.print_bench(found[-1])
+                found.append(bench.measure(family, root, *how, status.update))
+        except ValueError as error:
+            # One that nobody has named must not keep the others from being measured.
+            if args.workloads not in _ALL:
+                raise
+            print(error, file=sys.stderr)
+            continue
+        if not args.json:
+            data_tables.print_bench(found[-1])
     if args.json:
         rows = {one.family: dataclasses.asdict(one) | {"verdict": one.verdict()} for one in found}
         print(json.dumps(rows, indent=1))
@@ -159,7 +167,7 @@ def _there(args: argparse.Namespace) -> list[Any]:
     root = families.root(args.data_dir)
     found = families.find(root, args.workloads)
     absent = [one for one in found if not one.splits]
-    if absent and (args.workloads not in (None, ["all"]) or absent == found):
+    if absent and (args.workloads not in _ALL or absent == found):
         words = "; ".join(absent[0].reader.missing(root)[: data_tables.SHOWN])
         raise ValueError(f"{root} has no data of {absent[0].name}: missing {words}")
     return [one for one in found if one.splits]

@@ -123,6 +123,9 @@ def test_making_an_index_is_no_reading(root, capsys):
     assert command(root) == main.BAD_INPUT
     said = capsys.readouterr().err
     assert "the index of ogbg is not made yet" in said and said.count("\n") == 1
+    # Whoever has named none wants to know of the others.
+    assert main._dispatch(main.parser().parse_args(["data", "bench", f"--data_dir={root}"])) == 0
+    assert capsys.readouterr().err == said.removeprefix("algoperf-lite: ")
 
 
 @pytest.mark.slow
