@@ -8,17 +8,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from algoperf_lite.cli import data_tables
 from algoperf_lite.cli.flag_types import at_least, listed
 
-if TYPE_CHECKING:
-    from algoperf_lite.experiment.data_sets.status import Status
-
-HELP = "real data: what is there, make indices, verify, download"
-_COLUMNS = 150  # of the table where no terminal says how wide it is
+HELP = "real data: what is there, make indices, verify, look at it, download"
+_ALL = (None, ["all"])  # what --workloads is where nobody has named any
 _LINE_EVERY_S = 10.0  # where there is no terminal to draw a bar on
-_SHOWN = 3  # missing files of a data set
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -30,18 +28,35 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     index = actions.add_parser("index", help="make what is derived and kept ahead of a run")
     verify = actions.add_parser("verify", help="read everything once, with all check sums")
     verify.add_argument("--num_workers", type=at_least(1), metavar="N", help="default: all cores")
+    sample = actions.add_parser("sample", help="write examples as pictures, sounds and texts")
+    sample.add_argument("--output", type=Path, default=Path("samples"), metavar="DIR",
+                        help="default: samples")  # fmt: skip
+    sample.add_argument("--splits", type=listed, metavar="A,B", help="default: all that are there")
+    sample.add_argument("--num_examples", type=at_least(1), default=4, metavar="N",
+                        help="of each split; default: 4")  # fmt: skip
+    sample.add_argument("--rng_seed", type=at_least(0), default=0, metavar="N",
+                        help="of the trial whose first batch is shown; default: 0")  # fmt: skip
+    bench = actions.add_parser("bench", help="is reading or training the bottleneck here?")
+    bench.add_argument("--num_workers", type=at_least(1), metavar="N",
+                       help="most threads, and processes; default: all cores")  # fmt: skip
+    bench.add_argument("--seconds", type=at_least(1), default=2, metavar="N",
+                       help="of each measurement; default: 2")  # fmt: skip
+    bench.add_argument("--json", action="store_true", help="one object instead of text")
     prepare = actions.add_parser("prepare", help="download one that needs no registration")
     prepare.add_argument("name", help="mnist, ogbg, dev-clean, ...; a wrong name shows all")
     prepare.add_argument("--mirror", metavar="URL", help="a server's folder with the same files")
-    for one in (status, index, verify, prepare):
+    for one in (status, index, verify, sample, bench, prepare):
         one.add_argument("--data_dir", metavar="DIR", help="default: ALGOPERF_LITE_DATA")
-    for one in (status, index, verify):
+    for one in (status, index, verify, sample, bench):
         one.add_argument("--workloads", type=listed, metavar="A,B", help="names; default: all")
 
 
 def run(args: argparse.Namespace) -> int:
     """Does what the action says; 1 where `verify` finds damage."""
-    actions = {"status": _status, "index": _index, "verify": _verify, "prepare": _prepare}
+    actions = {
+        "status": _status, "index": _index, "verify": _verify, "sample": _sample, "bench": _bench,
+        "prepare": _prepare,
+    }  # fmt: skip
     return actions[args.action](args)
 
 
@@ -54,7 +69,7 @@ def _status(args: argparse.Namespace) -> int:
         found = {row.family: dataclasses.asdict(row) | {"cores": row.cores} for row in rows}
         print(json.dumps(found, indent=1))
     else:
-        _print_table(rows)
+        data_tables.print_status(rows)
     return 0
 
 
@@ -90,6 +105,48 @@ def _verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def _sample(args: argparse.Namespace) -> int:
+    from algoperf_lite.experiment.data_sets import sample
+
+    chosen = [(one, sample.check_splits(one, args.splits)) for one in _there(args)]
+    for one, splits in chosen:
+        for split in splits:
+            if not sample.is_indexed(one, split):
+                print(f"making what is kept of {one.name}, {split}, which takes some time once")
+            for family in one.families:
+                how = split, args.num_examples, args.rng_seed, args.output
+                files = sample.write(family, one.root, *how)
+                print(f"{family}: {len(files)} files in {args.output / family / split}")
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from algoperf_lite.experiment.data_sets import bench
+    from algoperf_lite.machine import environment
+
+    most = args.num_workers or len(environment.available_cores())
+    how = bench.counts(most), args.seconds
+    console, found = Console(), []
+    for family, root in [(name, one.root) for one in _there(args) for name in one.families]:
+        try:
+            with console.status("") as status:  # nothing where there is no terminal
+                found.append(bench.measure(family, root, *how, status.update))
+        except ValueError as error:
+            # One that nobody has named must not keep the others from being measured.
+            if args.workloads not in _ALL:
+                raise
+            print(error, file=sys.stderr)
+            continue
+        if not args.json:
+            data_tables.print_bench(found[-1])
+    if args.json:
+        rows = {one.family: dataclasses.asdict(one) | {"verdict": one.verdict()} for one in found}
+        print(json.dumps(rows, indent=1))
+    return 0
+
+
 def _prepare(args: argparse.Namespace) -> int:
     from algoperf_lite.experiment.data_sets import families, prepare
 
@@ -110,59 +167,10 @@ def _there(args: argparse.Namespace) -> list[Any]:
     root = families.root(args.data_dir)
     found = families.find(root, args.workloads)
     absent = [one for one in found if not one.splits]
-    if absent and (args.workloads not in (None, ["all"]) or absent == found):
-        words = "; ".join(absent[0].reader.missing(root)[:_SHOWN])
+    if absent and (args.workloads not in _ALL or absent == found):
+        words = "; ".join(absent[0].reader.missing(root)[: data_tables.SHOWN])
         raise ValueError(f"{root} has no data of {absent[0].name}: missing {words}")
     return [one for one in found if one.splits]
-
-
-def _print_table(rows: list["Status"]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
-    table = Table(box=None, pad_edge=False)
-    for name in ("workload", "data", "examples", "GB", "index"):
-        table.add_column(name)
-    for name in ("needs a second:\n4 x A100", "\nhere", "a core\nreads", "\ncores"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        data = "there" if not row.missing else "in parts" if row.found else "missing"
-        gigabytes = "" if row.num_bytes is None else f"{row.num_bytes / 1e9:.2f}"
-        rates = map(_number, (row.needed, row.needed_here, row.per_core, row.cores))
-        table.add_row(row.family, data, _examples(row), gigabytes, row.index or "", *rates)
-    console.print(table, highlight=False)
-    # Families that share a data set lack the same.
-    notes: dict[str, list[str]] = {}
-    for row in rows:
-        for note in filter(None, (_lacking(row), row.remark)):
-            notes.setdefault(note, []).append(row.family)
-    for note, names in notes.items():
-        print(f"{', '.join(names)}: {note}")
-
-
-def _lacking(row: "Status") -> str:
-    """What is not there, in words, and whether a command gets it; nothing where all is there."""
-    from algoperf_lite.experiment.data_sets.publications import PUBLICATIONS
-
-    if not row.missing:
-        return ""
-    more = f"; and {len(row.missing) - _SHOWN} more" * (len(row.missing) > _SHOWN)
-    hint = f"; `algoperf-lite data prepare {row.family}` downloads it"
-    return f"missing: {'; '.join(row.missing[:_SHOWN])}{more}{hint * (row.family in PUBLICATIONS)}"
-
-
-def _examples(row: "Status") -> str:
-    """Examples of each split, and how many there should be where they are not as many."""
-    words = []
-    for split, found in row.found.items():
-        published = row.published[split]
-        words.append(f"{split} {found:,}" + f" of {published:,}" * (found != published))
-    return "\n".join(words)
-
-
-def _number(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 @contextlib.contextmanager

@@ -3,10 +3,15 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from algoperf_lite.cli import numerics_flags
 from algoperf_lite.cli.flag_types import at_least, listed, one_of
 from algoperf_lite.cli.run_flags import SCALES
+
+if TYPE_CHECKING:
+    from algoperf_lite.executors.job import Executor
+    from algoperf_lite.experiment.run import Reporter
 
 HELP = "find parameter multipliers and validation targets by training"
 STAGES = ("multipliers", "targets")
@@ -18,8 +23,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     some = "names, paths, 'bases' or 'variants' (a variant needs the points of its base)"
     add("--workloads", type=listed, default=["bases"], metavar="A,B", help=some)
     add("--scale", type=one_of("scale", SCALES), default="lite", metavar="S")
-    stage = "'multipliers', 'targets', or both in this order (default)"
-    add("--stages", type=listed, default=[*STAGES], metavar="A,B", help=stage)
+    data = "of AlgoPerf's data sets, for --scale=full; default: $ALGOPERF_LITE_DATA"
+    add("--data_dir", type=Path, metavar="DIR", help=data)
+    stage = "'multipliers', 'targets'; default: both in this order, at full scale targets alone"
+    add("--stages", type=listed, metavar="A,B", help=stage)
     four = ["adamw", "nadamw", "nesterov", "heavy_ball"]
     add("--algorithms", type=listed, default=four, metavar="A,B", help="target-setting ones")
     add("--num_points", type=at_least(1), default=8, metavar="N", help="per algorithm")
@@ -40,54 +47,86 @@ def run(args: argparse.Namespace) -> int:
     """Trains what is not trained yet, writes what was found and prints it."""
     from rich.console import Console
 
-    import workloads
     from algoperf_lite import did_you_mean
+    from algoperf_lite.data import folders
     from algoperf_lite.executors import local
+    from algoperf_lite.experiment import full_data, set_targets
+    from algoperf_lite.experiment.progress import ExperimentProgress
+    from algoperf_lite.submission import find
+
+    # Full-scale models have AlgoPerf's learning rates already.
+    stages = args.stages or (STAGES if args.scale == "lite" else ["targets"])
+    for stage in stages:
+        did_you_mean.require(stage, STAGES, "stage")
+    for algorithm in args.algorithms:
+        find.locate(algorithm)  # a mistyped name is said before anything is calibrated
+    names = set_targets.resolved(args.workloads)
+    args.data_dir = folders.given(args.data_dir)
+    if args.scale == "full":
+        full_data.check(names, args.data_dir)
+    executor = local.local(1, args.num_workers)
+    finders = {"multipliers": _multipliers, "targets": _targets}
+    found = []
+    with ExperimentProgress(Console()) as progress:
+        for stage in (one for one in STAGES if one in stages):
+            found += finders[stage](args, names, executor, progress)
+    print("\n".join(found))
+    return 0
+
+
+def _multipliers(
+    args: argparse.Namespace, names: list[str], executor: "Executor", reporter: "Reporter"
+) -> list[str]:
+    """Finds multipliers; a line for each."""
+    import workloads
     from algoperf_lite.experiment import set_targets
     from algoperf_lite.experiment.multiplier_search import MultiplierSearch
-    from algoperf_lite.experiment.progress import ExperimentProgress
+    from algoperf_lite.machine.numerics import Numerics
+
+    search = MultiplierSearch(
+        args.scale,
+        args.num_variant_seeds,
+        args.rng_seed,
+        args.output_dir / "multipliers",
+        numerics=Numerics(args.precision, args.deterministic),
+        data_dir=args.data_dir,
+    )
+    families = set_targets.families(names)
+    entries = set_targets.multipliers(search, families, executor, reporter, _command())
+    return [
+        f"{workloads.name_of(name)}: multiplier {entry['value']:g}"
+        for name, entry in entries.items()
+    ]
+
+
+def _targets(
+    args: argparse.Namespace, names: list[str], executor: "Executor", reporter: "Reporter"
+) -> list[str]:
+    """Finds targets; a line for each."""
+    import workloads
+    from algoperf_lite.experiment import set_targets
     from algoperf_lite.experiment.target_search import TargetSearch
     from algoperf_lite.machine.numerics import Numerics
 
-    for stage in args.stages:
-        did_you_mean.require(stage, STAGES, "stage")
-    names = set_targets.resolved(args.workloads)
-    numerics = Numerics(args.precision, args.deterministic)
-    executor = local.local(1, args.num_workers)
-    command = "algoperf-lite " + " ".join(sys.argv[1:])
-    found = []
-    with ExperimentProgress(Console()) as progress:
-        if "multipliers" in args.stages:
-            search = MultiplierSearch(
-                args.scale,
-                args.num_variant_seeds,
-                args.rng_seed,
-                args.output_dir / "multipliers",
-                numerics=numerics,
-            )
-            families = set_targets.families(names)
-            entries = set_targets.multipliers(search, families, executor, progress, command)
-            found += [
-                f"{workloads.name_of(name)}: multiplier {entry['value']:g}"
-                for name, entry in entries.items()
-            ]
-        if "targets" in args.stages:
-            search = TargetSearch(
-                args.scale,
-                args.algorithms,
-                args.num_points,
-                args.num_seeds,
-                args.num_variant_seeds,
-                args.rng_seed,
-                args.output_dir,
-                numerics,
-            )
-            path = args.benchmark or args.output_dir / "benchmark.json"
-            entries = set_targets.targets(search, names, executor, progress, path, command)
-            found += [
-                f"{workloads.name_of(name)}: {entry['target_metric_name']} "
-                f"{entry['validation_target_value']:.6g}"
-                for name, entry in entries.items()
-            ]
-    print("\n".join(found))
-    return 0
+    search = TargetSearch(
+        args.scale,
+        args.algorithms,
+        args.num_points,
+        args.num_seeds,
+        args.num_variant_seeds,
+        args.rng_seed,
+        args.output_dir,
+        Numerics(args.precision, args.deterministic),
+        args.data_dir,
+    )
+    path = args.benchmark or args.output_dir / "benchmark.json"
+    entries = set_targets.targets(search, names, executor, reporter, path, _command())
+    return [
+        f"{workloads.name_of(name)}: {entry['target_metric_name']} "
+        f"{entry['validation_target_value']:.6g}"
+        for name, entry in entries.items()
+    ]
+
+
+def _command() -> str:
+    return "algoperf-lite " + " ".join(sys.argv[1:])

@@ -7,8 +7,9 @@ can be, and memory does not grow with the number of workers.
 import collections
 import dataclasses
 import itertools
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -75,6 +76,8 @@ class Feed:
         if num_workers:
             self._readers = ThreadPoolExecutor(num_workers, "feed-read")
             self._putter = ThreadPoolExecutor(1, "feed-put")
+        # No rows, of the shapes and types of all: known when some were read.
+        self._like: HostBatch | None = None
         self.seconds_waited = 0.0  # in all calls of `get`
 
     def __enter__(self) -> "Feed":
@@ -94,8 +97,8 @@ class Feed:
         began = time.perf_counter()
         try:
             if self._readers is None:
-                blocks = [self._source.rows(*block) for block in self._blocks(t)]
-                return self._put(self._joined(t, blocks))
+                [block] = self._blocks(t)
+                return self._put(self._weighted(t, self._source.rows(*block)))
             self.expect(t)
             found = self._ahead.pop(t).result()
             self.expect(t + 1)
@@ -132,15 +135,38 @@ class Feed:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, t: int) -> Future[Any]:
-        blocks = [self._readers.submit(self._source.rows, *block) for block in self._blocks(t)]
-        return self._putter.submit(self._finish, t, blocks)
+        blocks = self._blocks(t)
+        batch = _Batch(sum(len(picks) for picks, _ in blocks))
+        starts = itertools.accumulate((len(picks) for picks, _ in blocks), initial=0)
+        parts = [
+            self._readers.submit(self._read, batch, first, *block)
+            for first, block in zip(starts, blocks, strict=False)
+        ]
+        return self._putter.submit(self._finish, t, batch, parts)
 
-    def _finish(self, t: int, blocks: list[Future[HostBatch]]) -> Any:
-        batch = self._joined(t, [block.result() for block in blocks])
-        size = sum(values.nbytes for values in batch.values())
+    def _read(self, batch: "_Batch", first: int, picks: np.ndarray, keys: RowKeys) -> None:
+        """Reads a worker's part of a batch to where it belongs, from the batch's row `first` on."""
+        if len(picks) == batch.size:
+            batch.arrays = self._source.rows(picks, keys)
+            return
+        rows = None
+        if self._like is None:
+            rows = self._source.rows(picks, keys)
+            self._like = {name: np.empty_like(values[:0]) for name, values in rows.items()}
+        whole = batch.like(self._like)
+        part = {name: values[first : first + len(picks)] for name, values in whole.items()}
+        if rows is None:
+            self._source.fill(part, picks, keys)
+        for name, values in (rows or {}).items():
+            part[name][...] = values
+
+    def _finish(self, t: int, batch: "_Batch", parts: list[Future[None]]) -> Any:
+        for part in parts:
+            part.result()
+        size = sum(values.nbytes for values in batch.arrays.values())
         # The first batch tells how many fit; those begun before are few.
         self._depth = max(1, min(self._depth, self._max_bytes // max(1, size)))
-        return self._put(batch)
+        return self._put(self._weighted(t, batch.arrays))
 
     def _blocks(self, t: int) -> list[tuple[np.ndarray, RowKeys]]:
         """The picks of each worker's part of this process's rows, and their keys."""
@@ -153,15 +179,31 @@ class Feed:
             for begin, end in itertools.pairwise(edges)
         ]
 
-    def _joined(self, t: int, blocks: list[Mapping[str, np.ndarray]]) -> HostBatch:
-        batch = {
-            name: np.concatenate([block[name] for block in blocks])
-            if len(blocks) > 1
-            else blocks[0][name]
-            for name in blocks[0]
-        }
+    def _weighted(self, t: int, batch: HostBatch) -> HostBatch:
         # An evaluation's last batch is filled up; training drops what fills none.
         if self._order.plan.num_batches is None:
             return batch
         weights = self._order.plan.weights(t)
         return {**batch, "weights": weights[self._order.rows or slice(None)]}
+
+
+class _Batch:
+    """The arrays of a batch, into which several threads write their rows.
+
+    Joining what each has read would copy all of it once more, in one thread.
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self.arrays: HostBatch = {}
+        self._lock = threading.Lock()
+
+    def like(self, rows: HostBatch) -> HostBatch:
+        """The arrays, of the shapes and types of `rows`; made by the first who asks."""
+        with self._lock:
+            if not self.arrays:
+                self.arrays = {
+                    name: np.empty((self.size, *values.shape[1:]), values.dtype)
+                    for name, values in rows.items()
+                }
+            return self.arrays

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from algoperf_lite.data import look
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.plan import Consecutive, Plan, Shuffled
 
@@ -56,6 +57,13 @@ class Source(abc.ABC):
         Raises DataError where a file is damaged, with its name and the place in it.
         """
 
+    def fill(self, out: Mapping[str, np.ndarray], picks: np.ndarray, keys: RowKeys) -> None:
+        """Writes what `rows` returns into arrays of the same names, shapes and types, with anything
+        in them. Default: makes the rows and copies them, which large ones can be spared.
+        """
+        for name, values in self.rows(picks, keys).items():
+            out[name][...] = values
+
     def index(self) -> Iterator[int]:
         """Makes all that is derived from the files and kept, ahead of a run: it is resumed where
         it was broken off. Yields the examples covered so far. Default: what their number needs.
@@ -77,6 +85,17 @@ class Source(abc.ABC):
         """
         del most
         return None
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[look.Look]:
+        """How each row of `rows` looks to a person: as it is stored, and as the model gets it where
+        that differs. Default: the arrays of the row in words.
+
+        Takes and raises what `rows` does.
+        """
+        rows = self.rows(picks, keys)
+        for row, pick in enumerate(picks.tolist()):
+            lines = look.in_words({name: values[row] for name, values in rows.items()})
+            yield {"model": look.Text([f"example {pick}", *lines])}
 
     def part(self, size: int) -> "Source":
         """So many of the examples for evaluations, a choice that is always the same; all of them
@@ -138,6 +157,14 @@ class Part(Source):
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """The source's rows."""
         return self.source.rows(self._chosen[picks], keys)
+
+    def fill(self, out: Mapping[str, np.ndarray], picks: np.ndarray, keys: RowKeys) -> None:
+        """The source's rows, where they are wanted."""
+        self.source.fill(out, self._chosen[picks], keys)
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[look.Look]:
+        """The source's looks."""
+        return self.source.looks(self._chosen[picks], keys)
 
 
 def fingerprint_of_files(paths: Sequence[Path], root: Path) -> str:

@@ -40,6 +40,7 @@ class MultiplierSearch:
       folder: where all runs are kept.
       values: multipliers to begin with.
       numerics: of all runs.
+      data_dir: of the data sets that are read from files, as trials find it.
     """
 
     scale: str
@@ -48,6 +49,7 @@ class MultiplierSearch:
     folder: Path
     values: tuple[float, ...] = VALUES
     numerics: Numerics = USUAL
+    data_dir: str | None = None
 
     @property
     def config(self) -> ExperimentConfig:
@@ -82,6 +84,7 @@ class MultiplierSearch:
         run = target_search.trial_without_target(
             *(REFERENCE, family, calibration),
             *(place / f"{workloads.name_of(family)}_jax", self.config),
+            data_dir=self.data_dir,
         )
         return dataclasses.replace(
             run,

@@ -11,6 +11,7 @@ from algoperf_lite.executors.job import Executor
 from algoperf_lite.experiment import multiplier_search
 from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.multiplier_search import MultiplierSearch
+from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.experiment.run import Reporter
 from algoperf_lite.experiment.selection import check_distinct
 from algoperf_lite.experiment.target_search import TargetSearch
@@ -75,7 +76,10 @@ def multipliers(
 
     # The second plan depends on what the first one's trials have found.
     for plan in (plan_coarse, plan_fine):
-        experiment_run.run(search.folder, search.config, names, plan, executor, reporter)
+        experiment_run.run(
+            *(search.folder, search.config, names, plan, executor, reporter),
+            placement=Placement(data_dir=search.data_dir),
+        )
     return {
         name: multiplier_search.write(name, search.scale, command, {**coarse[name], **fine[name]})
         for name in names
@@ -108,8 +112,9 @@ def targets(
 
     # Points first: the reruns are of the best of them, which no plan can know before.
     terms = search.folder, search.config, bases
-    points = experiment_run.run(*terms, plan_points, executor, reporter)
-    experiment_run.run(*terms, plan_reruns, executor, reporter)
+    where = Placement(data_dir=search.data_dir)
+    points = experiment_run.run(*terms, plan_points, executor, reporter, placement=where)
+    experiment_run.run(*terms, plan_reruns, executor, reporter, placement=where)
     entries = {name: search.entry(name, points, groups, command) for name, groups in reruns.items()}
     write_benchmark(path, entries, search.scale)
     return entries

@@ -16,7 +16,6 @@ from typing import Any
 
 import workloads
 from algoperf_lite import tuning
-from algoperf_lite.data import folders
 from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
@@ -56,11 +55,13 @@ def trial_without_target(
     cell: Path,
     config: ExperimentConfig,
     trial: int = 1,
+    data_dir: str | None = None,
 ) -> TrialSpec:
     """A run of `algorithm` on the workload `name` for `HORIZON`, which is its schedule's horizon.
 
     Args:
       cell: the folder of the workload's trials.
+      data_dir: of the data sets that are read from files, as trials find it.
     """
     return TrialSpec(
         submission=str(find.locate(algorithm)),
@@ -74,7 +75,7 @@ def trial_without_target(
         max_global_steps=round(HORIZON * calibration.step_hint),
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,
-        data_dir=folders.given(None),
+        data_dir=data_dir,
     )
 
 
@@ -91,6 +92,7 @@ class TargetSearch:
       rng_seed: of the points; reruns use the next one.
       folder: where all runs are kept.
       numerics: of all runs.
+      data_dir: of the data sets that are read from files, as trials find it.
     """
 
     scale: str
@@ -101,6 +103,7 @@ class TargetSearch:
     rng_seed: int
     folder: Path
     numerics: Numerics = USUAL
+    data_dir: str | None = None
 
     @property
     def config(self) -> ExperimentConfig:
@@ -193,8 +196,9 @@ class TargetSearch:
     ) -> TrialSpec:
         stem = find.locate(algorithm).stem
         cell = self.folder / place / stem / f"study_{study}" / f"{workloads.name_of(name)}_jax"
-        config = self.config
-        found = trial_without_target(algorithm, name, calibration, cell, config, trial)
+        found = trial_without_target(
+            algorithm, name, calibration, cell, self.config, trial, self.data_dir
+        )
         return dataclasses.replace(found, study=study)
 
 

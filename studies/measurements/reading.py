@@ -10,16 +10,15 @@ reads ahead. Of batch and step it is a quarter.
 import argparse
 import os
 import tempfile
-import time
 from pathlib import Path
 
-from algoperf_lite.data.feed import DEPTH, Feed, Order
+from algoperf_lite.data.feed import DEPTH, Order
 from algoperf_lite.data.source import Source
-from algoperf_lite.experiment.data_sets import families, rates
+from algoperf_lite.experiment.data_sets import bench, families, rates
 from studies import script
 from studies.measurements import full_data
 
-SHARE = 0.25  # of AlgoPerf's batch, and of its step
+NUM_THREADS = 2
 # Milliseconds of the parts, each timed alone with its library, before the readers were written.
 # On two cores of an Intel Xeon.
 PARTS = {
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _row(family: str, source: Source, steps: int) -> str:
     needed, found = rates.ALGOPERF[family].examples_per_second, rates.per_core(source, family)
-    stall, cores = _stall(family, source, steps)
+    seen = _seen(family, source, steps)
     cells = (
         family,
         f"{found:,.0f}",
@@ -76,28 +75,23 @@ def _row(family: str, source: Source, steps: int) -> str:
         PARTS.get(family, "gather"),
         f"{needed:,.0f}",
         f"{needed / found:.2g}",
-        f"{max(0.0, 1 - 2 * found / needed):.0%}",
-        f"{stall:.0%} ({cores:.1f})",
+        f"{bench.waiting(NUM_THREADS * found, needed):.0%}",
+        f"{seen.waited:.0%} ({seen.cores:.1f})",
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _stall(family: str, source: Source, steps: int) -> tuple[float, float]:
-    """The part of the time in which a device would wait for a feed of two threads, and the cores
-    that were busy meanwhile."""
+def _seen(family: str, source: Source, steps: int) -> bench.Pace:
+    """How long a device would wait for a feed of two threads in a part of AlgoPerf's steps."""
     step = rates.ALGOPERF[family]
-    batch_size = max(1, int(SHARE * step.batch_size))
-    with Feed(source, Order(source.plan(0, batch_size), seed=0), num_workers=2) as feed:
-        for t in range(2 * DEPTH):  # what was read before the first step is used up
-            feed.get(t)
-            time.sleep(SHARE * step.seconds)
-        waited, began, busy = feed.seconds_waited, time.perf_counter(), time.process_time()
-        for t in range(2 * DEPTH, 2 * DEPTH + steps):
-            feed.get(t)
-            time.sleep(SHARE * step.seconds)
-        elapsed = time.perf_counter() - began
-        busy = time.process_time() - busy
-        return (feed.seconds_waited - waited) / elapsed, busy / elapsed
+    return bench.through_feed(
+        source,
+        Order(source.plan(0, max(1, int(bench.SHARE * step.batch_size))), seed=0),
+        NUM_THREADS,
+        lambda batches, _: batches >= steps,
+        pause=bench.SHARE * step.seconds,
+        warm_up=2 * DEPTH,  # what was read before the first step is used up
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ VOCAB_SIZES = (
 )
 # fmt: on
 NUM_FIELDS = 1 + NUM_DENSE + NUM_CATEGORICAL
+FIELDS = (
+    "label",
+    *(f"count {i + 1}" for i in range(NUM_DENSE)),
+    *(f"category {i + 1}" for i in range(NUM_CATEGORICAL)),
+)
 
 _NAMES = [str(i) for i in range(NUM_FIELDS)]
 _NOTHING = ["", "-1"]  # both read as the field's default

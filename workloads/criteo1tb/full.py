@@ -16,6 +16,7 @@ import numpy as np
 from algoperf_lite.data import folders
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Text
 from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.criteo1tb import click_rows, lines
@@ -148,9 +149,7 @@ class ClickLog(Source):
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Lines read and hashed; nothing is random. Neighbouring picks are read together."""
         del keys
-        ends = np.cumsum(self.counts)
-        which = np.searchsorted(ends, picks, side="right")
-        line = picks - (ends[which] - np.array(self.counts)[which])
+        which, line = self._places(picks)
         borders = np.flatnonzero((np.diff(line) != 1) | (np.diff(which) != 0)) + 1
         starts = [0, *borders, len(picks)]
         runs = [
@@ -162,6 +161,26 @@ class ClickLog(Source):
             "inputs": found[:, 1:].astype(np.float32),
             "targets": found[:, 0].astype(np.float32),
         }
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """Each field as it is written, and beside it the number that the model gets."""
+        rows = self.rows(picks, keys)
+        for row, (which, line) in enumerate(zip(*self._places(picks), strict=True)):
+            path, number = self.files[which], int(line)
+            fields = lines.read(path, number, number + 1).decode().rstrip("\n").split("\t")
+            numbers = [rows["targets"][row], *rows["inputs"][row]]
+            table = [
+                f"{name:<12} {field or '(none)':>12} {value:>12.0f}"
+                for name, field, value in zip(click_rows.FIELDS, fields, numbers, strict=True)
+            ]
+            head = f"{'field':<12} {'stored':>12} {'model':>12}"
+            yield {"row": Text([f"line {number + 1} of {path}", head, *table])}
+
+    def _places(self, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which file each example is in, and its line there, from 0."""
+        ends = np.cumsum(self.counts)
+        which = np.searchsorted(ends, picks, side="right")
+        return which, picks - (ends[which] - np.array(self.counts)[which])
 
     def damages(self, which: int) -> Iterator[str]:
         """Parses all lines of a file and yields a sentence for each stretch with a bad one."""

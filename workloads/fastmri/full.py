@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algoperf_lite.data import folders
+from algoperf_lite.data import folders, look
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
 from algoperf_lite.data.source import Part, Source, fingerprint_of_files
@@ -93,9 +93,7 @@ class KneeSlices(Source):
 
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Slices masked, transformed and normalised. Of `keys` only the trial's seed counts."""
-        ends = np.cumsum(self._index.slices)
-        which = np.searchsorted(ends, picks, side="right")
-        within = picks - (ends - self._index.slices)[which]
+        which, within = self._places(picks)
         images = np.empty((2, len(picks), self.size, self.size), np.float16)
         numbers = np.empty((2, len(picks)), np.float32)
         # A volume is opened once for all of its slices.
@@ -114,6 +112,32 @@ class KneeSlices(Source):
             "std": numbers[1],
             "volume_max": self._index.maximum[which],
         }
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[look.Look]:
+        """The image and the frequencies that are stored, as logarithms; the image of a quarter of
+        the columns that the model gets, and what it is to make of it, both normalised."""
+        rows = self.rows(picks, keys)
+        for row, (volume, within) in enumerate(zip(*self._places(picks), strict=True)):
+            path = self.files[volume]
+            [kspace], [image] = volumes.read(path, [within])
+            measured = np.log(np.abs(kspace).clip(min=np.finfo(np.float32).tiny))
+            pair = rows["inputs"][row], rows["targets"][row]
+            # In the same greys, or the eye would compare contrasts.
+            low, high = min(map(np.min, pair)), max(map(np.max, pair))
+            numbers = {name: rows[name][row] for name in ("mean", "std", "volume_max")}
+            yield {
+                "stored_kspace": look.grey(measured, *np.percentile(measured, [1, 100])),
+                "stored_image": look.grey(image, 0, image.max()),
+                "model_input": look.grey(pair[0], low, high),
+                "model_target": look.grey(pair[1], low, high),
+                "numbers": look.Text([f"slice {within} of {path}", *look.in_words(numbers)]),
+            }
+
+    def _places(self, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which volume each example is in, and which of its slices it is."""
+        ends = np.cumsum(self._index.slices)
+        which = np.searchsorted(ends, picks, side="right")
+        return which, picks - (ends - self._index.slices)[which]
 
     def _mask_seed(self, example: int, keys: RowKeys) -> tuple[int, int]:
         return (keys.seed, example) if self.masks_by_trial else masks.EVALUATION_SEED

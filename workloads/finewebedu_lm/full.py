@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from algoperf_lite.data import folders
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Text
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.finewebedu_lm import tokens
 
@@ -20,6 +22,7 @@ NUM_EXAMPLES = {"train": 8_741_333, "validation": 100_000}
 # Blocks from the start of a split's stream that AlgoPerf evaluates; None trains on all.
 MOST = {"train": None, "eval_train": 10_000, "validation": NUM_EXAMPLES["validation"]}
 _FOLDERS = {"train": ("train",), "eval_train": ("train",), "validation": ("val", "validation")}
+_COLUMNS = 100  # of tokens for people
 _OWN = ("finewebedu", "fineweb_edu_10B", "finewebedu_lm")  # names in the root of all data sets
 
 
@@ -101,6 +104,21 @@ class Blocks(Source):
             "inputs": np.ascontiguousarray(blocks[:, :-1]),
             "targets": np.ascontiguousarray(blocks[:, 1:]),
         }
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """The tokens of the inputs, and what they spell where GPT-2's tables are there."""
+        rows = self.rows(picks, keys)
+        for pick, ids in zip(picks, rows["inputs"], strict=True):
+            first = int(pick) * (SEQ_LEN + 1)
+            said = tokens.text(self.folder, ids)
+            nobody = "(what they spell: copy GPT-2's vocab.json and merges.txt beside the split)"
+            lines = [
+                f"tokens {first:,} to {first + SEQ_LEN - 1:,} of {self.folder}; targets are one on",
+                *(textwrap.wrap(" ".join(map(str, ids)), _COLUMNS)),
+                "",
+                nobody if said is None else said,
+            ]
+            yield {"text": Text(lines)}
 
     @functools.cached_property
     def _stream(self) -> np.memmap:

@@ -97,11 +97,27 @@ def _tables(folder: Path) -> tuple[Path, Path]:
     raise DataError(f"{folder} lacks GPT-2's tables, {names}; copy them there to tokenise text")
 
 
+def text(folder: Path, ids: np.ndarray) -> str | None:
+    """What tokens of a split spell; None where GPT-2's tables do not lie beside its folder, which
+    only texts need.
+
+    Raises DataError where the tables are damaged.
+    """
+    try:
+        tables = _tables(folder.parent)
+    except DataError:
+        return None
+    tokenizer, _ = _tokenizer(*tables)
+    return tokenizer.decode(ids.tolist(), skip_special_tokens=False)
+
+
 def _tokenised(paths: list[Path], vocabulary: Path, merges: Path) -> Iterator[np.ndarray]:
-    encode, end = _encoder(vocabulary, merges)
+    tokenizer, end = _tokenizer(vocabulary, merges)
     documents = itertools.chain.from_iterable(map(_documents, paths))
     while some := list(itertools.islice(documents, _DOCUMENTS)):
-        ids = itertools.chain.from_iterable([*found.ids, end] for found in encode(some))
+        ids = itertools.chain.from_iterable(
+            [*found.ids, end] for found in tokenizer.encode_batch(some)
+        )
         yield np.fromiter(ids, np.uint16)
 
 
@@ -117,8 +133,8 @@ def _documents(path: Path) -> Iterable[str]:
         raise DataError(f"{path} is no UTF-8 text ({error}); convert it") from error
 
 
-def _encoder(vocabulary: Path, merges: Path) -> tuple[Any, int]:
-    """What tokenises a list of texts, and the token that ends each."""
+def _tokenizer(vocabulary: Path, merges: Path) -> tuple[Any, int]:
+    """GPT-2's tokenizer, and the token that ends a text."""
     with needed.package("tokenizers", "tokenising text for finewebedu_lm"):
         from tokenizers.implementations import ByteLevelBPETokenizer
     try:
@@ -129,6 +145,6 @@ def _encoder(vocabulary: Path, merges: Path) -> tuple[Any, int]:
     if size > VOCAB_SIZE:
         raise DataError(f"{vocabulary} has {size} tokens and GPT-2's has {VOCAB_SIZE}; copy that")
     try:
-        return ByteLevelBPETokenizer(str(vocabulary), str(merges)).encode_batch, end
+        return ByteLevelBPETokenizer(str(vocabulary), str(merges)), end
     except Exception as error:  # what its Rust code raises has no class of its own
         raise DataError(f"{merges} is not GPT-2's table of merges ({error})") from error

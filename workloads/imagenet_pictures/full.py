@@ -1,7 +1,7 @@
 """ImageNet as AlgoPerf splits it: ILSVRC 2012 trains and validates, ImageNet-v2 tests."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from algoperf_lite.data import folders, tfds
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Picture, Text
 from algoperf_lite.data.source import DataError, Part, Source
 from workloads.imagenet_pictures import jpeg, stored
 from workloads.imagenet_pictures.transforms import SIZE, Transform, centre_crop
@@ -105,11 +106,31 @@ class LabelledPictures(Source):
 
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Pictures read one by one, changed by random numbers of their place in the batch."""
-        inputs = np.empty((len(picks), SIZE, SIZE, 3), np.uint8)
-        targets = np.empty(len(picks), np.int32)
+        out = {
+            "inputs": np.empty((len(picks), SIZE, SIZE, 3), np.uint8),
+            "targets": np.empty(len(picks), np.int32),
+        }
+        self.fill(out, picks, keys)
+        return out
+
+    def fill(self, out: Mapping[str, np.ndarray], picks: np.ndarray, keys: RowKeys) -> None:
+        """The same, without a copy."""
         for row, number in enumerate(picks):
             found = self.pictures.read(int(number))
             picture = jpeg.decode(found.jpeg, found.where)
-            inputs[row] = self.transform(picture, keys.generator(row))
-            targets[row] = found.label
-        return {"inputs": inputs, "targets": targets}
+            out["inputs"][row] = self.transform(picture, keys.generator(row))
+            out["targets"][row] = found.label
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """Pictures as their JPEG files hold them, and the squares that the model gets of them."""
+        inputs = self.rows(picks, keys)["inputs"]
+        for number, square in zip(picks, inputs, strict=True):
+            found = self.pictures.read(int(number))
+            picture = jpeg.decode(found.jpeg, found.where)
+            height, width, _ = picture.shape
+            lines = [
+                f"class {found.label}",
+                f"stored: {width} x {height} pixels, {found.where}",
+                f"model: {SIZE} x {SIZE} pixels, which are standardised on the device",
+            ]
+            yield {"stored": Picture(picture), "model": Picture(square), "label": Text(lines)}

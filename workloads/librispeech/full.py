@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,15 @@ import numpy as np
 from algoperf_lite.data import folders
 from algoperf_lite.data.checks import Check, each
 from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Sound, Text
 from algoperf_lite.data.source import DataError, Part, Source
 from workloads.librispeech import utterances
+from workloads.librispeech.sentences import Sentences
 
 # After AlgoPerf's filter of long utterances.
 NUM_EXAMPLES = {"train": 263_840, "validation": 5_348, "test": 2_472}
-MAX_SAMPLES = 320_000  # 20 s
+RATE = 16_000  # samples in a second
+MAX_SAMPLES = 20 * RATE
 MAX_TOKENS = 256
 TOKENIZER = "spm_model.vocab"  # of this name, a SentencePiece model
 
@@ -109,20 +112,45 @@ class Recordings(Source):
 
     def rows(self, picks: np.ndarray, keys: RowKeys) -> dict[str, np.ndarray]:
         """Utterances as they were recorded; nothing is random."""
+        out = {
+            "inputs": np.empty((len(picks), MAX_SAMPLES), np.int16),
+            "input_lengths": np.empty(len(picks), np.int32),
+            "targets": np.empty((len(picks), MAX_TOKENS), np.int32),
+        }
+        self.fill(out, picks, keys)
+        return out
+
+    def fill(self, out: Mapping[str, np.ndarray], picks: np.ndarray, keys: RowKeys) -> None:
+        """The same, without a copy of the audio: an utterance has 640 kB."""
         del keys
+        for row, (which, number) in enumerate(self._places(picks)):
+            found = self.utterance(which, number)
+            out["input_lengths"][row] = len(found.audio)
+            for name, values in (("inputs", found.audio), ("targets", found.tokens)):
+                out[name][row, : len(values)] = values
+                out[name][row, len(values) :] = 0
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """What was said, which the model gets with zeros behind it, and its tokens as text."""
+        del keys
+        for which, number in self._places(picks):
+            found, part = self.utterance(which, number), self.parts[which]
+            sentences = Sentences(part.folder.parent / TOKENIZER)
+            seconds, padding = len(found.audio) / RATE, MAX_SAMPLES - len(found.audio)
+            lines = [
+                *sentences.texts(found.tokens[None]),
+                f"{seconds:.2f} s, {part.where(number)}",
+                f"model: {padding:,} zeros behind {len(found.audio):,} samples, {len(found.tokens)}"
+                f" tokens: {' '.join(map(str, found.tokens))}",
+            ]
+            yield {"sound": Sound(found.audio, RATE), "text": Text(lines)}
+
+    def _places(self, picks: np.ndarray) -> list[tuple[int, int]]:
+        """Which part each utterance is in, and its number there."""
         counts = np.array([part.num_examples for part in self.parts])
         ends = np.cumsum(counts)
-        audio = np.zeros((len(picks), MAX_SAMPLES), np.int16)
-        targets = np.zeros((len(picks), MAX_TOKENS), np.int32)
-        lengths = np.empty(len(picks), np.int32)
-        for row, pick in enumerate(picks):
-            which = int(np.searchsorted(ends, pick, side="right"))
-            number = int(pick - (ends - counts)[which])
-            found = self.utterance(which, number)
-            lengths[row] = len(found.audio)
-            audio[row, : len(found.audio)] = found.audio
-            targets[row, : len(found.tokens)] = found.tokens
-        return {"inputs": audio, "input_lengths": lengths, "targets": targets}
+        which = np.searchsorted(ends, picks, side="right")
+        return list(zip(which.tolist(), (picks - (ends - counts)[which]).tolist(), strict=True))
 
     def utterance(self, which: int, number: int) -> utterances.Utterance:
         """One of a part. Raises DataError where it is damaged, or longer than AlgoPerf's are."""

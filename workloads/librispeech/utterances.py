@@ -26,7 +26,13 @@ class Utterance(NamedTuple):
 
 
 class Utterances(abc.ABC):
-    """The utterances of one part of LibriSpeech, each found by its number."""
+    """The utterances of one part of LibriSpeech, each found by its number.
+
+    Attributes:
+      folder: of the part; what all parts share lies beside it.
+    """
+
+    folder: Path
 
     @property
     @abc.abstractmethod

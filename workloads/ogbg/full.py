@@ -13,9 +13,10 @@ import numpy as np
 from algoperf_lite.data import folders, packing, tfds
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Text
 from algoperf_lite.data.plan import Plan
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
-from workloads.ogbg import molpcba
+from workloads.ogbg import molecule_text, molpcba
 from workloads.ogbg.bins import (
     EDGES_PER_GRAPH,
     NO_GRAPH,
@@ -137,6 +138,18 @@ class Molecules(Source):
         del keys  # nothing is random
         rows = [self._bin(row[row != NO_GRAPH], picks.shape[1]) for row in picks]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """The molecules of each bin: a line for each, and the first one as it is stored and as the
+        model gets it."""
+        rows = self.rows(picks, keys)
+        for row, chosen in enumerate(picks):
+            chosen = chosen[chosen != NO_GRAPH]
+            row_of = {name: values[row] for name, values in rows.items()}
+            lines = molecule_text.of_bin(row_of, chosen)
+            if len(chosen):
+                lines += ["", *molecule_text.of_first(row_of, self.graphs, int(chosen[0]))]
+            yield {"text": Text(lines)}
 
     def _bin(self, chosen: np.ndarray, b: int) -> dict[str, np.ndarray]:
         graphs, n = self.graphs, len(chosen)

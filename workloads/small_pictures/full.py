@@ -11,10 +11,23 @@ import numpy as np
 
 from algoperf_lite.data import cifar, folders, idx, kept, pictures, tfds
 from algoperf_lite.data.checks import Check, reading
+from algoperf_lite.data.keys import RowKeys
+from algoperf_lite.data.look import Look, Picture, Text
 from algoperf_lite.data.source import DataError, InMemory, Part, Source
 
 SPLITS = ("train", "eval_train", "validation", "test")
 Pictures = tuple[np.ndarray, np.ndarray]  # pictures (n, H, W, C) and labels (n,), uint8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labelled(InMemory):
+    """'inputs' (n, H, W, C) uint8 and 'targets' (n,) int32, classes."""
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """Pictures as they are stored, which is how the model gets them; it standardises pixels."""
+        rows = self.rows(picks, keys)
+        for pick, pixels, label in zip(picks, rows["inputs"], rows["targets"], strict=True):
+            yield {"picture": Picture(pixels), "label": Text([f"example {pick}, class {label}"])}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +77,7 @@ class SmallPictures:
             "validation": slice(self.num_train, None),
             "test": slice(None),
         }[split]
-        return InMemory({"inputs": inputs[rows], "targets": targets[rows].astype(np.int32)})
+        return Labelled({"inputs": inputs[rows], "targets": targets[rows].astype(np.int32)})
 
     @property
     def num_examples(self) -> dict[str, int]:

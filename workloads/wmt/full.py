@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from algoperf_lite.data import folders, packing, tfds
 from algoperf_lite.data.checks import Check
 from algoperf_lite.data.keys import RowKeys, Stream
+from algoperf_lite.data.look import Look, Text
 from algoperf_lite.data.source import DataError, Source, fingerprint_of_files
 from workloads.wmt import parallel_text
 from workloads.wmt.parallel_text import MAX_LEN, SIDES, Pairs, Tokenizer
@@ -72,6 +73,13 @@ def _read_from(split: str) -> str:
     return "train" if split == "eval_train" else split
 
 
+def _pair_in_words(spell: Tokenizer, pair: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """Both sentences, and the tokens that the model gets of them."""
+    for side, language in SIDES.items():
+        yield f"{language}: {spell.text(pair[side])}"
+        yield f"{side}, {len(pair[side])} tokens: {spell.pieces(pair[side])}"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class PackedPairs(Source):
     """Rows of 256 tokens a side, several pairs in each.
@@ -117,6 +125,20 @@ class PackedPairs(Source):
                 out[name] = np.zeros((len(picks), MAX_LEN), np.uint16)
                 out[name][at] = values
         return out
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """The pairs of each row, as text and as tokens."""
+        spell = tokenizer(self.folder)
+        rows = self.rows(picks, keys)
+        for row, pick in enumerate(picks):
+            sides = {side: (rows[side][row], rows[f"{side}_segmentation"][row]) for side in SIDES}
+            used = " and ".join(str(np.count_nonzero(part)) for _, part in sides.values())
+            number = int(rows["inputs_segmentation"][row].max())
+            lines = [f"row {pick}: {number} pairs, {used} of {MAX_LEN} tokens"]
+            for i in range(1, number + 1):
+                pair = {side: ids[part == i] for side, (ids, part) in sides.items()}
+                lines += ["", *_pair_in_words(spell, pair)]
+            yield {"text": Text(lines)}
 
     def in_memory(self, most: int) -> dict[str, np.ndarray] | None:
         """All rows, of six numbers of two bytes for each token."""
@@ -187,6 +209,15 @@ class SinglePairs(Source):
             found = self._pairs[side][np.where(is_there, tokens, 0)]
             out[side] = np.where(is_there, found, np.uint16(parallel_text.PAD))
         return out
+
+    def looks(self, picks: np.ndarray, keys: RowKeys) -> Iterator[Look]:
+        """Each pair, as text and as tokens."""
+        spell = tokenizer(self.folder)
+        rows = self.rows(picks, keys)
+        for row, pick in enumerate(picks):
+            pair = {side: rows[side][row] for side in SIDES}
+            pair = {side: ids[ids != parallel_text.PAD] for side, ids in pair.items()}
+            yield {"text": Text([f"pair {pick}", *_pair_in_words(spell, pair)])}
 
     @functools.cached_property
     def _pairs(self) -> Pairs:

@@ -46,6 +46,10 @@ class Tokenizer:
         before_end = itertools.takewhile(lambda token: token != EOS, map(int, ids))
         return self._model.decode(list(before_end))
 
+    def pieces(self, ids: Iterable[int]) -> str:
+        """The words and parts of words that `ids` stand for, with spaces between."""
+        return " ".join(self._model.id_to_piece(list(map(int, ids))))
+
     @functools.cached_property
     def _model(self) -> Any:
         with needed.package("sentencepiece", "reading wmt"):

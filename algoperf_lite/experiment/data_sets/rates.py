@@ -40,7 +40,7 @@ ALGOPERF = {
     "ogbg": Step(512, 0.183),
     "wmt": Step(128, 0.125),
 }
-_BATCH_SIZE = 128  # for measuring where AlgoPerf has published no step
+_BATCH_SIZE = 128  # where AlgoPerf has published no step
 _PIECES = 16  # of a batch, as workers share it
 MEASURED_SECONDS = 2.0  # of processor time, or a piece of a batch where that takes longer
 
@@ -86,10 +86,15 @@ def per_core(source: Source, family: str) -> float:
     return num_examples / max(spent, 1e-9)
 
 
+def batch_size(family: str, source: Source) -> int:
+    """AlgoPerf's batch, or as many examples as there are; some where it has published no step."""
+    usual = ALGOPERF[family].batch_size if family in ALGOPERF else _BATCH_SIZE
+    return min(usual, source.num_examples)
+
+
 def _pieces(source: Source, family: str) -> Iterator[tuple[np.ndarray, RowKeys]]:
     """Neighbouring rows of the batches of an order of training, and their keys, for ever."""
-    usual = ALGOPERF[family].batch_size if family in ALGOPERF else _BATCH_SIZE
-    plan = source.plan(0, min(usual, source.num_examples))
+    plan = source.plan(0, batch_size(family, source))
     step = 0
     while True:
         picks, keys = plan.picks(step), RowKeys(0, Stream.TRAIN, step)

@@ -76,6 +76,26 @@ def test_processes_make_the_rows_of_one_batch(cut):
     assert_equal(joined, plain(3))
 
 
+def test_threads_write_their_rows_to_where_they_belong():
+    filled = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Filling(Noisy):
+        def fill(self, out, picks, keys):
+            filled.append((out["inputs"].base, len(picks)))
+            super().fill(out, picks, keys)
+
+    with Feed(Filling(), order(), num_workers=2, depth=1) as feed:
+        for t in range(3):
+            assert_equal(feed.get(t), plain(t))
+    # Before the first rows nobody knows how large they are.
+    assert len(filled) >= 2 * 2
+    batches = {id(base): base for base, _ in filled}
+    for base in batches.values():
+        assert len(base) == 5
+        assert sum(size for other, size in filled if other is base) in (2, 3, 5)
+
+
 def test_a_pass_has_weights_and_ends():
     with Feed(Noisy(), Order(Consecutive(NUM_EXAMPLES, 10), 0, Stream.EVAL), 2) as feed:
         found = [feed.get(t) for t in range(3)]

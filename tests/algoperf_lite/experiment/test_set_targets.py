@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import workloads
-from algoperf_lite.experiment import multiplier_search, set_targets, target_search
+from algoperf_lite.cli import main
+from algoperf_lite.cli import set_targets as command
+from algoperf_lite.experiment import full_data, multiplier_search, set_targets, target_search
 from algoperf_lite.experiment.multiplier_search import MultiplierSearch
 from algoperf_lite.experiment.published import nadamw_point
 from algoperf_lite.experiment.target_search import TargetSearch
@@ -125,3 +127,58 @@ def test_published_points_have_the_reference_s_hyperparameters():
         assert nadamw_point(family).keys() == names
     assert nadamw_point("ogbg")["learning_rate"] == 1.7486e-3  # no point of its own: the baseline's
     assert nadamw_point("imagenet_vit")["learning_rate"] == 8.45e-4
+
+
+def test_all_trials_find_their_data_where_the_user_said():
+    search = TargetSearch("full", ["nadamw"], 1, 2, 1, 7, Path("runs"), data_dir="/data")
+    [point] = search.points(["digits"], {"digits": CALIBRATION})
+    assert point.data_dir == "/data"
+    search = MultiplierSearch("full", 1, 7, Path("runs"), (1.0,), data_dir="/data")
+    [[run]] = search.coarse("digits", CALIBRATION).values()
+    assert run.data_dir == "/data"
+
+
+def asked(*words):
+    return main._dispatch(main.parser().parse_args(["set_targets", *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--scale=full", "--data_dir=."], ["targets"]),
+        (["--scale=full", "--data_dir=.", "--stages=multipliers"], ["multipliers"]),
+        (["--scale=lite"], ["multipliers", "targets"]),
+        (["--scale=lite", "--stages=targets,multipliers"], ["multipliers", "targets"]),
+    ],
+)
+def test_full_scale_models_need_no_multipliers(words, expected, monkeypatch, capsys):
+    begun = []
+    for stage in command.STAGES:
+        found = lambda args, *_, stage=stage: begun.append(stage) or [args.data_dir or "none"]  # noqa: E731
+        monkeypatch.setattr(command, f"_{stage}", found)
+    monkeypatch.setattr(full_data, "check", lambda *_: None)
+    monkeypatch.delenv("ALGOPERF_LITE_DATA", raising=False)
+    assert asked(*words) == 0
+    assert begun == expected
+    said = capsys.readouterr().out.split()
+    assert set(said) == {str(Path.cwd()) if "--data_dir=." in words else "none"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--scale=full", "--workloads=fashion_mnist"], "give --data_dir, or set the variable"),
+        (["--scale=full", "--workloads=mnist", "--data_dir=/bin"], "data of mnist are missing in"),
+        (["--workloads=digits", "--algorithms=adamww"], "did you mean 'adamw'?"),
+        (["--workloads=digits", "--stages=target"], "did you mean 'targets'?"),
+    ],
+)
+def test_bad_input_is_said_before_anything_is_calibrated(
+    words, sentence, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALGOPERF_LITE_DATA", raising=False)
+    assert asked(*words) == main.BAD_INPUT
+    said = capsys.readouterr().err
+    assert sentence in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())

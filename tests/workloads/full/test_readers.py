@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from algoperf_lite.data.feed import Feed, Order
-from algoperf_lite.data.keys import Stream
+from algoperf_lite.data.keys import RowKeys, Stream
 from tests.workloads.full import small_families
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +45,21 @@ def test_a_batch_is_the_same_for_any_workers_and_order(family, split):
             assert batch.keys() == expected[t].keys()
             for name, values in batch.items():
                 np.testing.assert_array_equal(values, expected[t][name], err_msg=name)
+
+
+@pytest.mark.parametrize("split", ["train", "eval_train", "validation"])
+def test_rows_are_the_same_where_they_are_written_into_arrays_that_are_there(family, split):
+    reader, folder, small = family
+    source = reader.source(folder, split)
+    plan = source.eval_plan(small.eval_batch_size)
+    if split == "train":
+        plan = source.plan(5, small.batch_size)
+    picks, keys = plan.picks(0), RowKeys(5, Stream.TRAIN, step=0)
+    expected = source.rows(picks, keys)
+    found = {name: np.full_like(values, 7) for name, values in expected.items()}
+    source.fill(found, picks, keys)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
 def test_an_index_covers_all_examples(family):
