@@ -72,10 +72,18 @@ def readings(
     # The change as the parameters take it: what is lost to their precision is no update.
     update = jax.tree.map(jnp.subtract, after.params, state.params)
     trees = {PARAMS: state.params, GRADIENT: gradient, UPDATE: update}
-    return of_trees(trees, training.workload.model_params_types)._replace(loss=loss)
+    return _of_trees(trees, training.workload.model_params_types)._replace(loss=loss)
 
 
-def of_trees(trees: Mapping[str, PyTree], types: PyTree) -> Readings:
+def readings_of_params(params: PyTree, before: PyTree | None, types: PyTree) -> Readings:
+    """Parameters, and how far they moved from where they were `before`, if that is known."""
+    trees = {PARAMS: params}
+    if before is not None:
+        trees[MOVED] = jax.tree.map(jnp.subtract, params, before)
+    return _of_trees(trees, types)
+
+
+def _of_trees(trees: Mapping[str, PyTree], types: PyTree) -> Readings:
     """Norms and finiteness of trees that have the form of `types`, a tree of `ParameterType`."""
     norms = {name: _norms(tree, types) for name, tree in trees.items()}
     finite = {name: _finite(tree) for name, tree in trees.items()}

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,6 +93,8 @@ class AlgoPerf(Form):
         clock.switch("compile", self._state)
         # A file compiles its own programs in its first steps, so a few are taken and forgotten.
         self._train_state = algoperf_stepper.blank_train_state()
+        types = setup.workload.model_params_types
+        self._look = jax.jit(functools.partial(probe.readings_of_params, types=types))
         self._stepper.warm_up(self._state, self._blank_result(), self._heartbeat)
         jax.block_until_ready(self._is_finite(self._stepper.evaluated(self._state)[0]))
         clock.switch("setup")
@@ -148,13 +151,9 @@ class AlgoPerf(Form):
         the submission's own business, and nobody else sees them."""
         compiled = algoperf_stepper.compilations()
         params, _ = self._stepper.evaluated(self._state)
-        trees = {probe.PARAMS: params}
-        if self._looked_at is not None:
-            trees[probe.MOVED] = jax.tree.map(lambda new, old: new - old, params, self._looked_at)
-        found = probe.of_trees(trees, self._setup.workload.model_params_types)
-        self._looked_at = jax.tree.unflatten(
-            jax.tree.structure(params), snapshot.host_copies(params)
-        )
+        found = self._look(params, self._looked_at)
+        leaves = snapshot.host_copies(params)
+        self._looked_at = jax.tree.unflatten(jax.tree.structure(params), leaves)
         # What was compiled for this is not the submission's.
         self._compilations += algoperf_stepper.compilations() - compiled
         return probe.read(found, params)
