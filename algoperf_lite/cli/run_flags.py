@@ -155,6 +155,12 @@ def _add_budget(add: Callable[..., Any]) -> None:
     )
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
     add(
+        "--diagnostics",
+        action="store_true",
+        help="at each evaluation, off the clock: norms of parameters, gradient and update, loss "
+        "spikes, and what was first not finite",
+    )
+    add(
         "--vectorize",
         type=one_of("way to vectorize", VECTORIZE),
         metavar="V",

@@ -91,9 +91,7 @@ class Feed:
 
         Raises IndexError past the end of a pass, and what reading the batch raised.
         """
-        last = self._order.plan.num_batches
-        if last is not None and not 0 <= t < last:
-            raise IndexError(f"batch {t} of a pass of {last}")
+        self._check(t)
         began = time.perf_counter()
         try:
             if self._readers is None:
@@ -105,6 +103,14 @@ class Feed:
             return found
         finally:
             self.seconds_waited += time.perf_counter() - began
+
+    def peek(self, t: int) -> Any:
+        """What `get(t)` gives, which will give it again: the batch stays, and so do those ahead."""
+        self._check(t)
+        if self._readers is None:
+            return self.get(t)
+        self.expect(t)
+        return self._ahead[t].result()
 
     def is_ready(self, t: int) -> bool:
         """Whether `get(t)` would not wait."""
@@ -133,6 +139,11 @@ class Feed:
         for pool in (self._putter, self._readers):
             if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+    def _check(self, t: int) -> None:
+        last = self._order.plan.num_batches
+        if last is not None and not 0 <= t < last:
+            raise IndexError(f"batch {t} of a pass of {last}")
 
     def _begin(self, t: int) -> Future[Any]:
         blocks = self._blocks(t)

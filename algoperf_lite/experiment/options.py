@@ -23,6 +23,7 @@ _HOSTS_OUT = "leave it or the flags for several hosts out"
 _FOR_RAY = "is for Ray; add --executor=ray or leave it out"
 _FOUND_OUT = "is what --distributed lets JAX find out; leave one of the two out"
 _ONE_TRIAL = "has one trial per study, so there is nothing for --vectorize=trials to train together"
+_LOOKS_INTO_ONE = "looks into trials that train by themselves; leave it or {} out"
 _ON_THIS_MACHINE = "builds environments on this machine, which other machines do not see"
 # (an option, what excludes it, why and what to do): which flags do not go together. A name alone
 # stands for any value but the default; "several hosts" for the flags that make a group of hosts.
@@ -43,6 +44,9 @@ _EXCLUDED = (
     ("vectorize=trials", "several hosts", f"trains on one host; {_HOSTS_OUT}"),
     ("requirements=isolated", "executor=ray", f"{_ON_THIS_MACHINE}; leave it or --executor out"),
     ("requirements=isolated", "several hosts", f"{_ON_THIS_MACHINE}; {_HOSTS_OUT}"),
+    ("diagnostics", "population", _LOOKS_INTO_ONE.format("--population")),
+    ("diagnostics", "vectorize=trials", _LOOKS_INTO_ONE.format("--vectorize=trials")),
+    ("diagnostics", "several hosts", f"is for trials on one host each; {_HOSTS_OUT}"),
 )
 
 

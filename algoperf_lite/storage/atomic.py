@@ -24,7 +24,7 @@ _REFUSALS = (
 
 def write_json(path: Path, content: Any) -> None:
     """Replaces `path` atomically. NaN and infinities become null: JSON has no word for them."""
-    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -130,11 +130,12 @@ def _first_lines(path: Path, num_lines: int) -> bytes:
     return b"".join(line + b"\n" for line in lines[:num_lines][: len(lines) - 1])
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
+    """The content as JSON may have it: floats that are not finite are None, keys are strings."""
     if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
+        return {str(key): plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
+        return [plain(value) for value in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

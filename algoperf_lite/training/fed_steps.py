@@ -5,6 +5,7 @@ and the device computes while it does; only a batch that is not there makes both
 """
 
 import collections
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,9 +17,10 @@ import numpy as np
 from algoperf_lite.data.feed import Feed, HostBatch, Order
 from algoperf_lite.data.source import Source
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, compiled_steps
+from algoperf_lite.training import compilation, compiled_steps, probe
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_parallel import DataParallel
+from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.train_step import TrainStep
 
 # Steps that are dispatched and not known to be done. Each holds a batch on the device.
@@ -47,6 +49,7 @@ class FedStepper:
         self._constants = layout.shared((dict(traced), np.uint32(order.seed)))
         self._feed = Feed(source, layout.part_of(order), num_workers, self._put)
         self._dispatched: collections.deque[Array] = collections.deque()
+        self._look: jax.stages.Compiled | None = None
 
     def compile(self, state: TrainState, free_bytes: int | None = None) -> bool:
         """Compiles ahead of time and executes once on a copy of `state`.
@@ -113,6 +116,14 @@ class FedStepper:
             )
         self._feed.expect(step)  # training goes on with the same batches
         return params, model_state
+
+    def probe(self, state: TrainState, step: int) -> Reading:
+        """A look at a step that is not taken, as `NativeStepper` has it; its batch stays ahead."""
+        arguments = (state, *self._constants, self._feed.peek(step))
+        if self._look is None:
+            look = functools.partial(probe.readings, self._training)
+            self._look = compilation.compiled(jax.jit(self.layout.whole(look)).lower(*arguments))
+        return probe.read(self._look(*arguments), state.params)
 
     def take_waited(self) -> float:
         """Seconds, since it was last asked, that were spent on batches which were not there when

@@ -3,13 +3,15 @@
 import copy
 from collections.abc import Callable, Mapping
 
+import jax
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, data_parallel
+from algoperf_lite.training import compilation, compiled_steps, data_parallel, probe
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.data_parallel import DataParallel
+from algoperf_lite.training.probe import Reading, Readings
 from algoperf_lite.training.train_step import TrainStep
 
 
@@ -29,8 +31,9 @@ class NativeStepper:
         """`data` holds the training split, placed by `layout.shared` as states have to be; `mode`
         and `steps_per_dispatch` >= 1 are those of `compiled_steps.CompiledSteps`."""
         self.programs = training.programs_over(data, mode, steps_per_dispatch, layout.spread)
-        self.layout = layout
+        self.layout, self._training, self._data = layout, training, data
         self._rows = batches.indices
+        self._look: jax.stages.Compiled | None = None
         self._constants = layout.shared((dict(traced), np.uint32(batches.seed)))
 
     def with_hyperparameters(self, traced: Mapping[str, Array]) -> "NativeStepper":
@@ -74,6 +77,20 @@ class NativeStepper:
         They are the trained ones, at no cost, unless the submission says otherwise.
         """
         return self.programs.evaluated(state, self._constants, self._rows, step)
+
+    def probe(self, state: TrainState, step: int) -> Reading:
+        """A look at step number `step`, counted from 0, which is not taken; `state` stays."""
+        arguments = (state, *self._constants, self._data, self._rows(step, 1))
+        if self._look is None:  # only who is asked for it pays for the program
+            jitted = jax.jit(self.layout.spread(self._read, len(arguments)))
+            self._look = compilation.compiled(jitted.lower(*arguments))
+        return probe.read(self._look(*arguments), state.params)
+
+    def _read(
+        self, state: TrainState, traced: PyTree, seed: Array, data: Batch, rows: Array
+    ) -> Readings:
+        batch = compiled_steps.gathered(data, rows[0])
+        return probe.readings(self._training, state, traced, seed, batch)
 
     def device_bytes(self) -> compilation.DeviceBytes:
         """What the most demanding program needs, state and data included."""

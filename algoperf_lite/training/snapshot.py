@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, PyTree
@@ -28,6 +29,14 @@ class Snapshot(NamedTuple):
 def host_arrays(tree: PyTree) -> list[np.ndarray]:
     """A tree's arrays on the host, in order; a random key becomes its raw data."""
     return [_plain(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def host_copies(tree: PyTree) -> list[np.ndarray]:
+    """The same of a tree that goes on being used, and used up."""
+    # On a CPU an array on the host is the device's own memory, which a step could then not reuse.
+    # One leaf at a time, as a device may have no room for all of them twice.
+    leaves = jax.tree.leaves(tree)
+    return [array for leaf in leaves for array in host_arrays(jnp.copy(leaf))]
 
 
 def like(tree: PyTree, leaves: Sequence[np.ndarray]) -> PyTree:

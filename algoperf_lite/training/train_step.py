@@ -61,10 +61,17 @@ class TrainStep:
         (largest global gradient norm) where the submission declares them. Raises ValueError where
         the batch cannot be cut, see `microbatches.check`.
         """
+        return self.observed(state, traced, batch, key)[0]
+
+    def observed(
+        self, state: TrainState, traced: Mapping[str, Array], batch: Batch, key: Array
+    ) -> tuple[TrainState, Array, PyTree]:
+        """(the state after `step`, the batch's mean loss, its gradient before any clipping)."""
         value_and_grad = self._value_and_grad(
             state.model_state, {**self.static, **traced}, batch, key
         )
-        (loss, model_state), grads = value_and_grad(state.params)
+        (loss, model_state), gradient = value_and_grad(state.params)
+        grads = gradient
         if "grad_clip" in traced:
             norm = jnp.maximum(optax.tree.norm(grads), 1e-12)
             scale = jnp.minimum(1.0, traced["grad_clip"] / norm)
@@ -83,9 +90,10 @@ class TrainStep:
         # which matters where a model has parameters of 16 bits; a Python number would not.
         optimizer_state = _in_types_of(state.optimizer_state, optimizer_state)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(
+        after = TrainState(
             state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
         )
+        return after, loss, gradient
 
     def evaluated(
         self, state: TrainState, traced: Mapping[str, Array], seed: Array, data: Batch, rows: Array

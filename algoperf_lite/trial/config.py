@@ -40,6 +40,7 @@ class ExperimentConfig:
         for 1 at lite scale, and for as many as memory asks for at full scale.
       requirements: what is done about a requirements.txt, see `environments.prepare`.
       precision, deterministic: see `numerics.Numerics`; a precision of None becomes this machine's.
+      diagnostics: whether evaluations also look inside the training, see `trial.diagnostics`.
     """
 
     benchmark: str | None = None
@@ -59,6 +60,7 @@ class ExperimentConfig:
     requirements: str = "installed"
     precision: str | None = None
     deterministic: bool = False
+    diagnostics: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ExperimentConfig":

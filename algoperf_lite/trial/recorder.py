@@ -11,6 +11,7 @@ import numpy as np
 from algoperf_lite.machine import heartbeat
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import atomic
+from algoperf_lite.training import probe
 from algoperf_lite.trial import integrity, logs
 from algoperf_lite.trial.forms.base import Candidate
 from algoperf_lite.trial.resume import FIRST_ATTEMPT, Attempt
@@ -58,6 +59,7 @@ class Recorder:
         self._compile_seconds: float | None = None
         self._tamper_check = integrity.TamperCheck(type(setup.workload).__module__)
         self._last: Evaluation | None = None
+        self._cause: str | None = None
         earlier = None if attempt.saved is None else attempt.saved.recorder
         # The mark counts lines, of which the first is the header.
         num_rows = 0 if earlier is None else earlier["rows"][logs.ROWS[0]][0] - 1
@@ -92,6 +94,14 @@ class Recorder:
     @property
     def has_reached_target(self) -> bool:
         return self._progress.time_to_target is not None
+
+    @property
+    def has_diverged(self) -> bool:
+        return self._last is not None and self._last.verdict is Verdict.DIVERGED
+
+    def explain(self, cause: str | None) -> None:
+        """Adds to the sentence about a trial that has diverged; None adds nothing."""
+        self._cause = cause or self._cause
 
     def start(self, form: Mapping[str, Any], compile_seconds: float) -> None:
         """Writes down what is known before the first step; `form` are facts of the form."""
@@ -128,6 +138,8 @@ class Recorder:
         with heartbeat.beating(beat):
             row = measure(found.params, found.model_state, "validation")
             verdict = self._verdict(step, row, found.is_finite)
+            if verdict is Verdict.DIVERGED:
+                self._cause = _what_is_known(found)
             if verdict.is_end or _is_quarter(step, self.workload.step_hint):
                 row |= measure(found.params, found.model_state, "train")
                 row |= measure(found.params, found.model_state, "test")
@@ -161,8 +173,8 @@ class Recorder:
         if form["hyperparameters"] != self._point:  # those of a population's winner
             self._write_point(form["hyperparameters"])
         end = {"rows_sha256": self._logs.sha256}
-        if self._last.verdict is Verdict.DIVERGED:
-            error = f"parameters are not finite after step {self._last.step}"
+        if self.has_diverged:
+            error = f"parameters are not finite after step {self._last.step}: {self._cause}"
             return {**end, "status": "diverged", "error": error}
         # A diverged trial has no such row: AlgoPerf's scorer would take it for a result.
         self._logs.write_score(self._last.seconds, self._last.step)
@@ -230,6 +242,17 @@ def _joined(fingerprint: Mapping[str, Any], earlier: str) -> dict[str, Any]:
     if fingerprint["key"] not in keys:
         keys.append(fingerprint["key"])
     return {**fingerprint, "key": "+".join(keys)}
+
+
+def _what_is_known(found: Candidate) -> str:
+    """What a diverged trial's last parameters and losses tell, without looking further."""
+    leaf = probe.first_not_finite(found.params)
+    # Where averages are evaluated, they may not have followed yet.
+    first = "those that are evaluated still are" if leaf is None else f"the first is `{leaf}`"
+    loss = found.training_loss
+    if loss is None:
+        return first
+    return f"{first}, and the mean training loss since the last evaluation is {loss:.4g}"
 
 
 def _is_quarter(step: int, horizon: int) -> bool:

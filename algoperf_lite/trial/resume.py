@@ -24,9 +24,10 @@ from algoperf_lite.training.snapshot import CannotCheckpoint, Snapshot
 from algoperf_lite.trial import attempts, checkpoints, logs
 from algoperf_lite.trial.forms.base import Form
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import DIAGNOSTICS, LINEAGE
 
 # Files beside the rows that any form of trial appends lines to.
-_GROWING = ("lineage.jsonl", "submission_metrics.jsonl")
+_GROWING = (LINEAGE, DIAGNOSTICS, "submission_metrics.jsonl")
 _FIRST_COST = 0.3  # seconds: the first checkpoint loads orbax
 
 

@@ -17,6 +17,7 @@ from algoperf_lite.storage import atomic
 from algoperf_lite.training import collectives
 from algoperf_lite.training.clock import Ledger
 from algoperf_lite.trial import attempts, record, resume
+from algoperf_lite.trial.diagnostics import Diagnostics
 from algoperf_lite.trial.forms.algoperf import AlgoPerf
 from algoperf_lite.trial.forms.base import Form
 from algoperf_lite.trial.forms.native import Native
@@ -148,6 +149,9 @@ def train(
     `step` steps are done already.
     """
     spec, workload = recorder.spec, recorder.workload
+    beat = functools.partial(report, event="beat")
+    diagnostics = Diagnostics(spec, form, clock, beat)
+    diagnostics.begin(step)
     for stop in evaluation_steps(workload.step_hint, spec.num_evals):
         if stop <= step:
             continue
@@ -162,7 +166,6 @@ def train(
         pending = form.prepare_for_eval(step)
         clock.switch("eval", pending)
         seconds = clock.submission_seconds(spec.config.count_compile)
-        beat = functools.partial(report, event="beat")
         evaluation = recorder.evaluate(step, seconds, form.candidate, beat)
         # Clocks of several processes differ a little, and all must stop at the same step.
         verdict = Verdict(collectives.broadcast_from_first(evaluation.verdict.value))
@@ -178,10 +181,13 @@ def train(
                 value=value,
             )
             form.told(step, recorder.told(evaluation, times))
+            diagnostics.look(step, evaluation.training_loss)
         if verdict.is_end or advanced.is_last:
             break
         if checkpointer is not None:  # trials that share a ledger have no checkpoints
             checkpointer.maybe_save(step, form.snapshot, recorder.state)
+    if recorder.has_diverged:
+        recorder.explain(diagnostics.cause(step))
     clock.switch("eval")
     form.finish(step)
 

@@ -13,7 +13,7 @@ from scoring.board.entries import Board, Entry
 from scoring.board.settings import Hardware
 from scoring.leaderboard import Leaderboard
 from scoring.logs import merge
-from scoring.logs.format import LINEAGE, RECORD, ROW_FILES
+from scoring.logs.format import DIAGNOSTICS, LINEAGE, RECORD, ROW_FILES
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def opened(group: Group) -> Iterator[tuple[Leaderboard, Path]]:
 
 def _is_read(path: str) -> bool:
     """Whether scoring reads a file of a pack; writing the others would take most of the time."""
-    return "/" not in path or path.rpartition("/")[2] in (*ROW_FILES, RECORD, LINEAGE)
+    return "/" not in path or path.rpartition("/")[2] in (*ROW_FILES, RECORD, LINEAGE, DIAGNOSTICS)
 
 
 def members(group: Group, submission: str) -> tuple[Entry, ...]:

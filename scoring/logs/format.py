@@ -5,12 +5,13 @@ these names and scoring reads by them, so both import them from here; this file 
 """
 
 # Files of a trial. The two CSV files and their columns are AlgoPerf's, so that its own tools read
-# our logs and ours read its published ones; the other two are ours.
+# our logs and ours read its published ones; the others are ours.
 EVALUATIONS = "eval_measurements.csv"
 MEASUREMENTS = "measurements.csv"
 ROW_FILES = (EVALUATIONS, MEASUREMENTS)  # a header, then a row for each evaluation
 RECORD = "trial.json"  # how the trial ended, on what machine, where its time went
 LINEAGE = "lineage.jsonl"  # of a population: a line for each generation
+DIAGNOSTICS = "diagnostics.jsonl"  # where it was asked for: a line for each look inside
 
 # Files that an experiment keeps beside its submissions. Scoring names any other stray, so what
 # the commands write there by default belongs on this list.
@@ -44,5 +45,5 @@ UNFINISHED = "unfinished"  # no end: what is said of a trial of ours that has no
 # Accounts of the ledger, in the order of tables. Only the first five are on the submission's
 # clock (`compile` joins them where a run counts it). "wall" stands beside them as their sum.
 ON_CLOCK = ("init", "data_selection", "update_params", "prepare_for_eval", "fitness")
-OFF_CLOCK = ("setup", "compile", "eval", "log", "checkpoint", "lost")
+OFF_CLOCK = ("setup", "compile", "eval", "log", "diagnostics", "checkpoint", "lost")
 ACCOUNTS = ON_CLOCK + OFF_CLOCK

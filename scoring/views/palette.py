@@ -16,6 +16,7 @@ ACCOUNT_COLOURS = {
     "init": "#C3E3F4",
     "compile": "#D55E00",
     "eval": "#009E73",
+    "diagnostics": "#7FCFB0",
     "checkpoint": "#CC79A7",
     "log": "#E6B94D",
     "setup": "#B9BBB5",

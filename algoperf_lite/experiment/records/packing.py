@@ -17,10 +17,18 @@ from algoperf_lite.experiment.results import PackResult
 from algoperf_lite.trial import attempts
 from scoring.logs import origins, read
 from scoring.logs import pack as packs
-from scoring.logs.format import EXPERIMENT, LINEAGE, MERGED, RECORD, ROW_FILES, SOURCES
+from scoring.logs.format import (
+    DIAGNOSTICS,
+    EXPERIMENT,
+    LINEAGE,
+    MERGED,
+    RECORD,
+    ROW_FILES,
+    SOURCES,
+)
 
 # Of a trial's directory; beside them there are AlgoPerf's files about each attempt.
-_OF_A_TRIAL = (*ROW_FILES, RECORD, LINEAGE, attempts.FILE, "hparams.json")
+_OF_A_TRIAL = (*ROW_FILES, RECORD, LINEAGE, DIAGNOSTICS, attempts.FILE, "hparams.json")
 _OF_AN_ATTEMPT = ("flags_*.json", "meta_data_*.json")
 _GO_ON = "the command that started the experiment goes on with it"
 

@@ -13,6 +13,7 @@ from algoperf_lite.experiment.sources import Source
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.submission import algoperf_files, find
 from algoperf_lite.training.calibration import NUM_EVALS
+from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.record import TrialRecord
 from scoring.benchmark import Benchmark
 from scoring.logs.format import STATUSES
@@ -53,7 +54,9 @@ def settings(case: Case) -> Said:
         return
     config = _plain(dataclasses.asdict(case.spec.config))
     del config["ruleset"]["num_studies"]  # studies may be added
-    wanted = case.experiment["settings"]
+    # An experiment from before a setting was added is on its default.
+    usual = _plain(dataclasses.asdict(ExperimentConfig()))
+    wanted = {**usual, **case.experiment["settings"]}
     for name in sorted({*config, *wanted}):
         if config.get(name) != wanted.get(name):
             said = f"{config.get(name)!r:.60}, its experiment {wanted.get(name)!r:.60}"

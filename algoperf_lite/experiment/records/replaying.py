@@ -143,6 +143,8 @@ def _again(case: Case, source: Source, step: int, folder: Path) -> tuple[Case, s
         # Steps end it, so that a slower machine does the same.
         max_seconds=None,
         max_global_steps=step,
+        # Looks inside change no bit, and nobody would read them.
+        config=dataclasses.replace(case.spec.config, diagnostics=False),
     )
     config = spec.config
     executor = local.local(config.cores_per_trial, 1, config.devices_per_trial)

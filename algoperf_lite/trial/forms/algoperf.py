@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,9 @@ from algoperf_lite.spec import PyTree, TrainingCompleteError
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
-from algoperf_lite.training import compiled_steps, residency
+from algoperf_lite.training import compiled_steps, probe, residency, snapshot
 from algoperf_lite.training.data_order import Batches
+from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.snapshot import CannotCheckpoint, Snapshot
 from algoperf_lite.trial import setup as trial_setup
 from algoperf_lite.trial.forms import algoperf_state, algoperf_stepper
@@ -54,6 +56,7 @@ class AlgoPerf(Form):
     _state: State
     _pipeline: InputPipeline | None = None
     _compilations: int | None = None  # of the process before the first step on the clock
+    _looked_at: PyTree | None = None  # the parameters at the last look, on the host
 
     def environment(self) -> contextlib.AbstractContextManager[None]:
         """AlgoPerf's module names are ours while the submission is loaded and called."""
@@ -90,6 +93,8 @@ class AlgoPerf(Form):
         clock.switch("compile", self._state)
         # A file compiles its own programs in its first steps, so a few are taken and forgotten.
         self._train_state = algoperf_stepper.blank_train_state()
+        types = setup.workload.model_params_types
+        self._look = jax.jit(functools.partial(probe.readings_of_params, types=types))
         self._stepper.warm_up(self._state, self._blank_result(), self._heartbeat)
         jax.block_until_ready(self._is_finite(self._stepper.evaluated(self._state)[0]))
         clock.switch("setup")
@@ -140,6 +145,18 @@ class AlgoPerf(Form):
         # The evaluated parameters are those that training goes on from, so their health is its.
         params, model_state = self._stepper.evaluated(self._state)
         return Candidate(params, model_state, self._is_finite(params), None, {})
+
+    def probe(self, step: int) -> Reading:
+        """Its parameters, and how far they moved since the last look: a gradient and an update are
+        the submission's own business, and nobody else sees them."""
+        compiled = algoperf_stepper.compilations()
+        params, _ = self._stepper.evaluated(self._state)
+        found = self._look(params, self._looked_at)
+        leaves = snapshot.host_copies(params)
+        self._looked_at = jax.tree.unflatten(jax.tree.structure(params), leaves)
+        # What was compiled for this is not the submission's.
+        self._compilations += algoperf_stepper.compilations() - compiled
+        return probe.read(found, params)
 
     def told(self, step: int, row: Mapping[str, float]) -> None:
         """Adds to `eval_results` and `train_state`; the submission gets copies it may spoil."""

@@ -6,11 +6,12 @@ training advances between two evaluations, and what is evaluated.
 
 import abc
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from algoperf_lite.spec import PyTree
 from algoperf_lite.training.clock import Ledger
+from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial.setup import TrialSetup
 from algoperf_lite.trial.spec import TrialSpec
@@ -103,6 +104,16 @@ class Form(abc.ABC):
     @abc.abstractmethod
     def restore(self, step: int, saved: Snapshot | None) -> None:
         """Puts a snapshot's state in place; None where process 0 of several sends its own."""
+
+    def probe(self, step: int) -> Reading | None:
+        """A look inside after `step` steps, off the clock, which changes nothing of the training;
+        None where a form has none."""
+        return None
+
+    def retrace(self, step: int) -> Iterator[tuple[int, Reading]]:
+        """Looks at each step, numbered from 1, from the last `probe` where all was finite up to
+        `step` steps, taken again for that; the trial has ended. Nothing where a form cannot."""
+        return iter(())
 
     def finish(self, step: int) -> None:  # noqa: B027
         """Does what is left after the last evaluation, off the clock."""

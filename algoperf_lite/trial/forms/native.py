@@ -1,9 +1,10 @@
 """The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
+import numpy as np
 
 from algoperf_lite.data.feed import Order
 from algoperf_lite.machine import memory
@@ -19,6 +20,7 @@ from algoperf_lite.training import (
 )
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.fed_steps import FedStepper
+from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup
 from algoperf_lite.trial.forms.base import Advanced, Candidate, Form
@@ -32,6 +34,7 @@ class Native(Form):
     _state: train_step.TrainState
     _prepared: tuple[PyTree, PyTree]
     _since: int  # step of the last evaluation, from which losses are summed
+    _kept: tuple[int, list[np.ndarray]] | None = None  # steps done, and the state then
 
     def start(self, saved: Snapshot | None) -> None:
         """Imports the submission and makes its first state on the clock, compiles off it."""
@@ -140,6 +143,23 @@ class Native(Form):
             columns["learning_rate"] = self._learning_rate(self._traced, step - 1)
         loss = float(self._state.loss_sum) / (step - self._since)
         return Candidate(params, model_state, self._is_finite(trained), loss, columns)
+
+    def probe(self, step: int) -> Reading:
+        """The step that comes next, and a copy of the state to retrace from where all is well."""
+        reading = self._stepper.probe(self._state, step)
+        if reading.not_finite is None:
+            self._kept = step, snapshot.host_copies(self._state)
+        return reading
+
+    def retrace(self, step: int) -> Iterator[tuple[int, Reading]]:
+        """Takes the steps one by one, which may round otherwise than several in one program."""
+        if self._kept is None:
+            return
+        since, arrays = self._kept
+        state = snapshot.like(self._state, arrays)
+        for before in range(since, step):
+            yield before + 1, self._stepper.probe(state, before)
+            state = self._stepper.advance(state, before, 1, self._heartbeat)
 
     def close(self) -> None:
         """Ends the threads that read ahead."""

@@ -12,7 +12,8 @@ from scoring.protocol import UNITS
 from scoring.stats import anytime
 from scoring.stats.profile import GATE_FACTOR, TAU_MAX
 from scoring.views import bands
-from scoring.views.html import populations
+from scoring.views.html import diagnostics, populations
+from scoring.views.html.diagnostics import Inside
 from scoring.views.html.populations import Population
 from scoring.views.runs import Spent, accounts
 from scoring.views.series import Trace, rounded
@@ -25,6 +26,7 @@ def page_data(
     rates: Sequence[Trace],
     spent: Sequence[Spent],
     evolved: Sequence[Population],
+    looked_at: Sequence[Inside],
 ) -> dict:
     """Plain JSON values; null for infinity and NaN. Submissions go by their place on the board."""
     return {
@@ -33,6 +35,7 @@ def page_data(
         "anytime": {unit: _anytime(board, by) for by, unit in UNITS.items()},
         "learningRates": _by_workload(board, rates),
         "populations": [populations.to_json(population) for population in evolved],
+        "diagnostics": [diagnostics.to_json(inside) for inside in looked_at],
         "speedups": _speedups(board),
         "ledger": _ledger(board, spent),
     }

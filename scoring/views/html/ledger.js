@@ -2,7 +2,7 @@
 
 const SHADES = {
   update_params: "a0", data_selection: "a1", prepare_for_eval: "a2", init: "a3", fitness: "fitness", compile: "a4",
-  eval: "a5", checkpoint: "a6", log: "a7", setup: "a8", lost: "a9",
+  eval: "a5", diagnostics: "a10", checkpoint: "a6", log: "a7", setup: "a8", lost: "a9",
 };
 
 function drawLedger() {

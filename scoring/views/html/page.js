@@ -7,9 +7,15 @@ function render() {
   fillTimes();
   hideSubmissions();
   drawCurves();
-  drawPopulations();
+  drawFolded();
   drawSpeedups();
   drawLedger();
+}
+
+/* What is drawn when it opens. */
+function drawFolded() {
+  drawPopulations();
+  drawDiagnostics();
 }
 
 function toggle(s) {
@@ -51,7 +57,7 @@ function start() {
     else if (button.dataset.table) saveCsv(button);
     else if (button.dataset.set || button.dataset.flip) choose(button);
   });
-  document.addEventListener("toggle", drawPopulations, true);
+  document.addEventListener("toggle", drawFolded, true);
   $("#theme").setAttribute("aria-pressed", String(matchMedia("(prefers-color-scheme: dark)").matches));
   paintChips();
   paintHeat();

@@ -9,7 +9,7 @@ from scoring.leaderboard import Leaderboard
 from scoring.stats.budgets import SHARES
 from scoring.stats.profile import TAU_MAX
 from scoring.views import rows, runs, series, versus, words
-from scoring.views.html import populations
+from scoring.views.html import diagnostics, populations
 from scoring.views.html.data import page_data
 from scoring.views.series import Trace
 from scoring.views.text import TYPESET, factor, json_block, printable, span
@@ -21,6 +21,7 @@ SECTIONS = (
     ("curves", "Curves"),
     ("learning-rate", "Learning rate"),
     ("populations", "Populations"),
+    ("diagnostics", "Diagnostics"),
     ("budgets", "At a budget"),
     ("speedups", "Speedups"),
     ("ranks", "Above whom"),
@@ -43,17 +44,22 @@ def context(board: Leaderboard, root: Path) -> dict:
     # What is drawn is limited, what is counted is not: the page says how many there are.
     evolved = populations.read(root, board.trials)
     shown = evolved[: populations.MOST_POPULATIONS]
+    inside = diagnostics.read(root, board.trials)
+    looked_at = inside[: diagnostics.MOST_TRIALS]
     spent = runs.ledgers(board.trials)
+    there = {"populations": bool(evolved), "diagnostics": bool(inside)}
     return {
         **_header(board),
-        "sections": [section for section in SECTIONS if evolved or section[0] != "populations"],
+        "sections": [(anchor, name) for anchor, name in SECTIONS if there.get(anchor, True)],
         **_tables(board, spent),
         **_comparisons(board),
         "curves_of": _places(board, learning),
         "rates_of": _places(board, rates),
         "populations": populations.rows(shown, board.places),
         "num_populations": len(evolved),
-        "data": json_block(page_data(board, learning, rates, spent, shown)),
+        "diagnosed": diagnostics.rows(looked_at, board.places),
+        "num_diagnosed": len(inside),
+        "data": json_block(page_data(board, learning, rates, spent, shown, looked_at)),
     }
 
 

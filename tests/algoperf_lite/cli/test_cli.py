@@ -172,7 +172,7 @@ def _every_flag_of_run():
         "precision": "float32",
         "shard": "1/2",
     }
-    switches = {"stop_at_target", "count_compile", "deterministic", "distributed"}
+    switches = {"stop_at_target", "count_compile", "deterministic", "diagnostics", "distributed"}
     names = [*options.defaults(), "output_dir"]
     return [
         "run",

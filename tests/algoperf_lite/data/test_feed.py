@@ -66,6 +66,23 @@ def test_a_batch_is_the_same_for_any_workers_depth_and_order(num_workers, depth,
             assert_equal(feed.get(t), plain(t, batch_size))
 
 
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_batch_that_is_looked_at_is_there_still(num_workers):
+    with Feed(Noisy(), order(), num_workers) as feed:
+        feed.get(0)
+        feed.rest()
+        for t in (1, 1, 3):
+            assert_equal(feed.peek(t), plain(t))
+            assert feed.is_ready(t) == bool(num_workers)
+        read = len(feed._source.seen)
+        assert_equal(feed.get(3), plain(3))
+        feed.rest()
+        # Nothing is read twice: batch 3 has made room for one more, of two blocks.
+        assert len(feed._source.seen) - read == (2 if num_workers else 1)
+        with pytest.raises(IndexError, match="batch 9 of a pass"):
+            Feed(Noisy(), Order(Consecutive(NUM_EXAMPLES, 10), 0, Stream.EVAL), 0).peek(9)
+
+
 @given(cut=st.integers(0, 5))
 def test_processes_make_the_rows_of_one_batch(cut):
     parts = []

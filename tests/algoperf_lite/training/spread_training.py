@@ -61,12 +61,14 @@ def trained(devices, name, mode, pieces, microbatches=1, **fields):
         "donated": all(leaf.is_deleted() for leaf in jax.tree.leaves(first.params)),
         "flops": max(p.cost_analysis()["flops"] for p in programs),
     }
+    seen = stepper.probe(state, step)
+    look = [seen.loss, *(value for tree in seen.norms.values() for value in tree.values())]
     if fields:
         evaluate = Evaluator(workload)
         evaluate.compile(*own)
         found.append(evaluate(params, model_state, "validation")["validation/loss"])
         found += [float(np.sum(np.abs(leaf))) for leaf in jax.tree.leaves(model_state)]
-    return {"found": found, "how": how}
+    return {"found": found, "how": how, "look": look}
 
 
 def main():
