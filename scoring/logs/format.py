@@ -11,6 +11,7 @@ MEASUREMENTS = "measurements.csv"
 ROW_FILES = (EVALUATIONS, MEASUREMENTS)  # a header, then a row for each evaluation
 RECORD = "trial.json"  # how the trial ended, on what machine, where its time went
 LINEAGE = "lineage.jsonl"  # of a population: a line for each generation
+POINT = "hparams.json"  # of a trial that has no record yet, and in AlgoPerf's logs
 
 # Files that an experiment keeps beside its submissions. Scoring names any other stray, so what
 # the commands write there by default belongs on this list.

@@ -9,6 +9,7 @@ function render() {
   drawCurves();
   drawPopulations();
   drawSpeedups();
+  drawImportance();
   drawLedger();
 }
 
@@ -51,7 +52,7 @@ function start() {
     else if (button.dataset.table) saveCsv(button);
     else if (button.dataset.set || button.dataset.flip) choose(button);
   });
-  document.addEventListener("toggle", drawPopulations, true);
+  for (const draw of [drawPopulations, drawImportance]) document.addEventListener("toggle", draw, true);
   $("#theme").setAttribute("aria-pressed", String(matchMedia("(prefers-color-scheme: dark)").matches));
   paintChips();
   paintHeat();

@@ -9,7 +9,7 @@ from scoring.leaderboard import Leaderboard
 from scoring.stats.budgets import SHARES
 from scoring.stats.profile import TAU_MAX
 from scoring.views import rows, runs, series, versus, words
-from scoring.views.html import populations
+from scoring.views.html import importance, populations
 from scoring.views.html.data import page_data
 from scoring.views.series import Trace
 from scoring.views.text import TYPESET, factor, json_block, printable, span
@@ -24,6 +24,7 @@ SECTIONS = (
     ("budgets", "At a budget"),
     ("speedups", "Speedups"),
     ("ranks", "Above whom"),
+    ("importance", "Hyperparameters"),
     ("ledger", "Time spent"),
     ("hardware", "Hardware"),
     ("statuses", "Statuses"),
@@ -44,16 +45,25 @@ def context(board: Leaderboard, root: Path) -> dict:
     evolved = populations.read(root, board.trials)
     shown = evolved[: populations.MOST_POPULATIONS]
     spent = runs.ledgers(board.trials)
+    searched = importance.shown(board)
+    absent = {name for name, has in (("populations", evolved), ("importance", searched)) if not has}
     return {
         **_header(board),
-        "sections": [section for section in SECTIONS if evolved or section[0] != "populations"],
+        "sections": [section for section in SECTIONS if section[0] not in absent],
         **_tables(board, spent),
         **_comparisons(board),
         "curves_of": _places(board, learning),
         "rates_of": _places(board, rates),
         "populations": populations.rows(shown, board.places),
         "num_populations": len(evolved),
-        "data": json_block(page_data(board, learning, rates, spent, shown)),
+        "searched": importance.rows(searched, board.places),
+        "num_searched": len(importance.searched(board)),
+        "data": json_block(
+            {
+                **page_data(board, learning, rates, spent, shown),
+                "importance": [importance.to_json(found) for found in searched],
+            }
+        ),
     }
 
 
