@@ -24,7 +24,6 @@ import numpy as np
 
 from scoring.benchmark import Target
 from scoring.logs.read import Trial
-from scoring.stats.correlation import beaten
 from scoring.stats.draws import COVERAGE
 from scoring.stats.points import Points, points
 from scoring.stats.ranks import TIE
@@ -230,7 +229,8 @@ def _correlations(
     near_HP = np.array([_ranks(-np.abs(rank_P)) for rank_P in rank_HP])
     rank_KP, rank_P = np.zeros((2 * len(rank_HP), found.size)), np.zeros(found.size)
     rank_KP[:, is_known_P] = np.concatenate([rank_HP, near_HP])
-    rank_P[is_known_P] = _ranks(good_P[is_known_P])
+    # Rounded: means of other trials that are equal may differ in the last bits.
+    rank_P[is_known_P] = _ranks(good_P[is_known_P].round(9))
     scale_K = np.sqrt(np.square(rank_KP).sum(axis=1) * np.square(rank_P).sum())
     with np.errstate(invalid="ignore", divide="ignore"):
         unit_KP = np.where(scale_K[:, None] > TIE, rank_KP / scale_K[:, None], np.nan)
@@ -238,9 +238,11 @@ def _correlations(
 
 
 def _ranks(values_P: np.ndarray) -> np.ndarray:
-    """Ranks about 0, equals sharing their middle one."""
-    # Numbers first: values such as 1e-10 and 1e-12 differ by less than `beaten` tells apart.
-    return beaten(np.unique(values_P, return_inverse=True)[1].astype(float)) - 0.5
+    """Ranks about 0, equals sharing their middle one. (`correlation.beaten` takes what differs by
+    less than 1e-9 for equal, as values of a hyperparameter well may.)"""
+    _, place_P, counts = np.unique(values_P, return_inverse=True, return_counts=True)
+    middles = np.cumsum(counts) - (counts - 1) / 2
+    return (middles - (len(values_P) + 1) / 2)[place_P]
 
 
 def _effects(found: Points, all_K: Sequence[Correlation]) -> tuple[Effect, ...]:
