@@ -23,7 +23,7 @@ class EffectRow:
     trend_interval: str
     peak: Cell
     peak_interval: str
-    says: str  # e.g. "larger is better", or NOT_TOLD
+    better: str  # e.g. "larger, middle", or NOT_TOLD
 
 
 def rows(found: Importance, signs: Signs) -> list[EffectRow]:
@@ -37,7 +37,7 @@ def rows(found: Importance, signs: Signs) -> list[EffectRow]:
             trend_interval=_limits(effect.trend, signs),
             peak=_rho(effect.peak, signs),
             peak_interval=_limits(effect.peak, signs),
-            says=says(effect) or NOT_TOLD,
+            better=", ".join(_better(effect)) or NOT_TOLD,
         )
         for effect in found.effects
     ]
@@ -69,13 +69,18 @@ def sentences(found: Importance) -> list[str]:
 
 
 def says(effect: Effect) -> str:
-    """E.g. "larger is better, middle is best"; empty where nothing is told from chance."""
+    """E.g. "larger is better, middle is better"; empty where nothing is told from chance."""
+    return ", ".join(f"{where} is better" for where in _better(effect))
+
+
+def _better(effect: Effect) -> list[str]:
+    """Where values are better, as far as that is told."""
     found = []
     if effect.trend.is_found:
-        found.append("larger is better" if effect.trend.rho > 0 else "smaller is better")
+        found.append("larger" if effect.trend.rho > 0 else "smaller")
     if effect.peak is not None and effect.peak.is_found:
-        found.append("middle is best" if effect.peak.rho > 0 else "middle is worst")
-    return ", ".join(found)
+        found.append("middle" if effect.peak.rho > 0 else "edge")
+    return found
 
 
 def _told(effect: Effect) -> str:

@@ -20,7 +20,7 @@ _LAYOUT = (
     Column("95% interval", gives_way=3),
     Column("peak", gives_way=4),
     Column("95% interval", gives_way=1),
-    Column("so", left=True, folds_to=len("is better")),
+    Column("better", left=True),
 )
 EXPLAINED = (
     "trend, peak: Spearman's rho of how good a trial is with the value, and with its nearness to "
@@ -42,7 +42,15 @@ def parts(leaderboard: Leaderboard, width: int) -> Iterator[RenderableType]:
     for name in leaderboard.places:
         found = by_name[name]
         cells = [
-            (r.name, r.values, r.trend.text, r.trend_interval, r.peak.text, r.peak_interval, r.says)
+            (
+                r.name,
+                r.values,
+                r.trend.text,
+                r.trend_interval,
+                r.peak.text,
+                r.peak_interval,
+                r.better,
+            )
             for r in importance.rows(found, ASCII)
         ]
         if cells:

@@ -27,6 +27,7 @@ NOT_RUN = {
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     **{f"--to={name}": "needs its extra" for name in ("mlflow", "tensorboard", "wandb")},
     "algoperf-lite board": "goes on where another ends; its own tests go all the way",
+    "docs.notebook": "rewrites a document; test_notebook.py executes it elsewhere",
     "data index": "needs real data, which its own tests write",
     "data prepare": "downloads; its own tests do from a server of their own",
     "data verify": "needs real data, which its own tests write",
