@@ -21,6 +21,7 @@ from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.board_repository import adding
 from algoperf_lite.experiment.board_repository.adding import board_table as board_table
 from algoperf_lite.experiment.board_repository.making import board_init as board_init
+from algoperf_lite.experiment.boards import importance as importance
 from algoperf_lite.experiment.boards import report as report
 from algoperf_lite.experiment.boards import score as score
 from algoperf_lite.experiment.catalog import Listed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from scoring.protocol import UNITS, Protocol, check
 from scoring.stats import (
     budgets,
     comparisons,
+    importance,
     profile,
     ranks,
     reference_score,
@@ -26,6 +28,7 @@ from scoring.stats import (
 from scoring.stats.anomalies import order_sensitive, uneven
 from scoring.stats.budgets import AtBudget
 from scoring.stats.comparisons import Comparison
+from scoring.stats.importance import Importance
 from scoring.stats.ranks import Ranks
 from scoring.stats.reference_score import ReferenceScores
 from scoring.stats.rows import Row, build, drawn_scores
@@ -71,7 +74,16 @@ class Leaderboard:
         """Place on the board, from 0, by submission."""
         return {row.submission: place for place, row in enumerate(self.rows)}
 
-    def to_json(self) -> dict:
+    @cached_property  # few ask, and of fifty submissions it takes a second
+    def importance(self) -> tuple[Importance, ...]:
+        """What the trials say of the hyperparameters, by submission; empty under "self", where all
+        have the same point."""
+        if self.protocol.ruleset == "self":
+            return ()
+        targets = {name: self.benchmark.workloads[name] for name in self.columns}
+        return importance.of_board(self.trials, targets, self.protocol.mode, self.protocol.by)
+
+    def to_json(self, with_importance: bool = False) -> dict:
         """The leaderboard as plain JSON values; null for not reached and not known.
 
         "time_to_target" is before the gates and in "unit": steps when scored by steps.
@@ -109,6 +121,7 @@ class Leaderboard:
             "fingerprints": list(self.fingerprints),
             "oddities": [asdict(anomaly) for anomaly in self.anomalies],
             **self._comparisons(),
+            **({"importance": importance.to_json(self.importance)} if with_importance else {}),
         }
 
     def _comparisons(self) -> dict:

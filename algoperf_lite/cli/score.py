@@ -15,6 +15,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     protocol_flags.add(parser)
     group = parser.add_argument_group("what to show")
     group.add_argument("--details", action="store_true", help="speedups, ranks, budgets")
+    group.add_argument(
+        "--importance", action="store_true", help="which hyperparameters matter, and how surely"
+    )
     group.add_argument("--json", action="store_true", help="one object instead of tables")
     group.add_argument(
         "--plot",
@@ -29,16 +32,19 @@ def run(args: argparse.Namespace) -> int:
     from algoperf_lite import api
     from scoring.views import terminal
 
-    # What is left of the flags are keywords of `api.score`; these two are about printing alone.
+    # What is left of the flags are keywords of `api.score`; these are about printing alone.
     options = dict(vars(args))
-    details, as_json = options.pop("details"), options.pop("json")
+    details, importance, as_json = map(options.pop, ("details", "importance", "json"))
     found = api.score(**options)
     if as_json:
-        print(json.dumps(found.leaderboard.to_json(), indent=1, allow_nan=False))
+        content = found.leaderboard.to_json(with_importance=importance)
+        print(json.dumps(content, indent=1, allow_nan=False))
     else:
         terminal.render(found.leaderboard)
         if details:
             terminal.render_details(found.leaderboard)
+        if importance:
+            terminal.render_importance(found.leaderboard)
     if found.plots:
         # Not among the JSON.
         print(f"performance profile: {' '.join(map(str, found.plots))}", file=sys.stderr)

@@ -6,7 +6,13 @@ from typing import Any
 
 from algoperf_lite import did_you_mean
 from algoperf_lite.experiment.directory import own_benchmark, own_ruleset
-from algoperf_lite.experiment.results import ReportResult, ScoreResult, score_result
+from algoperf_lite.experiment.results import (
+    ImportanceResult,
+    ReportResult,
+    ScoreResult,
+    importance_result,
+    score_result,
+)
 from scoring import benchmark as benchmarks
 from scoring import leaderboard
 from scoring.logs import trees
@@ -30,7 +36,7 @@ def score(
       tuning_ruleset: None for the experiment's, else external.
       held_out_seed: lets the variants that it draws gate their families.
       plot: stem of a profile plot, to which .svg and .png are added; None for none.
-      **protocol: mode, by, reference, strict, only_present, allow_mixed_hardware,
+      **protocol: mode, by, reference, against, strict, only_present, allow_mixed_hardware,
         allow_mixed_timing: see `scoring.protocol.Protocol`.
 
     Returns:
@@ -57,6 +63,22 @@ def score(
     from scoring.views import profile_plot  # loads matplotlib
 
     return score_result(board, profile_plot.write(board, plot))
+
+
+def importance(directory: trees.Given, **options: Any) -> ImportanceResult:
+    """Says which hyperparameters matter, by the trials of an external ruleset's search.
+
+    Args:
+      directory: what `score` takes.
+      **options: those of `score`.
+
+    Returns:
+      Rank correlations of how good a trial is with each hyperparameter, and what they say.
+
+    Raises:
+      ValueError: as `score` does.
+    """
+    return importance_result(score(directory, **options).leaderboard)
 
 
 def report(

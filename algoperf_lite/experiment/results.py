@@ -10,6 +10,7 @@ from algoperf_lite.population.evolution import Point
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.spec import TrialSpec
 from scoring.leaderboard import Leaderboard
+from scoring.views import importance
 
 Row = TypeVar("Row")
 
@@ -127,6 +128,46 @@ class ScoreResult(Table[ScoreRow]):
 
 
 @dataclasses.dataclass(frozen=True)
+class ImportanceRow:
+    """One hyperparameter of one submission; see `scoring.stats.importance`.
+
+    Attributes:
+      workload: None for all of them together.
+      num_points: different points of the search.
+      trend, trend_low, trend_high: Spearman's rho of how good a trial is with the value, and the
+        95% interval; limits are None where the points have none.
+      peak, peak_low, peak_high: the same with its nearness to the middle of the values; None where
+        there are two values only.
+      is_found: whether one of both intervals excludes 0.
+    """
+
+    submission: str
+    workload: str | None
+    hyperparameter: str
+    num_points: int
+    trend: float
+    trend_low: float | None
+    trend_high: float | None
+    peak: float | None
+    peak_low: float | None
+    peak_high: float | None
+    is_found: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportanceResult(Table[ImportanceRow]):
+    """What trials say of hyperparameters, the strongest first.
+
+    Attributes:
+      says: the same in words, and what the points cannot tell, by submission.
+      nothing: why there is nothing to tell of; None where there is something.
+    """
+
+    says: Mapping[str, tuple[str, ...]]
+    nothing: str | None
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportResult:
     """The report of an experiment: its page, and the folder of its figures if there is one."""
 
@@ -233,3 +274,20 @@ def score_result(board: Leaderboard, plots: Sequence[Path] = ()) -> ScoreResult:
         for row in board.rows
     ]
     return ScoreResult(tuple(rows), board, tuple(plots))
+
+
+def importance_result(board: Leaderboard) -> ImportanceResult:
+    """The rows of all workloads together, then those of each, for each submission."""
+    rows = [
+        ImportanceRow(
+            *(found.submission, workload, effect.hyperparameter, found.points.size),
+            *dataclasses.astuple(effect.trend),
+            *((None,) * 3 if effect.peak is None else dataclasses.astuple(effect.peak)),
+            effect.is_found,
+        )
+        for found in board.importance
+        for workload, effects in ((None, found.effects), *found.by_workload.items())
+        for effect in effects
+    ]
+    says = {found.submission: tuple(importance.sentences(found)) for found in board.importance}
+    return ImportanceResult(tuple(rows), says, importance.nothing(board))

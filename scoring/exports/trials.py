@@ -12,7 +12,16 @@ import numpy as np
 from scoring.leaderboard import Leaderboard
 from scoring.logs import read
 from scoring.logs.eval_csv import read_columns
-from scoring.logs.format import CLOCK, EXPERIMENT, RECORD, ROW_FILES, STATUSES, STEP, UNFINISHED
+from scoring.logs.format import (
+    CLOCK,
+    EXPERIMENT,
+    POINT,
+    RECORD,
+    ROW_FILES,
+    STATUSES,
+    STEP,
+    UNFINISHED,
+)
 from scoring.logs.origins import read_object
 from scoring.logs.read import Place
 from scoring.logs.trial_files import read_info
@@ -20,7 +29,6 @@ from scoring.views.text import plain, printable
 
 Plain = str | float | int | bool
 
-POINT = "hparams.json"  # of a trial that has no record yet, and in AlgoPerf's logs
 UNKNOWN = "unknown"  # status of a trial without a record, where others have none either
 # What trial.json says in one value and a table of trials is sorted, grouped or filtered by.
 FACTS = (

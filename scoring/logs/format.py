@@ -12,6 +12,7 @@ ROW_FILES = (EVALUATIONS, MEASUREMENTS)  # a header, then a row for each evaluat
 RECORD = "trial.json"  # how the trial ended, on what machine, where its time went
 LINEAGE = "lineage.jsonl"  # of a population: a line for each generation
 DIAGNOSTICS = "diagnostics.jsonl"  # where it was asked for: a line for each look inside
+POINT = "hparams.json"  # of a trial that has no record yet, and in AlgoPerf's logs
 
 # Files that an experiment keeps beside its submissions. Scoring names any other stray, so what
 # the commands write there by default belongs on this list.

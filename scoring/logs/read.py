@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from scoring.logs import origins
-from scoring.logs.format import CLOCK, EVALUATIONS, NOT_SUBMISSIONS, RECORD, SCORE, STATUSES, STEP
+from scoring.logs.format import (
+    CLOCK,
+    EVALUATIONS,
+    EXPERIMENT,
+    NOT_SUBMISSIONS,
+    POINT,
+    RECORD,
+    SCORE,
+    STATUSES,
+    STEP,
+)
 from scoring.logs.trial_files import contradictions, read_evaluations, read_info
 
 # Only canonical numbers: beside study_1, a study_01 is a stray folder and not a second study 1.
@@ -56,12 +66,19 @@ class Trial:
     score: np.ndarray  # (R,) AlgoPerf's `score` column: the same seconds, in the logs we know
     metric: np.ndarray  # (R,) validation metric of the workload
     info: Mapping[str, object]  # trial.json; empty for AlgoPerf's own logs
+    point: Mapping[str, object] = field(default_factory=dict)  # hyperparameters, in those
 
     @property
     def status(self) -> str | None:
         """The end of the run by its own word, None when it left none."""
         status = self.info.get("status")
         return status if status in STATUSES else None
+
+    @property
+    def hyperparameters(self) -> Mapping[str, object]:
+        """The point of the search space; empty where the log does not tell."""
+        point = self.info.get("hyperparameters", self.point)
+        return point if isinstance(point, Mapping) else {}
 
     @property
     def timing(self) -> str | None:
@@ -108,7 +125,11 @@ def some_places(directory: str | Path) -> tuple[Place, ...]:
 
 
 def trial_of(
-    at: Place, columns: Mapping[str, np.ndarray], metric: str, info: Mapping[str, object]
+    at: Place,
+    columns: Mapping[str, np.ndarray],
+    metric: str,
+    info: Mapping[str, object],
+    point: Mapping[str, object] | None = None,
 ) -> Trial:
     """A trial by the columns of its log; one that is not there is unknown in all rows."""
     unknown = np.full(len(next(iter(columns.values()), ())), np.nan)
@@ -119,6 +140,7 @@ def trial_of(
         score=columns.get(SCORE, unknown),
         metric=columns.get(metric, unknown),
         info=info,
+        point=point or {},
     )
 
 
@@ -143,6 +165,8 @@ class _Reader:
         self.root = root
         self.metrics = metrics
         self.origins = origins.of_trials(root)
+        # A trial of ours without a record runs still: its point is not yet the cause of an end.
+        self.is_ours = bool(self.origins) or os.path.exists(f"{root}/{EXPERIMENT}")
         self.anomalies: list[Anomaly] = []
 
     def trials(self) -> Iterator[Trial]:
@@ -188,7 +212,8 @@ class _Reader:
             self._note(kind, f"{path}/{EVALUATIONS}", detail)
         for kind, detail in (*info_remarks, *contradictions(info, place, columns)):
             self._note(kind, f"{path}/{RECORD}", detail)
-        return trial_of(at, columns, metric, info)
+        point = {} if info or self.is_ours else origins.read_object(Path(path, POINT))
+        return trial_of(at, columns, metric, info, point)
 
     def _submissions(self) -> list[str]:
         """Names of the folders in the root that hold at least one study, sorted."""

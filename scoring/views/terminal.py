@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from scoring.leaderboard import Leaderboard
-from scoring.views import columns, rows, terminal_details, words
+from scoring.views import columns, rows, terminal_details, terminal_importance, words
 from scoring.views.columns import AIRY, NAME_ROOM, PLAIN, Column
 from scoring.views.text import ASCII
 
@@ -53,6 +53,15 @@ def render_details(leaderboard: Leaderboard, console: Console | None = None) -> 
 
     console = console or Console()
     for part in terminal_details.parts(leaderboard, console.width):
+        console.print(part)
+
+
+def render_importance(leaderboard: Leaderboard, console: Console | None = None) -> None:
+    """Print what the trials say of the hyperparameters."""
+    from rich.console import Console
+
+    console = console or Console()
+    for part in terminal_importance.parts(leaderboard, console.width):
         console.print(part)
 
 

@@ -187,3 +187,43 @@ def test_tables_become_frames_where_pandas_is(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):
         table.to_frame()
+
+
+def _searched(root, submission):
+    """Logs of fifteen points, the larger the learning rate the sooner at the target of digits."""
+    for i in range(15):
+        trial = root / submission / f"study_{i % 3}" / "digits_jax" / f"trial_{i // 3 + 1}"
+        trial.mkdir(parents=True)
+        header = "accumulated_submission_time,global_step,validation/accuracy"
+        (trial / "eval_measurements.csv").write_text(
+            f"{header}\n1,10,0.1\n{40 - i},300,0.99{len(submission)}\n"
+        )
+        point = {"learning_rate": 1e-4 * (i + 1), "b1": (7 * i % 15) / 20}
+        record = {"status": "reached", "timing": "measured", "hyperparameters": point}
+        (trial / "trial.json").write_text(json.dumps(record))
+    return root
+
+
+def test_hyperparameters_of_several_directories_and_by_the_command(tmp_path):
+    parts = [_searched(tmp_path / name, name) for name in ("mine", "theirs")]
+    found = api.importance(parts, benchmark="lite", only_present=True)
+    assert found.nothing is None and set(found.says) == {"mine", "theirs"}
+    first = found.rows[0]
+    assert (first.submission, first.workload, first.hyperparameter) == (
+        *("mine", None, "learning_rate"),
+    )
+    assert first.num_points == 15 and first.is_found and 0 < first.trend_low < first.trend
+    assert found.says["mine"][0].startswith("learning_rate: larger is better")
+    command = [sys.executable, "-m", "algoperf_lite", "score", *map(str, parts), "--only_present"]
+    flags = ["--benchmark=lite", "--importance"]
+    text = subprocess.run([*command, *flags], capture_output=True, text=True, check=True).stdout
+    assert "theirs: 15 points on 1 workload" in text and "larger is better" in text
+    shown = subprocess.run([*command, *flags, "--json"], capture_output=True, check=True).stdout
+    [effect, _] = json.loads(shown)["importance"]["theirs"]["effects"]
+    assert effect["trend"]["rho"] == pytest.approx(1.0) and effect["is_found"]
+
+
+def test_without_a_search_nothing_is_said_of_hyperparameters(finished):
+    found = api.importance(finished[2], only_present=True)
+    assert found.rows == () and found.says == {}
+    assert found.nothing.startswith("Importance needs a search: under ruleset self")

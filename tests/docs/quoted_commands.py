@@ -28,6 +28,7 @@ NOT_RUN = {
     **{f"--to={name}": "needs its extra" for name in ("mlflow", "tensorboard", "wandb")},
     "algoperf-lite board": "goes on where another ends; its own tests go all the way",
     "data bench": "needs real data, which its own tests write",
+    "docs.notebook": "rewrites a document; test_notebook.py executes it elsewhere",
     "data index": "needs real data, which its own tests write",
     "data prepare": "downloads; its own tests do from a server of their own",
     "data sample": "needs real data, which its own tests write",

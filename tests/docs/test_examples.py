@@ -47,13 +47,13 @@ def test_the_parameters_of_a_model_at_full_scale(capsys):
 
 
 def test_the_calls_of_the_python_interface_are_ones_that_there_are():
-    [block] = _examples("docs/api.md")
+    [block] = _examples("docs/python.md")
     called = {
         node.attr
         for node in ast.walk(ast.parse(block))
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "api"
     }
-    text = (ROOT / "docs" / "api.md").read_text()
+    text = (ROOT / "docs" / "python.md").read_text()
     listed = set(re.findall(r"^\| `(\w+)\(", text, re.MULTILINE))
     assert called <= listed
     assert all(callable(getattr(api, name)) for name in listed)

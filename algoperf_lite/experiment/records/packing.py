@@ -47,7 +47,8 @@ def pack(directory: str | Path, output: str | Path) -> PackResult:
       ValueError: no experiment, trials that have not ended, a source that has changed, an output
         that is there already, or more than a pack may hold.
     """
-    root, path = Path(directory), Path(output)
+    # Resolved, as the paths of sources are: what was given may be relative, or lead through a link.
+    root, path = Path(directory).resolve(), Path(output)
     if not any((root / name).is_file() for name in (EXPERIMENT, MERGED)):
         raise ValueError(
             f"{str(root)!r} has no {EXPERIMENT}, so it is no experiment's directory; give the "

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent
 # Concatenated in this order, so that each finds what it uses above it.
 SCRIPTS = (
     *("dom", "chart", "score", "profile", "curves", "populations", "diagnostics"),
-    *("speedups", "ledger", "tables", "controls", "page"),
+    *("speedups", "importance", "ledger", "tables", "controls", "page"),
 )
 STYLES = ("style", "tables", "charts", "populations", "media")
 

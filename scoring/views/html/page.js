@@ -16,6 +16,7 @@ function render() {
 function drawFolded() {
   drawPopulations();
   drawDiagnostics();
+  drawImportance();
 }
 
 function toggle(s) {

@@ -9,7 +9,7 @@ from scoring.leaderboard import Leaderboard
 from scoring.stats.budgets import SHARES
 from scoring.stats.profile import TAU_MAX
 from scoring.views import rows, runs, series, versus, words
-from scoring.views.html import diagnostics, populations
+from scoring.views.html import diagnostics, importance, populations
 from scoring.views.html.data import page_data
 from scoring.views.series import Trace
 from scoring.views.text import TYPESET, factor, json_block, printable, span
@@ -25,6 +25,7 @@ SECTIONS = (
     ("budgets", "At a budget"),
     ("speedups", "Speedups"),
     ("ranks", "Above whom"),
+    ("importance", "Hyperparameters"),
     ("ledger", "Time spent"),
     ("hardware", "Hardware"),
     ("statuses", "Statuses"),
@@ -47,7 +48,8 @@ def context(board: Leaderboard, root: Path) -> dict:
     inside = diagnostics.read(root, board.trials)
     looked_at = inside[: diagnostics.MOST_TRIALS]
     spent = runs.ledgers(board.trials)
-    there = {"populations": bool(evolved), "diagnostics": bool(inside)}
+    searched = importance.shown(board)
+    there = {"populations": evolved, "diagnostics": inside, "importance": searched}
     return {
         **_header(board),
         "sections": [(anchor, name) for anchor, name in SECTIONS if there.get(anchor, True)],
@@ -59,7 +61,14 @@ def context(board: Leaderboard, root: Path) -> dict:
         "num_populations": len(evolved),
         "diagnosed": diagnostics.rows(looked_at, board.places),
         "num_diagnosed": len(inside),
-        "data": json_block(page_data(board, learning, rates, spent, shown, looked_at)),
+        "searched": importance.rows(searched, board.places),
+        "num_searched": len(importance.searched(board)),
+        "data": json_block(
+            {
+                **page_data(board, learning, rates, spent, shown, looked_at),
+                "importance": [importance.to_json(found) for found in searched],
+            }
+        ),
     }
 
 

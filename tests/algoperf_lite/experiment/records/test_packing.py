@@ -24,6 +24,14 @@ def test_a_directory_gives_the_pack_that_it_came_from(recorded, experiment, tmp_
     assert again.about["benchmark"] == "lite_v1" and again.about["num_trials"] == 4
 
 
+def test_a_directory_may_be_relative_or_a_link(recorded, experiment, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(experiment)
+    monkeypatch.chdir(tmp_path)
+    for given in (experiment.name, "link"):
+        found = api.pack(given, f"{given}.zip")
+        assert pack.read(found.output).files == pack.read(recorded).files
+
+
 def test_what_is_printed_or_half_done_and_where_things_lay_stays(experiment, tmp_path):
     trial = experiment / TRIAL
     (trial / "output.txt").write_text("printed")
