@@ -83,7 +83,7 @@ def run(
         False by default where there are `budgets`, since runs are then compared at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
         distributed, shard, data_dir: see `experiment.placement.Placement`.
-      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
+      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race: see
         `experiment.jobs.Limits`.
 
     Returns:

@@ -122,6 +122,11 @@ def _add_tuning(add: Callable[..., Any]) -> None:
         metavar="N",
         help="points per study; default: the ruleset's",
     )
+    add(
+        "--race",
+        action="store_true",
+        help="stop a trial once another of its study is ahead for good: the same scores, sooner",
+    )
     add("--rng_seed", type=at_least(0), metavar="N", help="of the experiment; default: 0")
 
 

@@ -24,6 +24,7 @@ _FOR_RAY = "is for Ray; add --executor=ray or leave it out"
 _FOUND_OUT = "is what --distributed lets JAX find out; leave one of the two out"
 _ONE_TRIAL = "has one trial per study, so there is nothing for --vectorize=trials to train together"
 _LOOKS_INTO_ONE = "looks into trials that train by themselves; leave it or {} out"
+_APART = "stops trials by what others have ended with, and these train together"
 _ON_THIS_MACHINE = "builds environments on this machine, which other machines do not see"
 # (an option, what excludes it, why and what to do): which flags do not go together. A name alone
 # stands for any value but the default; "several hosts" for the flags that make a group of hosts.
@@ -42,6 +43,7 @@ _EXCLUDED = (
     ("population", "several hosts", f"spreads members over the devices of one host; {_HOSTS_OUT}"),
     ("executor=ray", "several hosts", f"has trials on one host each; {_HOSTS_OUT}"),
     ("vectorize=trials", "several hosts", f"trains on one host; {_HOSTS_OUT}"),
+    ("race", "vectorize=trials", f"{_APART}; leave it or --vectorize out"),
     ("requirements=isolated", "executor=ray", f"{_ON_THIS_MACHINE}; leave it or --executor out"),
     ("requirements=isolated", "several hosts", f"{_ON_THIS_MACHINE}; {_HOSTS_OUT}"),
     ("diagnostics", "population", _LOOKS_INTO_ONE.format("--population")),
@@ -92,6 +94,11 @@ class Request:
             )
         names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed, scale))
         config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
+        if limits.race and not config.stop_at_target:
+            raise ValueError(
+                "--race stops trials that no longer count, and here every trial is to go on beyond "
+                "its target; leave it out, or give --stop_at_target too"
+            )
         terms.check(names, config, goal)
         check_steps(contenders, config.microbatches)
         # The nodes of a cluster need not be like this machine; their trials check it themselves.
@@ -111,13 +118,17 @@ class Request:
 
     @property
     def remarks(self) -> list[str]:
-        """A sentence for each workload without a target: one of one's own can be trained on."""
-        goal = self.benchmark
+        """A sentence for each workload without a target, since one of one's own can be trained on;
+        and one where trials race against nobody."""
+        goal, alone = self.benchmark, all(one.is_tuned for one in self.contenders)
         names = map(workloads.name_of, self.workload_names)
         without = [name for name in names if name not in goal.workloads]
-        return [
+        found = [
             f"{n} has no target in benchmark {goal.name}: full budget, no score" for n in without
         ]
+        if self.limits.race and (alone or self.config.ruleset.num_trials == 1):
+            found.append("--race has nothing to stop here: each study is one trial")
+        return found
 
 
 def benchmark_at(scale: str, name: str | None = None) -> Benchmark:
