@@ -61,10 +61,16 @@ def _add_what(add: Callable[..., Any]) -> None:
     add(
         "--submissions",
         type=flag_types.listed,
-        required=True,
         metavar="A,B",
-        help="names, or paths of files or folders (required)",
+        help="names, or paths of files or folders (required, or --decide)",
     )
+    add(
+        "--decide",
+        type=flag_types.listed,
+        metavar="A,B",
+        help="in place of --submissions: studies are added until all pairs of these are decided",
+    )
+    add("--max_studies", type=at_least(2), metavar="N", help="of --decide; default: 15")
     add(
         "--workloads",
         type=flag_types.listed,

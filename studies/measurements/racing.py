@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
             done = api.run(
                 **known, output_dir=folder, budget_by="steps", race=is_race, reporter=progress
             )
-        found[kind] = [_record(trial.directory) for trial in done.trials]
+        found[kind] = [_record(trial.directory) for trial in done.rows]
         scores[kind] = _scores(folder, arguments.benchmark)
     print("| workload | trials | outrun | steps | clock s | wall s |\n|---|---|---|---|---|---|")
     for workload in (*arguments.workloads, "all"):
