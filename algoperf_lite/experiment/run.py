@@ -125,8 +125,7 @@ def run(
                 logs.set_aside(Path(trial.directory))  # nothing is lost: it stays inside
             reporter.say(f"running {len(slow)} of {len(trials)} trials again")
             train(slow)
-            # Whom one of them had outrun, the other one may not have.
-            train(unfinished(trials, limits.max_retries))
+            train(unfinished(trials, limits.max_retries))  # whom these had outrun before
             _suspected(directory, every, reporter)
     return trials
 
