@@ -16,7 +16,7 @@ from typing import Any
 from algoperf_lite.data import folders
 from algoperf_lite.executors import local
 from algoperf_lite.executors.multihost import rendezvous
-from algoperf_lite.experiment import catalog, full_data, plan, preflight, sources
+from algoperf_lite.experiment import catalog, deciding, full_data, plan, preflight, sources
 from algoperf_lite.experiment import run as experiment_run
 from algoperf_lite.experiment.board_repository import adding
 from algoperf_lite.experiment.board_repository.adding import board_table as board_table
@@ -50,6 +50,7 @@ from algoperf_lite.rules.findings import NEEDS_REVIEW, VIOLATION, in_order
 from algoperf_lite.rules.static import check as static_check
 from algoperf_lite.rules.static.check import CANNOT_RUN
 from algoperf_lite.submission import environments, find
+from algoperf_lite.trial.spec import TrialSpec
 from scoring.board.site import board_build as board_build
 from workloads import name_of
 
@@ -58,7 +59,7 @@ OUTPUT_DIR = Path("runs") / "experiment"
 
 
 def run(
-    submissions: Sequence[str],
+    submissions: Sequence[str] = (),
     workloads: Sequence[str] = ("all",),
     output_dir: str | Path = OUTPUT_DIR,
     *,
@@ -68,7 +69,7 @@ def run(
     """Runs what is not finished of an experiment; the same call continues an interrupted one.
 
     Args:
-      submissions: names, or paths of files or folders.
+      submissions: names, or paths of files or folders; left out where `decide` names them.
       workloads: names, paths of folders from elsewhere, or "quick", "all", and "held_out" for one
         variant of each family.
       output_dir: of the experiment; one that holds another experiment is refused.
@@ -84,8 +85,9 @@ def run(
         False by default where there are `budgets`, since runs are then compared at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
         distributed, shard, data_dir: see `experiment.placement.Placement`.
-      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share: see
+      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race: see
         `experiment.jobs.Limits`.
+      decide, max_studies: see `experiment.deciding.Deciding`.
 
     Returns:
       All trials of the experiment, or of its `shard`; none on hosts that only help another one.
@@ -127,12 +129,19 @@ def run(
             return RunResult((), Path(output_dir))
     checks = preflight.jobs(request.contenders, names, config)
     with rendezvous.lead(group, executor) as together:
-        trials = experiment_run.run(
-            *(path, config, planned.to_calibrate, planned.plan, together, reporter, limits, checks),
-            placement=request.placement,
-        )
+        once = iter([checks])  # whatever is run in rounds is checked before the first
+
+        def play(part: plan.Experiment) -> Sequence[TrialSpec]:
+            what = (path, part.config, part.to_calibrate, part.plan)
+            how = (together, reporter, limits, next(once, ()))
+            return experiment_run.run(*what, *how, placement=request.placement)
+
+        if request.deciding.decide:
+            trials, decisions = deciding.run(planned, request.deciding, play, reporter.say)
+        else:
+            trials, decisions = play(planned), ()
     sources.judge(path, _verdict)
-    return RunResult(tuple(map(trial_result, trials)), Path(output_dir))
+    return RunResult(tuple(map(trial_result, trials)), Path(output_dir), tuple(decisions))
 
 
 def check(submission: str, *, static: bool = False) -> CheckResult:

@@ -61,10 +61,16 @@ def _add_what(add: Callable[..., Any]) -> None:
     add(
         "--submissions",
         type=flag_types.listed,
-        required=True,
         metavar="A,B",
-        help="names, or paths of files or folders (required)",
+        help="names, or paths of files or folders (required, or --decide)",
     )
+    add(
+        "--decide",
+        type=flag_types.listed,
+        metavar="A,B",
+        help="in place of --submissions: studies are added until all pairs of these are decided",
+    )
+    add("--max_studies", type=at_least(2), metavar="N", help="of --decide; default: 15")
     add(
         "--workloads",
         type=flag_types.listed,
@@ -121,6 +127,11 @@ def _add_tuning(add: Callable[..., Any]) -> None:
         type=at_least(1),
         metavar="N",
         help="points per study; default: the ruleset's",
+    )
+    add(
+        "--race",
+        action="store_true",
+        help="stop a trial once another of its study is ahead for good: the same scores, sooner",
     )
     add("--rng_seed", type=at_least(0), metavar="N", help="of the experiment; default: 0")
 

@@ -1,17 +1,19 @@
 """Trials as jobs of `executors`: the payload of each process, and the verdict on its result."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from algoperf_lite.executors.job import Event, Executor, Job, Outcome
+from algoperf_lite.experiment.race_order import Queue
 from algoperf_lite.storage import atomic, cache
 from algoperf_lite.submission import environments, find
 from algoperf_lite.training import clock
 from algoperf_lite.trial import attempts, checkpoints, logs
 from algoperf_lite.trial.record import TrialRecord
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import OUTRUN
 
 # From one evaluation to the next a trial's process may take this multiple of its budget ...
 _PARTS_OF_SECONDS = 3.0
@@ -24,7 +26,8 @@ _FREE_SOME = "free some, and the same command continues"
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Limits on trials in trouble; none of them changes the numbers of a trial that is not.
+    """Limits on trials in trouble, and on those that decide nothing; none of them changes the
+    numbers of a trial that ends by itself.
 
     Attributes:
       heartbeat_timeout: seconds without a sign of life after which a trial's process is killed.
@@ -32,6 +35,7 @@ class Limits:
       max_retries: times that a trial that crashed is tried again.
       repeat_suspicious: whether trials that were much slower than their twins are run again, once.
       checkpoint_share: see `resume.Attempt`.
+      race: whether a trial is stopped once another of its study has outrun it, see `trial.racing`.
     """
 
     heartbeat_timeout: float = 300.0
@@ -39,6 +43,7 @@ class Limits:
     max_retries: int = 1
     repeat_suspicious: bool = False
     checkpoint_share: float = 0.02
+    race: bool = False
 
     @property
     def memory_limit(self) -> int | None:
@@ -59,10 +64,12 @@ def run(
     on_event: Callable[[TrialSpec, Event], None] = lambda trial, event: None,
     vectorize: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    among: Sequence[TrialSpec] = (),
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     """Runs each trial in a process of its own, or `populations` of them in one process each, and
     yields every trial's record, which is then on disk.
 
+    Where trials race, results so far decide which is next; `among` all trials of the experiment.
     Trials that crash are tried again when all others have ended, and go on from their checkpoints;
     not those that would crash again, see `TrialRecord.would_crash_again`.
     An event of a population comes with its first trial, and the number of its "members".
@@ -70,7 +77,10 @@ def run(
     """
     while trials:
         again = []
-        for trial, record in _run_once(trials, executor, on_event, vectorize, limits):
+        queue = Queue.of(trials, among) if limits.race else None
+        for trial, record in _run_once(trials, executor, on_event, vectorize, limits, queue):
+            if queue is not None:
+                queue.tell(trial, record)
             if is_to_be_retried(Path(trial.directory), record, limits.max_retries):
                 again.append(trial)
                 on_event(trial, {"event": "retry", "error": record["error"]})
@@ -92,12 +102,14 @@ def _run_once(
     on_event: Callable[[TrialSpec, Event], None],
     vectorize: bool,
     limits: Limits,
+    queue: Queue | None,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
     num_slots = executor.num_slots
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # Names are for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
-    jobs = (_job(group, num_slots, vectorize, limits) for group in groups)
+    in_order = groups if queue is None else ([trial] for trial in queue)
+    jobs = (_job(group, num_slots, vectorize, limits) for group in in_order)
 
     def on_job_event(job: Job, event: Event) -> None:
         group = by_log[job.log]
@@ -151,6 +163,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
             "spec": dataclasses.asdict(first),
             "checkpoint_share": limits.checkpoint_share,
             "num_processes": num_slots,
+            "race": limits.race,
             **({"specs": [dataclasses.asdict(trial) for trial in group]} if vectorize else {}),
         },
         log=_log(group),
@@ -222,7 +235,7 @@ def _wrong(directory: Path, record: TrialRecord, outcome: Outcome) -> str | None
         return f"the ledger accounts for {booked:.2f} s, but {earlier + wall:.2f} s went by"
     # Rows that the harness did not write have no hash, or another one.
     written = record.rows_sha256 or {}
-    if record.status in ("reached", "not_reached") and set(written) != set(logs.ROWS):
+    if record.status in ("reached", "not_reached", OUTRUN) and set(written) != set(logs.ROWS):
         return "the record has no hashes of the rows, so the harness has not made it"
     changed = logs.tampered(directory, written)
     if changed is not None:

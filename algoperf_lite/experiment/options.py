@@ -1,7 +1,7 @@
 """The options of `run`: each is a flag, a keyword of `api.run` and a field of one dataclass."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import workloads
@@ -9,6 +9,7 @@ from algoperf_lite import did_you_mean
 from algoperf_lite.experiment import terms
 from algoperf_lite.experiment.config import RulesetChoice
 from algoperf_lite.experiment.contenders import Contender, check_forms, check_steps
+from algoperf_lite.experiment.deciding import Deciding
 from algoperf_lite.experiment.jobs import Limits
 from algoperf_lite.experiment.placement import Placement
 from algoperf_lite.experiment.selection import Selection, workload_names
@@ -16,14 +17,16 @@ from algoperf_lite.trial.config import BENCHMARKS, SCALES, ExperimentConfig
 from scoring import benchmark
 from scoring.benchmark import Benchmark
 
-GROUPS = (Selection, RulesetChoice, ExperimentConfig, Placement, Limits)
-Group = TypeVar("Group", Selection, RulesetChoice, ExperimentConfig, Placement, Limits)
+GROUPS = (Selection, RulesetChoice, ExperimentConfig, Placement, Limits, Deciding)
+Group = TypeVar("Group", *GROUPS)
 _DERIVED = "ruleset"  # made of a RulesetChoice and the benchmark, so nobody gives it
 _HOSTS_OUT = "leave it or the flags for several hosts out"
 _FOR_RAY = "is for Ray; add --executor=ray or leave it out"
 _FOUND_OUT = "is what --distributed lets JAX find out; leave one of the two out"
 _ONE_TRIAL = "has one trial per study, so there is nothing for --vectorize=trials to train together"
 _LOOKS_INTO_ONE = "looks into trials that train by themselves; leave it or {} out"
+_APART = "stops trials by what others have ended with, and these train together"
+_LOOKS = "looks at all results after each study"
 _ON_THIS_MACHINE = "builds environments on this machine, which other machines do not see"
 # (an option, what excludes it, why and what to do): which flags do not go together. A name alone
 # stands for any value but the default; "several hosts" for the flags that make a group of hosts.
@@ -42,6 +45,11 @@ _EXCLUDED = (
     ("population", "several hosts", f"spreads members over the devices of one host; {_HOSTS_OUT}"),
     ("executor=ray", "several hosts", f"has trials on one host each; {_HOSTS_OUT}"),
     ("vectorize=trials", "several hosts", f"trains on one host; {_HOSTS_OUT}"),
+    ("race", "vectorize=trials", f"{_APART}; leave it or --vectorize out"),
+    ("max_studies", "decide=()", "is for --decide; add it or leave it out"),
+    ("decide", "num_studies", "adds studies as they are needed; use --max_studies"),
+    ("decide", "shard", f"{_LOOKS}, which a shard does not have; leave one of them out"),
+    ("decide", "several hosts", f"{_LOOKS} on one host; {_HOSTS_OUT}"),
     ("requirements=isolated", "executor=ray", f"{_ON_THIS_MACHINE}; leave it or --executor out"),
     ("requirements=isolated", "several hosts", f"{_ON_THIS_MACHINE}; {_HOSTS_OUT}"),
     ("diagnostics", "population", _LOOKS_INTO_ONE.format("--population")),
@@ -60,6 +68,7 @@ class Request:
       config: what determines the numbers.
       placement: where trials run.
       limits: what is done for trials in trouble.
+      deciding: whether studies are added as they are needed.
     """
 
     contenders: tuple[Contender, ...]
@@ -68,6 +77,7 @@ class Request:
     config: ExperimentConfig
     placement: Placement
     limits: Limits
+    deciding: Deciding = Deciding()
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Request":
@@ -75,6 +85,7 @@ class Request:
 
         Raises ValueError for an option without a meaning, or that does not fit another.
         """
+        options = {**options, "submissions": _submissions(options)}
         check(options)
         # Where runs of several lengths are compared, it is at their ends.
         options = {"stop_at_target": not options.get("budgets"), **options}
@@ -92,12 +103,19 @@ class Request:
             )
         names = tuple(workload_names(selection.workloads, goal, selection.held_out_seed, scale))
         config = _pick(ExperimentConfig, {**options, _DERIVED: choice.of(goal)})
+        if limits.race and not config.stop_at_target:
+            raise ValueError(
+                "--race stops trials that no longer count, and here every trial is to go on beyond "
+                "its target; leave it out, or give --stop_at_target too"
+            )
         terms.check(names, config, goal)
         check_steps(contenders, config.microbatches)
         # The nodes of a cluster need not be like this machine; their trials check it themselves.
         if placement.executor == "local":
             config.numerics.check()
-        return cls(contenders, names, goal, config, placement, limits)
+        found = cls(contenders, names, goal, config, placement, limits, _pick(Deciding, options))
+        found.deciding.check(contenders, found.targets)
+        return found
 
     @property
     def targets(self) -> dict[str, float]:
@@ -111,13 +129,27 @@ class Request:
 
     @property
     def remarks(self) -> list[str]:
-        """A sentence for each workload without a target: one of one's own can be trained on."""
-        goal = self.benchmark
+        """A sentence for each workload without a target, since one of one's own can be trained on;
+        and one where trials race against nobody."""
+        goal, alone = self.benchmark, all(one.is_tuned for one in self.contenders)
         names = map(workloads.name_of, self.workload_names)
         without = [name for name in names if name not in goal.workloads]
-        return [
+        found = [
             f"{n} has no target in benchmark {goal.name}: full budget, no score" for n in without
         ]
+        if self.limits.race and (alone or self.config.ruleset.num_trials == 1):
+            found.append("--race has nothing to stop here: each study is one trial")
+        return found
+
+
+def _submissions(options: Mapping[str, Any]) -> Sequence[str]:
+    """The submissions, by either of two options; raises ValueError for none, and for both."""
+    given, to_decide = options.get("submissions", ()), options.get("decide", ())
+    if not given and not to_decide:
+        raise ValueError("--submissions is missing; name what to compare, as in nadamw,muon")
+    if given and to_decide:
+        raise ValueError("--decide names the submissions too; leave --submissions out")
+    return given or to_decide
 
 
 def benchmark_at(scale: str, name: str | None = None) -> Benchmark:

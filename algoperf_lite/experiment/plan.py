@@ -13,10 +13,11 @@ from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.experiment.terms import Terms
 from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import Calibration
-from algoperf_lite.trial import logs
+from algoperf_lite.trial import logs, racing
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring.benchmark import Benchmark
+from scoring.logs.format import OUTRUN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,8 @@ class Experiment:
 
 
 def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]:
-    """The trials without a result, or that crashed and may be tried again.
+    """The trials without a result, or that crashed and may be tried again, or that were outrun by
+    one whose result is gone.
 
     Raises ValueError where a finished one ran another text of its submission's or its workload's
     files, or other rules of a population, under the same name.
@@ -125,7 +127,8 @@ def unfinished(trials: list[TrialSpec], max_retries: int = 0) -> list[TrialSpec]
             left.append(trial)
             continue
         _check_same(trial, record)
-        if experiment_jobs.is_to_be_retried(directory, record, max_retries):
+        is_void = record["status"] == OUTRUN and not racing.still_stands(directory, record)
+        if is_void or experiment_jobs.is_to_be_retried(directory, record, max_retries):
             left.append(trial)
     return left
 

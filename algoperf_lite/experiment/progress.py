@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial.spec import TrialSpec
-from scoring.logs.format import ON_CLOCK
+from scoring.logs.format import ON_CLOCK, OUTRUN
 
 _INPUT_BOUND = 0.03  # share of the clock, from which on waiting for data is told
 _WIDTH_OF_BARS = 110  # columns: a name, a bar, a metric against its target, the time left
@@ -162,6 +162,12 @@ def _end(record: Mapping[str, Any]) -> str:
     if record["error"]:
         return f"{status}: {record['error'].splitlines()[0]}"
     best, target = record["best"], record["target"]
+    if record["status"] == OUTRUN:
+        stop = record["outrun"]
+        return (
+            f"outrun after {stop['seconds']:.2f} s, {stop['steps']} steps; the best of its study "
+            f"took {stop['best_seconds']:.2f} s, {stop['best_steps']} steps"
+        )
     if best is None:
         return status
     against = "" if target is None else f" against a target of {target:.4g}"

@@ -10,6 +10,7 @@ from algoperf_lite.population.evolution import Point
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.spec import TrialSpec
 from scoring.leaderboard import Leaderboard
+from scoring.stats.sequential import Decision
 from scoring.views import importance
 
 Row = TypeVar("Row")
@@ -73,9 +74,11 @@ class RunResult(Table[TrialResult]):
 
     Attributes:
       output_dir: the experiment's directory, for `api.score` and `api.report`.
+      decisions: about pairs, where studies were added until they were decided.
     """
 
     output_dir: Path
+    decisions: tuple[Decision, ...] = ()
 
 
 def trial_result(trial: TrialSpec) -> TrialResult:

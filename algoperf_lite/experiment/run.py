@@ -112,7 +112,7 @@ def run(
 
         def train(those: Sequence[TrialSpec]) -> None:
             for trial, record in experiment_jobs.run(
-                those, executor, reporter.on_event, together, limits
+                those, executor, reporter.on_event, together, limits, trials
             ):
                 reporter.on_end(trial, record)
 
@@ -125,6 +125,7 @@ def run(
                 logs.set_aside(Path(trial.directory))  # nothing is lost: it stays inside
             reporter.say(f"running {len(slow)} of {len(trials)} trials again")
             train(slow)
+            train(unfinished(trials, limits.max_retries))  # whom these had outrun before
             _suspected(directory, every, reporter)
     return trials
 

@@ -12,11 +12,13 @@ from algoperf_lite.machine import heartbeat
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import atomic
 from algoperf_lite.training import probe
-from algoperf_lite.trial import integrity, logs
+from algoperf_lite.trial import integrity, logs, racing
 from algoperf_lite.trial.forms.base import Candidate
+from algoperf_lite.trial.racing import Best
 from algoperf_lite.trial.resume import FIRST_ATTEMPT, Attempt
 from algoperf_lite.trial.setup import TrialSetup
 from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import OUTRUN
 
 
 class Verdict(enum.Enum):
@@ -28,6 +30,7 @@ class Verdict(enum.Enum):
     AT_LAST_STEP = "did its last step"
     DIVERGED = "has parameters that are not finite"
     OVER_BUDGET = "used up its seconds"
+    OUTRUN = "was outrun by another of its study"
 
     @property
     def is_end(self) -> bool:
@@ -40,7 +43,7 @@ class Evaluation:
 
     Attributes:
       seconds: on the submission's clock.
-      row: metrics by column; empty beyond the budget, where nothing is measured.
+      row: metrics by column; empty where nothing is measured, since it could not count.
     """
 
     verdict: Verdict
@@ -53,9 +56,19 @@ class Evaluation:
 class Recorder:
     """One trial's evaluations, log files, and what becomes its record."""
 
-    def __init__(self, spec: TrialSpec, setup: TrialSetup, attempt: Attempt = FIRST_ATTEMPT):
-        """Opens the logs, where a checkpoint of an earlier attempt left them (`state`)."""
+    def __init__(
+        self,
+        spec: TrialSpec,
+        setup: TrialSetup,
+        attempt: Attempt = FIRST_ATTEMPT,
+        outrun_by: Callable[[float, int], Best | None] = lambda seconds, step: None,
+    ):
+        """Opens the logs, where a checkpoint of an earlier attempt left them (`state`).
+
+        `outrun_by` is asked at each evaluation, see `racing.outrun_by`; by default nobody races.
+        """
         self.spec, self.workload, self._setup = spec, setup.workload, setup
+        self._outrun_by, self._outrun = outrun_by, None
         self._compile_seconds: float | None = None
         self._tamper_check = integrity.TamperCheck(type(setup.workload).__module__)
         self._last: Evaluation | None = None
@@ -121,14 +134,19 @@ class Recorder:
     ) -> Evaluation:
         """Measures the validation split, and train and test where they are due.
 
-        There is no evaluation beyond the budget, as in AlgoPerf v0.6. `beat` is called meanwhile.
+        There is no evaluation beyond the budget, as in AlgoPerf v0.6, nor of a trial that has been
+        outrun. `beat` is called meanwhile.
         Raises `record.RulesBroken` where the submission does what it may not.
         """
         self._progress = dataclasses.replace(self._progress, steps=step)
         # Evaluating a trial that is past its budget would let it reach the target too late.
-        limit = self.spec.max_seconds
+        limit, best = self.spec.max_seconds, self._outrun_by(seconds, step)
         if limit is not None and seconds > limit:
             self._last = Evaluation(Verdict.OVER_BUDGET, step, seconds, {})
+            return self._last
+        if best is not None and not self.has_reached_target:
+            self._outrun = racing.stop(seconds, step, best)
+            self._last = Evaluation(Verdict.OUTRUN, step, seconds, {})
             return self._last
         found = candidate(step)
         # Between steps nothing of the submission may compute: the clock stands still.
@@ -178,8 +196,10 @@ class Recorder:
             return {**end, "status": "diverged", "error": error}
         # A diverged trial has no such row: AlgoPerf's scorer would take it for a result.
         self._logs.write_score(self._last.seconds, self._last.step)
-        status = "reached" if self.has_reached_target else "not_reached"
-        return {**end, "rows_sha256": self._logs.sha256, "status": status}
+        end = {"rows_sha256": self._logs.sha256, "outrun": self._outrun}
+        if self._outrun is not None:
+            return {**end, "status": OUTRUN}
+        return {**end, "status": "reached" if self.has_reached_target else "not_reached"}
 
     def _verdict(self, step: int, row: Mapping[str, float], is_finite: bool) -> Verdict:
         # First: a metric of parameters that are not finite proves nothing.

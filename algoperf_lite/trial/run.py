@@ -4,6 +4,7 @@ The loop owns the clock, the evaluations, the logs, the checkpoints and the end.
 says how training advances between two evaluations, and what is evaluated.
 """
 
+import dataclasses
 import functools
 import itertools
 import time
@@ -16,12 +17,13 @@ from algoperf_lite.machine.heartbeat import while_compiling
 from algoperf_lite.storage import atomic
 from algoperf_lite.training import collectives
 from algoperf_lite.training.clock import Ledger
-from algoperf_lite.trial import attempts, record, resume
+from algoperf_lite.trial import attempts, racing, record, resume
 from algoperf_lite.trial.diagnostics import Diagnostics
 from algoperf_lite.trial.forms.algoperf import AlgoPerf
 from algoperf_lite.trial.forms.base import Form
 from algoperf_lite.trial.forms.native import Native
 from algoperf_lite.trial.forms.population import Population
+from algoperf_lite.trial.racing import Best
 from algoperf_lite.trial.record import TrialRecord
 from algoperf_lite.trial.recorder import Recorder, Verdict
 from algoperf_lite.trial.resume import Checkpointer
@@ -38,8 +40,8 @@ def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """A trial as a job of `executors`; its record is in its directory, and returned.
 
     Args:
-      payload: {"spec", "started", "checkpoint_share"}, and "num_processes", between which the
-        machine's memory is shared, for a population.
+      payload: {"spec", "started", "checkpoint_share"}; "num_processes", between which the
+        machine's memory is shared, for a population; "race", whether it may be outrun.
     Returns {"disk_full": why} where there was no room to write.
     """
     report(event="beat")
@@ -50,6 +52,7 @@ def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
         started=payload["started"],
         checkpoint_share=payload["checkpoint_share"],
         memory_share=1 / payload.get("num_processes", 1),
+        race=payload.get("race", False),
     )
 
 
@@ -82,6 +85,7 @@ def run(
     now: Callable[[], float] = time.monotonic,
     checkpoint_share: float = 0.0,
     memory_share: float = 1.0,
+    race: bool = False,
 ) -> TrialRecord:
     """Trains, evaluates and logs a trial; returns its record, whatever happens to it.
 
@@ -93,6 +97,7 @@ def run(
       checkpoint_share: part of the wall time that checkpoints may take; 1 for one at each
         evaluation.
       memory_share: part of the machine's memory that this process may have.
+      race: whether it ends once another trial of its study has outrun it, see `racing`.
     Raises OSError where the disk is full: the trial's checkpoints stay.
     """
     clock = Ledger(now, started, barrier=collectives.barrier())
@@ -107,7 +112,8 @@ def run(
         with while_compiling(beat):
             setup = prepare(spec, memory_share, lambda: report(event="beat"))
         # Before the submission is imported: what it replaces of the harness has to show.
-        recorder = Recorder(spec, setup, attempt)
+        against = {"outrun_by": functools.partial(_outrun_by, spec)} if race else {}
+        recorder = Recorder(spec, setup, attempt, **against)
         report(event="beat")
         form = FORMS[spec.form](spec, setup, clock, beat)
         with form.environment():
@@ -133,6 +139,13 @@ def run(
     found |= {} if form is None else form.facts()
     found["stage"] = record.stage(form is not None, found.get("steps", 0))
     return TrialRecord.of(spec, **{**found, **end}, **closed(clock, report))
+
+
+def _outrun_by(spec: TrialSpec, seconds: float, step: int) -> Best | None:
+    """`racing.outrun_by` as process 0 sees it: all that train one trial stop at the same step."""
+    found = racing.outrun_by(Path(spec.directory), seconds, step)
+    told = collectives.broadcast_from_first(None if found is None else dataclasses.asdict(found))
+    return None if told is None else Best(**told)
 
 
 def train(
@@ -170,7 +183,7 @@ def train(
         # Clocks of several processes differ a little, and all must stop at the same step.
         verdict = Verdict(collectives.broadcast_from_first(evaluation.verdict.value))
         clock.switch("log")
-        if evaluation.row:  # there is none beyond the budget
+        if evaluation.row:  # there is none where it could not count
             times = clock.off_clock()
             value = recorder.log(evaluation, times)
             report(

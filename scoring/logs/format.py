@@ -40,7 +40,8 @@ COMMON_COLUMNS = (
 
 # How a trial ends. The order is that of tables: the better first.
 FAILURES = ("diverged", "out_of_memory", "crashed", "timed_out", "invalid")
-STATUSES = ("reached", "not_reached", *FAILURES)
+OUTRUN = "outrun"  # stopped, since another trial of its study was sooner; see `trial.racing`
+STATUSES = ("reached", "not_reached", OUTRUN, *FAILURES)
 UNFINISHED = "unfinished"  # no end: what is said of a trial of ours that has no record yet
 
 # Accounts of the ledger, in the order of tables. Only the first five are on the submission's

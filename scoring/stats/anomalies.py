@@ -6,7 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+
 from scoring.benchmark import Benchmark, Target
+from scoring.logs.format import OUTRUN
 from scoring.logs.read import Anomaly, Trial
 from scoring.stats import paces
 from scoring.stats.times import crossing, middle, value_at
@@ -19,6 +22,7 @@ def uneven(trials: Sequence[Trial], benchmark: Benchmark) -> Iterator[Anomaly]:
     yield from _counts(trials, benchmark)
     yield from _copies(trials)
     yield from paces.anomalies(trials)
+    yield from _raced(trials, benchmark)
 
 
 def _hardware(trials: Sequence[Trial]) -> Iterator[Anomaly]:
@@ -82,6 +86,19 @@ def _copies(trials: Sequence[Trial]) -> Iterator[Anomaly]:
             other = first.setdefault(key, trial)
             if other is not trial:
                 yield Anomaly("same_log", trial.path, f"has every reading of {other.path}")
+
+
+def _raced(trials: Sequence[Trial], benchmark: Benchmark) -> Iterator[Anomaly]:
+    """Trials that were outrun on the way to a target that is easier than this one."""
+    for trial in trials:
+        if trial.status != OUTRUN:
+            continue
+        target, value = benchmark.workloads[trial.workload], trial.info.get("target")
+        is_number = isinstance(value, int | float) and trial.info.get("metric") == target.metric
+        # Who met a harder target first has met an easier one by then.
+        if not (is_number and target.met(np.array([value], float)).all()):
+            detail = f"outrun on the way to {value}, but scored by {target.value}: it might count"
+            yield Anomaly("raced_for_less", trial.path, detail)
 
 
 def order_sensitive(

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from scoring.benchmark import Target
-from scoring.logs.format import FAILURES
+from scoring.logs.format import FAILURES, OUTRUN
 from scoring.logs.read import Trial
 
 # One submission on one workload: the value of each study, by its number.
@@ -85,7 +85,12 @@ def middle(times: Iterable[float]) -> float:
 
 
 def outcome(trial: Trial, target: Target) -> str:
-    """The trial's status: a failure as logged, else whether its rows meet *this* target."""
+    """The trial's status: a failure as logged, else whether its rows meet *this* target.
+
+    Of a trial that was outrun nobody knows whether it would have met it.
+    """
     if trial.status in FAILURES:
         return str(trial.status)
-    return "not_reached" if crossing(trial, target) is None else "reached"
+    if crossing(trial, target) is not None:
+        return "reached"
+    return OUTRUN if trial.status == OUTRUN else "not_reached"

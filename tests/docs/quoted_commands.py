@@ -24,6 +24,7 @@ NOT_RUN = {
     "--distributed": "needs Slurm, or the hosts of a TPU slice",
     "--ray_address": "needs a Ray cluster",
     "--scale=full": "needs AlgoPerf's data",
+    "--decide": "adds studies, which other commands are given one of to be small",
     "$SLURM_ARRAY_TASK_ID": "needs a job of Slurm's",
     **{f"--to={name}": "needs its extra" for name in ("mlflow", "tensorboard", "wandb")},
     "algoperf-lite board": "goes on where another ends; its own tests go all the way",

@@ -5,11 +5,11 @@ import numpy as np
 
 from algoperf_lite.experiment.records.case import Case, Said, number
 from algoperf_lite.training import clock
-from algoperf_lite.trial import attempts, logs
+from algoperf_lite.trial import attempts, logs, racing
 from scoring.benchmark import Benchmark, Target
-from scoring.logs.format import CLOCK, FAILURES, ON_CLOCK, SCORE, STEP
+from scoring.logs.format import CLOCK, FAILURES, ON_CLOCK, OUTRUN, SCORE, STEP
 
-_ENDED_WELL = ("reached", "not_reached")
+_ENDED_WELL = ("reached", "not_reached", OUTRUN)
 _CLOCKS = (CLOCK, "accumulated_eval_time", "accumulated_logging_time", "total_duration")
 _ROUNDING = 1e-6  # seconds, and part of them: sums of the same numbers in another order
 
@@ -173,4 +173,10 @@ def attempts_agree(case: Case) -> Said:
         yield "clock", f"a ledger of {here:.2f} s for a process of {seen[-1]['wall']:.2f} s"
 
 
-QUESTIONS = (hashes, numbers, both_logs, steps, clocks, ledger, attempts_agree)
+def outrun(case: Case) -> Said:
+    """Whoever was outrun was so by a trial that is beside it."""
+    if case.record["status"] == OUTRUN and not racing.still_stands(case.path, case.record):
+        yield "result", "it was outrun, but no trial of its study is ahead of where it stopped"
+
+
+QUESTIONS = (hashes, numbers, both_logs, steps, clocks, ledger, attempts_agree, outrun)

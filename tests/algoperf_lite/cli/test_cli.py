@@ -36,7 +36,7 @@ def _call(*arguments):
         (["run", "--submissions=nadamw", "--rng_seed=-1"], "got '-1'; expected a whole number"),
         (["run", "--submissions=nadamw,nadamw"], "nadamw is listed twice"),
         (["run", "--submissions=,"], "got an empty list"),
-        (["run"], "required: --submissions"),
+        (["run"], "--submissions is missing"),
         (["run", "--submissions=nadamw", "--benchmark=lit"], "did you mean 'lite_v"),
         (["run", "--submissions=nadamw", "--cores_per_trial=4096"], "does not fit the"),
         (["score", "/nowhere"], "/nowhere"),
@@ -171,8 +171,10 @@ def _every_flag_of_run():
         "checkpoint_share": "0.5",
         "precision": "float32",
         "shard": "1/2",
+        "max_studies": "5",
     }
     switches = {"stop_at_target", "count_compile", "deterministic", "diagnostics", "distributed"}
+    switches |= {"race", "repeat_suspicious"}
     names = [*options.defaults(), "output_dir"]
     return [
         "run",

@@ -51,6 +51,8 @@ def test_full_scale_has_a_benchmark_budgets_and_workloads_of_its_own():
         ({"scale": "fulll"}, "unknown scale 'fulll'; did you mean 'full'?"),
         ({"eval_examples": 0}, "eval_examples is 0; expected a whole number >= 1"),
         ({"microbatches": 0}, "microbatches is 0; expected a whole number >= 1"),
+        ({"race": True, "vectorize": "trials"}, "--race stops trials by what others have ended"),
+        ({"race": True, "budgets": (0.5, 1.0)}, "here every trial is to go on beyond its target"),
     ],
 )
 def test_what_does_not_fit_a_scale_is_said_at_once(options, message):
@@ -63,3 +65,11 @@ def test_who_makes_its_own_steps_cuts_its_own_batches(tmp_path):
     (tmp_path / "search.json").write_text("{}")
     with pytest.raises(ValueError, match="'mine' is in AlgoPerf's form .* or --microbatches out"):
         _request(submissions=(str(tmp_path / "mine.py"),), microbatches=2, tuning_ruleset="self")
+
+
+def test_a_race_of_one_is_remarked_on():
+    alone = "--race has nothing to stop here: each study is one trial"
+    assert _request(race=True).remarks == []
+    assert _request(race=True, tuning_ruleset="self").remarks == [alone]
+    assert _request(race=True, population="4").remarks == [alone]
+    assert _request(tuning_ruleset="self").remarks == []

@@ -104,3 +104,17 @@ def test_a_tie_of_equal_values_decides_nothing(trial_of, benchmark_of, by):
     trials = [trial_of("s", 0, "toy", trial, 40.0, index=1) for trial in (1, 2)]
     targets = benchmark_of().workloads
     assert list(anomalies.order_sensitive(trials, targets, by)) == []
+
+
+def test_who_was_outrun_on_the_way_to_an_easier_target_is_named(trial_of, benchmark_of):
+    def raced(**info):
+        info = {"status": "outrun", "metric": benchmark_of("ab").workloads["a"].metric, **info}
+        return [*even(trial_of), trial_of("s", 0, "a", 2, None, info=info)]
+
+    def kinds(trials):
+        return {kind for kind, *_ in anomalies_of(trials, benchmark_of("ab"))} - {"uneven_trials"}
+
+    assert kinds(raced(target=0.5)) == set()
+    assert kinds(raced(target=0.6)) == set()  # harder: who met it first met this one before
+    for info in ({"target": 0.4}, {"target": None}, {"target": 0.5, "metric": "other"}):
+        assert kinds(raced(**info)) == {"raced_for_less"}
