@@ -6,21 +6,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from scoring.logs import json_lines
 from scoring.logs.format import DIAGNOSTICS
+from scoring.logs.json_lines import LARGEST, expect, number, step_of
 
 # What is told by type of parameters, in the order of a step.
 TREES = ("params", "gradient", "update", "update_to_weight", "moved")
 _MOST_BYTES = 2**24  # files may be a stranger's
 _MOST_TYPES = 40  # AlgoPerf knows 15
-_LARGEST = 1e100  # of any number in it: what is drawn is divided and multiplied
-_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,42 +39,22 @@ def read(path: str) -> Diagnostics | None:
 
     Raises ValueError, one sentence without the path, where it is damaged.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ValueError(f"{DIAGNOSTICS} cannot be read: {error.strerror}") from None
-    if len(data) > _MOST_BYTES:
-        raise ValueError(f"{DIAGNOSTICS} has more than {_MOST_BYTES // 2**20} MiB and was not read")
-    # After the last line end stands what a process that died was writing.
-    lines = data.split(b"\n")[:-1]
-    if not lines:
-        raise ValueError(f"{DIAGNOSTICS} holds no complete look")
-    found: list[dict] = []
-    for number, line in enumerate(lines):
-        try:
-            found.append(_look(json.loads(line)))
-            _expect(number == 0 or found[-1]["step"] > found[-2]["step"], "no later step")
-        except _DAMAGE as error:
-            problem = f"{type(error).__name__}: {error}"[:120]
-            raise ValueError(f"{DIAGNOSTICS} is damaged in line {number + 1} ({problem})") from None
-    return _together(found)
+    found = json_lines.read(path, "look", _MOST_BYTES, _look)
+    return None if found is None else _together(found)
 
 
-def _look(content: Mapping) -> dict:
+def _look(content: Mapping, before: Sequence[dict]) -> dict:
     """The parts of a line that are known here; raises an error that says what is wrong."""
-    step = content["step"]
-    _expect(type(step) is int and 0 <= step < 2**53, "no step")
+    step = step_of(content)
+    expect(not before or step > before[-1]["step"], "no later step")
     spike, clipped = content.get("spike", False), content.get("clipped")
-    _expect(type(spike) is bool and type(clipped) in (bool, type(None)), "no yes and no no")
+    expect(type(spike) is bool and type(clipped) in (bool, type(None)), "no yes and no no")
     leaf = content.get("not_finite")
-    _expect(leaf is None or isinstance(leaf, str), "no name of a leaf")
+    expect(leaf is None or isinstance(leaf, str), "no name of a leaf")
     trees = {}
     for name in TREES:
         by_type = content.get(name, {})
-        _expect(len(by_type) <= _MOST_TYPES, "too many types of parameters")
+        expect(len(by_type) <= _MOST_TYPES, "too many types of parameters")
         trees[name] = {kind: _number(value) for kind, value in by_type.items()}
     return {
         "step": step,
@@ -112,11 +91,5 @@ def _together(looks: list[dict]) -> Diagnostics:
 def _number(value: object) -> float:
     if value is None:
         return math.nan
-    is_number = type(value) in (int, float) and -_LARGEST <= value <= _LARGEST
-    _expect(is_number, f"{str(value)[:40]!r} is no number")
-    return float(value) if abs(value) >= 1 / _LARGEST else 0.0
-
-
-def _expect(is_right: bool, problem: str) -> None:
-    if not is_right:
-        raise ValueError(problem)
+    found = number(value)
+    return found if abs(found) >= 1 / LARGEST else 0.0

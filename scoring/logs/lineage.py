@@ -8,17 +8,15 @@ parents are whom they go on from, hyperparameters what they train with from ther
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.logs.format import LINEAGE
+from scoring.logs import json_lines
+from scoring.logs.json_lines import expect, number, step_of
 
 _MOST_BYTES = 2**26  # far more than a page can draw; files may be a stranger's
-_LARGEST = 1e100  # of any number in it: what is drawn is subtracted and multiplied
-_NO_LINEAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,55 +58,30 @@ def read(path: str) -> Lineage | None:
 
     Raises ValueError, one sentence without the path, where it is damaged.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except FileNotFoundError:
+    found = json_lines.read(path, "generation", _MOST_BYTES, _generation)
+    if found is None:
         return None
-    except OSError as error:
-        raise ValueError(f"{LINEAGE} cannot be read: {error.strerror}") from None
-    if len(data) > _MOST_BYTES:
-        raise ValueError(f"{LINEAGE} has more than {_MOST_BYTES // 2**20} MiB and was not read")
-    # After the last line end stands what a process that died was writing.
-    lines = data.split(b"\n")[:-1]
-    if not lines:
-        raise ValueError(f"{LINEAGE} holds no complete generation")
-    found = []
-    for number, line in enumerate(lines):
-        try:
-            found.append(_generation(json.loads(line), number))
-            _expect(found[-1][1].shape == found[0][1].shape, "another number of members")
-            _expect(found[-1][3].keys() == found[0][3].keys(), "other hyperparameters")
-            _expect(number == 0 or found[-1][0] > found[-2][0], "no later step")
-        except _NO_LINEAGE as error:
-            problem = f"{type(error).__name__}: {error}"[:120]
-            raise ValueError(f"{LINEAGE} is damaged in line {number + 1} ({problem})") from None
     steps, fitness, parents, values = zip(*found, strict=True)
     columns = {name: np.array([row[name] for row in values]) for name in values[0]}
     return Lineage(np.array(steps), np.array(fitness), np.array(parents), columns)
 
 
-def _generation(content: Mapping, number: int) -> tuple[int, np.ndarray, np.ndarray, dict]:
+_Generation = tuple[int, np.ndarray, np.ndarray, dict]
+
+
+def _generation(content: Mapping, before: Sequence[_Generation]) -> _Generation:
     """Step, fitness, parents and values of a line; raises an error that says what is wrong."""
-    step, parents = content["step"], content["parents"]
-    _expect(content["generation"] == number, "not the next generation")
-    _expect(type(step) is int and 0 <= step < 2**53, "no step")
-    _expect(isinstance(parents, list) and len(parents) > 0, "no members")
-    _expect(all(type(p) is int and 0 <= p < len(parents) for p in parents), "no such parent")
-    fitness = [np.nan if value is None else _number(value) for value in content["fitness"]]
+    step, parents = step_of(content), content["parents"]
+    expect(content["generation"] == len(before), "not the next generation")
+    expect(isinstance(parents, list) and len(parents) > 0, "no members")
+    expect(all(type(p) is int and 0 <= p < len(parents) for p in parents), "no such parent")
+    fitness = [np.nan if value is None else number(value) for value in content["fitness"]]
     values = {
-        name: [_number(value) for value in row] for name, row in content["hyperparameters"].items()
+        name: [number(value) for value in row] for name, row in content["hyperparameters"].items()
     }
-    _expect(all(len(row) == len(parents) for row in (fitness, *values.values())), "members differ")
+    expect(all(len(row) == len(parents) for row in (fitness, *values.values())), "members differ")
+    for first in before[:1]:
+        expect(len(fitness) == len(first[1]), "another number of members")
+        expect(values.keys() == first[3].keys(), "other hyperparameters")
+    expect(not before or step > before[-1][0], "no later step")
     return step, np.array(fitness), np.array(parents), values
-
-
-def _number(value: object) -> float:
-    is_number = type(value) in (int, float) and -_LARGEST <= value <= _LARGEST
-    _expect(is_number, f"{str(value)[:40]!r} is no number that was trained with")
-    return float(value)
-
-
-def _expect(is_right: bool, problem: str) -> None:
-    if not is_right:
-        raise ValueError(problem)
