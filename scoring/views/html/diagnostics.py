@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,8 @@ from scoring.logs import diagnostics
 from scoring.logs.diagnostics import Diagnostics
 from scoring.logs.format import DIAGNOSTICS, FAILURES
 from scoring.logs.read import Trial
+from scoring.views.html import blocks
+from scoring.views.html.blocks import Block
 from scoring.views.series import rounded
 from scoring.views.text import counted, plain, printable
 
@@ -29,27 +30,12 @@ CHARTS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Inside:
-    """The looks inside a trial, or the sentence that says why there is nothing to draw."""
-
-    trial: Trial
-    looks: Diagnostics | None
-    problem: str = ""
+Inside = Block[Diagnostics]
 
 
 def read(root: Path, trials: Sequence[Trial]) -> list[Inside]:
     """The looks inside all trials that have them, those that failed first."""
-    found = []
-    for trial in trials:
-        try:
-            looks = diagnostics.read(f"{root}/{trial.path}/{DIAGNOSTICS}")
-        # Damaged diagnostics are shown as a sentence: the trial itself may be all right.
-        except ValueError as error:
-            found.append(Inside(trial, None, printable(f"{error}.")))
-            continue
-        if looks is not None:
-            found.append(Inside(trial, looks))
+    found = blocks.read(root, trials, DIAGNOSTICS, diagnostics.read)
     return sorted(found, key=lambda inside: inside.trial.status not in FAILURES)
 
 
@@ -59,12 +45,8 @@ def rows(found: Sequence[Inside], places: Mapping[str, int]) -> list[dict]:
 
 
 def _row(inside: Inside, places: Mapping[str, int]) -> dict:
-    trial, looks = inside.trial, inside.looks
-    row = {
-        "place": places[trial.submission],
-        "where": f"{printable(trial.workload)}, study {trial.study}, trial {trial.trial}",
-        "problem": inside.problem,
-    }
+    trial, looks = inside.trial, inside.content
+    row = blocks.heading(inside, places)
     if looks is None:
         return row
     kinds = _types(looks)
@@ -114,7 +96,7 @@ def _drawn(looks: Diagnostics, kinds: Sequence[str]) -> dict[str, list[np.ndarra
 
 def to_json(inside: Inside) -> dict | None:
     """Plain values for the figures; None where there are none."""
-    trial, looks = inside.trial, inside.looks
+    trial, looks = inside.trial, inside.content
     if looks is None:
         return None
     most = min(len(looks.steps_R), MOST_LOOKS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,8 @@ from scoring.logs import lineage
 from scoring.logs.format import LINEAGE
 from scoring.logs.lineage import Lineage
 from scoring.logs.read import Trial
+from scoring.views.html import blocks
+from scoring.views.html.blocks import Block
 from scoring.views.series import rounded
 from scoring.views.text import amount, printable
 
@@ -23,28 +24,12 @@ _LOG_RATIO = 20.0  # a hyperparameter that spans more has a logarithmic axis
 _BAND = (0.0, 0.25, 0.75, 1.0)  # quantiles over members
 
 
-@dataclass(frozen=True, eq=False)
-class Population:
-    """The lineage of a trial, or the sentence that says why it has none to draw."""
-
-    trial: Trial
-    lineage: Lineage | None
-    problem: str = ""
+Population = Block[Lineage]
 
 
 def read(root: Path, trials: Sequence[Trial]) -> list[Population]:
     """The populations of all trials that have one."""
-    found = []
-    for trial in trials:
-        try:
-            own = lineage.read(f"{root}/{trial.path}/{LINEAGE}")
-        # A damaged lineage is shown as a sentence: the trial itself may be all right.
-        except ValueError as error:
-            found.append(Population(trial, None, printable(f"{error}.")))
-            continue
-        if own is not None:
-            found.append(Population(trial, own))
-    return found
+    return blocks.read(root, trials, LINEAGE, lineage.read)
 
 
 def rows(populations: Sequence[Population], places: Mapping[str, int]) -> list[dict]:
@@ -53,12 +38,7 @@ def rows(populations: Sequence[Population], places: Mapping[str, int]) -> list[d
 
 
 def _row(population: Population, places: Mapping[str, int]) -> dict:
-    trial, own = population.trial, population.lineage
-    row = {
-        "place": places[trial.submission],
-        "where": f"{printable(trial.workload)}, study {trial.study}, trial {trial.trial}",
-        "problem": population.problem,
-    }
+    own, row = population.content, blocks.heading(population, places)
     if own is None:
         return row
     num_generations, num_members = own.fitness_GxM.shape
@@ -102,7 +82,7 @@ def _no_tree(num_members: int, num_generations: int) -> str:
 
 def to_json(population: Population) -> dict | None:
     """Plain values for the figures; None where there are none."""
-    own, trial = population.lineage, population.trial
+    own, trial = population.content, population.trial
     if own is None:
         return None
     # Training goes on after the last generation, up to the last evaluation.
