@@ -3,7 +3,8 @@
 A trial is as good as the share of the others on its workload that it is better than. Those that
 reach the target come first, by their time; then those that do not, by the best of their metric
 (one order of two outcomes, the graver one first: Finkelstein and Schoenfeld, Statistics in Medicine
-1999). A trial that broke for reasons of the machine tells nothing, and is left out.
+1999). A trial that broke for reasons of the machine tells nothing, and is left out. One that was
+outrun has no metric of its end, so where trials were raced, all that did not arrive are equals.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.benchmark import Target
+from scoring.logs.format import OUTRUN
 from scoring.logs.read import Trial
 from scoring.stats.correlation import beaten
 from scoring.stats.times import crossing, value_at
@@ -85,11 +87,12 @@ def points(
 def goodness(trials: Sequence[Trial], target: Target, mode: str, by: str) -> np.ndarray:
     """Share of the other trials that each is better than; equals count half."""
     outcomes = []
+    was_raced = any(trial.status == OUTRUN for trial in trials)
     for trial in trials:
         row, best = crossing(trial, target), target.best(trial.metric)
         missed = best if target.lower_is_better else -best
         time = value_at(trial, row, mode, by)
-        outcomes.append((time, math.inf if math.isnan(missed) else missed))
+        outcomes.append((time, math.inf if math.isnan(missed) or was_raced else missed))
     # A time that is not infinite decides, and the metric only behind it.
     keys = [(time, 0.0 if math.isfinite(time) else missed) for time, missed in outcomes]
     place = {key: i for i, key in enumerate(sorted(set(keys)))}

@@ -2,11 +2,14 @@
 
     python -m studies.measurements.watching [--viewers=20] [--directory=DIR]
 
-Without a directory, one is made up in which two trials at a time get a row every second.
+Without a directory, one is made up in which two trials at a time get a row every second. With
+--pairs=N the question is what it costs who is watched: N pairs of trials of the reference on
+criteo1tb, one of each with the viewers and one without, in turns of changing order.
 """
 
 import argparse
 import contextlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,11 +19,22 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 
+import workloads
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.experiment import jobs
+from algoperf_lite.submission import find
+from algoperf_lite.training.calibration import REFERENCE
+from algoperf_lite.trial.config import ExperimentConfig
+from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import ON_CLOCK
 from studies import script
 
 SMOKE = {"viewers": 2, "seconds": 2.0, "trials": 3}
+WATCHED = "criteo1tb"
 _HEADER = "accumulated_submission_time,global_step,validation/accuracy\n"
 _WARM_UP = 5.0  # seconds, in which viewers hear the rest of what is known
 _MOST_BYTES = 2**16  # that are read at once
@@ -31,21 +45,20 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of measuring")
     parser.add_argument("--directory", type=Path, help="to watch; default: one that is made up")
     parser.add_argument("--trials", type=int, default=24, help="in a directory that is made up")
+    parser.add_argument("--pairs", type=int, default=0, help="of trials, watched and not")
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.pairs:
+        _compare(args.pairs, args.viewers)
+        return
     with contextlib.ExitStack() as stack:
         directory = args.directory
         if directory is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             directory = stack.enter_context(_growing(Path(folder), args.trials))
         watch = stack.enter_context(_watching(directory))
-        has_heard = threading.Semaphore(0)
-        for _ in range(args.viewers):
-            own = (watch.address.replace("/?", "/events?"), has_heard)
-            threading.Thread(target=_view, args=own, daemon=True).start()
-        for _ in range(args.viewers):
-            has_heard.acquire()
+        _add_viewers(watch, args.viewers)
         time.sleep(_WARM_UP)
         began, before = time.monotonic(), watch.processor_seconds()
         time.sleep(args.seconds)
@@ -54,6 +67,57 @@ def run(args: argparse.Namespace) -> None:
             f"{args.viewers} viewers, {took:.0f} s: {spent:.2f} s of a core, "
             f"{100 * spent / took:.2f}%; {watch.process.memory_info().rss / 2**20:.0f} MiB"
         )
+
+
+def _compare(pairs: int, viewers: int) -> None:
+    """Prints on-clock milliseconds of a step with and without viewers, and the pairs' ratios."""
+    found: dict[bool, list[float]] = {True: [], False: []}
+    with tempfile.TemporaryDirectory() as folder:
+        _train(Path(folder, "first"), 0)  # what is cached is there from now on
+        for pair in range(pairs):
+            for is_watched in (True, False) if pair % 2 else (False, True):
+                root = Path(folder, f"{pair}_{is_watched}")
+                # Something to look at from the beginning.
+                shutil.copytree(Path(folder, "first"), root)
+                with contextlib.ExitStack() as stack:
+                    if is_watched:
+                        _add_viewers(stack.enter_context(_watching(root)), viewers)
+                    found[is_watched].append(_train(root, 1 + pair))
+    watched, alone = (np.array(found[is_watched]) for is_watched in (True, False))
+    ratios = watched / alone
+    print(
+        f"{pairs} pairs, {viewers} viewers: {1e3 * np.median(watched):.3f} ms a step watched, "
+        f"{1e3 * np.median(alone):.3f} ms not; ratio {np.median(ratios):.3f} "
+        f"({ratios.min():.3f}-{ratios.max():.3f})"
+    )
+
+
+def _train(root: Path, study: int) -> float:
+    """Seconds of a step of a trial of the reference, on its clock."""
+    spec = TrialSpec(
+        submission=str(find.locate(REFERENCE)),
+        workload=WATCHED,
+        study=study,
+        trial=1,
+        directory=str(root / REFERENCE / f"study_{study}" / f"{WATCHED}_jax" / "trial_1"),
+        max_global_steps=workloads.load(WATCHED).step_hint // 2,
+        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.0), stop_at_target=False),
+    )
+    [(_, record)] = jobs.run([spec], local.local(1, 1))
+    if record["status"] != "not_reached":
+        raise RuntimeError(f"a trial {record['status']}: {record['error']}")
+    ledger = record["ledger"]
+    return sum(ledger[name] for name in ON_CLOCK if name != "init") / record["steps"]
+
+
+def _add_viewers(watch: "_Watch", count: int) -> None:
+    """Opens so many pages, and returns when all have heard of the first trials."""
+    has_heard = threading.Semaphore(0)
+    for _ in range(count):
+        own = (watch.address.replace("/?", "/events?"), has_heard)
+        threading.Thread(target=_view, args=own, daemon=True).start()
+    for _ in range(count):
+        has_heard.acquire()
 
 
 class _Watch:

@@ -160,6 +160,21 @@ def test_who_arrives_is_better_than_who_comes_near(trial_of, benchmark_of):
     assert order.tolist() == [4.0, 1.0, 2.0, 9.0, 3.0, 8.0]
 
 
+def test_where_trials_were_raced_all_that_did_not_arrive_are_equals(trial_of, benchmark_of):
+    point = {"kind": "x"}
+    trials = [
+        trial_of("s", 0, "toy", 1, 5.0, info={"hyperparameters": {**point, "lr": 1.0}}),
+        trial_of("s", 0, "toy", 2, None, info={"hyperparameters": {**point, "lr": 2.0}}),
+        trial_of(
+            *("s", 0, "toy", 3, None),
+            info={"hyperparameters": {**point, "lr": 3.0}, "status": "outrun"},
+        ),
+    ]
+    trials[1].metric[:] = 0.4  # it came nearer, but the other was stopped on its way
+    found = told_of(benchmark_of, trials)
+    assert dict(zip(found.value_HP[0], found.good_WP[0], strict=True)) == {1: 1.0, 2: 0.25, 3: 0.25}
+
+
 def test_trials_that_tell_nothing_are_left_out(trial_of, benchmark_of):
     point = {"hyperparameters": {"lr": 1.0}}
     trials = [
