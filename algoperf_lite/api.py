@@ -85,8 +85,8 @@ def run(
         False by default where there are `budgets`, since runs are then compared at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
         distributed, shard, data_dir: see `experiment.placement.Placement`.
-      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race: see
-        `experiment.jobs.Limits`.
+      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race, repeat_suspicious:
+        see `experiment.jobs.Limits`.
       decide, max_studies: see `experiment.deciding.Deciding`.
 
     Returns:

@@ -19,6 +19,8 @@ SLOW = 1.3
 # As long as the reference's steps when it was calibrated: alone, and not beside other trials that
 # share the memory's speed.
 SLOW_TO_CALIBRATION = 1.5
+# On the clock, of a trial that is judged: within less, a system's pauses are no small part.
+LEAST_SECONDS = 1.0
 _MEASURED = "measured"  # other times were not taken while the trial ran
 
 
@@ -27,9 +29,9 @@ def pace(trial: Trial) -> float | None:
     the time to target and the other is what a step usually took. None where the log cannot tell."""
     steps, seconds = np.diff(trial.steps), np.diff(trial.seconds)
     known = (steps > 0) & (seconds > 0) & np.isfinite(seconds)
-    if trial.timing != _MEASURED or not known.any():
-        return None
     steps, seconds = steps[known], seconds[known]
+    if trial.timing != _MEASURED or seconds.sum() < LEAST_SECONDS:
+        return None
     return float(max(seconds.sum() / steps.sum(), np.median(seconds / steps)))
 
 

@@ -74,6 +74,7 @@ def test_a_batch_that_is_looked_at_is_there_still(num_workers):
         for t in (1, 1, 3):
             assert_equal(feed.peek(t), plain(t))
             assert feed.is_ready(t) == bool(num_workers)
+        feed.rest()
         read = len(feed._source.seen)
         assert_equal(feed.get(3), plain(3))
         feed.rest()

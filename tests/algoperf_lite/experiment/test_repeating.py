@@ -20,7 +20,7 @@ def finish(spec, seconds_of_a_step):
     folder = Path(spec.directory)
     folder.mkdir(parents=True, exist_ok=True)
     assert not (folder / "trial.json").exists(), "a result is overwritten"
-    rows = [f"{1.0 + 10 * i * seconds_of_a_step},{10 * i},0.5" for i in range(6)]
+    rows = [f"{1.0 + 100 * i * seconds_of_a_step},{100 * i},0.5" for i in range(6)]
     header = "accumulated_submission_time,global_step,validation/accuracy"
     (folder / "eval_measurements.csv").write_text("\n".join([header, *rows, ""]))
     record = {
@@ -99,13 +99,13 @@ def test_a_slow_trial_is_said_and_left_alone_unless_repeating_is_wanted(tmp_path
     [said] = _run(tmp_path / "out")
     assert said.startswith("nadamw on digits (study 1, trial 1): its steps took 2.0 times as long")
     slow = specs(tmp_path / "out")[1]
-    assert _last_clock(slow) == pytest.approx(2.0)
+    assert _last_clock(slow) == pytest.approx(11.0)
     assert _noted(tmp_path / "out") == {"nadamw/study_1/digits_jax/trial_1": 2.0}
     said = _run(tmp_path / "out", repeat_suspicious=True)  # later is early enough
     assert said[-1] == "running 1 of 3 trials again"
     assert _noted(tmp_path / "out") == {}
-    assert _last_clock(slow) == pytest.approx(1.5)
-    assert _last_clock(slow, "interrupted_0") == pytest.approx(2.0)
+    assert _last_clock(slow) == pytest.approx(6.0)
+    assert _last_clock(slow, "interrupted_0") == pytest.approx(11.0)
     assert Path(slow.directory, "interrupted_0", "trial.json").is_file()
 
 

@@ -7,7 +7,7 @@ from scoring.logs.read import Trial
 from scoring.stats import paces
 
 
-def trial(seconds_of_steps, submission="a", number=1, key="k", timing="measured", every=10):
+def trial(seconds_of_steps, submission="a", number=1, key="k", timing="measured", every=100):
     """A trial with one evaluation every so many steps; seconds of a step in each period."""
     steps = every * np.arange(len(seconds_of_steps) + 1.0)
     seconds = np.concatenate([[0.3], 0.3 + np.cumsum(every * np.asarray(seconds_of_steps))])
@@ -72,6 +72,12 @@ def test_a_calibration_tells_where_all_trials_were_slow():
     assert found(both, calibrated={("a", "digits"): 1.0}) == {("a", 0): 2.0, ("a", 1): 2.0}
     # Beside others a trial is somewhat slower than alone.
     assert found(both, calibrated={("a", "digits"): 1.5}) == {}
+
+
+def test_trials_of_less_than_a_second_are_not_judged():
+    both = [trial([0.001] * 5, number=0), trial([0.0019] * 5, number=1)]
+    assert found(both) == {}
+    assert found([trial([0.01] * 5, number=0), trial([0.019] * 5, number=1)]) != {}
 
 
 def test_a_leaderboard_says_so():

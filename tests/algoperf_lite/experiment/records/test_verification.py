@@ -32,7 +32,10 @@ def kinds(verdict):
 
 def test_an_honest_pack_is_confirmed(recorded):
     found = api.verify(recorded)
-    assert (found.level, found.rows, found.remarks) == ("L0", (), ())
+    assert (found.level, found.rows) == ("L0", ())
+    # The machine was busy while two of the four trials ran.
+    slow = [f"{name}/study_0/digits_jax/trial_2: slow_trial" for name in ("nadamw", "nesterov")]
+    assert [remark.partition(",")[0] for remark in found.remarks] == slow
     assert [(row.submission, row.score) for row in found.scores] == [
         ("nesterov", 1.0),
         ("nadamw", 0),
@@ -85,7 +88,7 @@ def test_a_trial_that_failed_before_it_began_is_no_forgery(experiment, repacked)
 
 
 def test_what_is_drawn_needs_steps(recorded):
-    with pytest.raises(ValueError, match="--trials is about trials .* give --steps"):
+    with pytest.raises(ValueError, match="--trials goes with training again; give --steps"):
         api.verify(recorded, trials=3)
     with pytest.raises(ValueError, match="unknown option of verify 'trial'; did you mean 'trials'"):
         api.verify(recorded, trial=3)
