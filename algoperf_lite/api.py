@@ -80,9 +80,10 @@ def run(
         example `population="16:ready_interval=20"`.
       tuning_ruleset, num_studies, num_tuning_trials: see `experiment.config.RulesetChoice`.
       benchmark, scale, rng_seed, budget_by, max_global_steps, stop_at_target, count_compile,
-        cores_per_trial, devices_per_trial, vectorize, eval_examples, microbatches, requirements,
-        precision, deterministic, diagnostics: see `config.ExperimentConfig`. `stop_at_target` is
-        False by default where there are `budgets`, since runs are then compared at their ends.
+        cores_per_trial, devices_per_trial, vectorize, eval_examples, microbatches, batch_norm,
+        requirements, precision, deterministic, diagnostics: see `config.ExperimentConfig`.
+        `stop_at_target` is False by default where there are `budgets`, since runs are then compared
+        at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
         distributed, shard, data_dir: see `experiment.placement.Placement`.
       heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race, repeat_suspicious:

@@ -13,6 +13,7 @@ SCALES = ("lite", "full")
 RULESETS = ("external", "self")
 BUDGETS_BY = ("time", "steps", "published")
 VECTORIZE = ("none", "trials")
+BATCH_NORMS = ("batch", "parts")
 EXECUTORS = ("local", "ray")
 REQUIREMENTS = ("installed", "strict", "isolated")
 _IN_POPULATION = "it is a key of --population now, as in --population=16:{}"
@@ -164,6 +165,8 @@ def _add_budget(add: Callable[..., Any]) -> None:
         help="parts of a batch, one after another, whose gradients are added up; default: 1, and "
         "at scale full as many as memory asks for",
     )
+    kind, of = one_of("kind of batch norm", BATCH_NORMS), "of a batch (default), or of its parts"
+    add("--batch_norm", type=kind, metavar="B", help=f"statistics {of}, as AlgoPerf's")
     add("--count_compile", action="store_true", help="put compilation on the submission's clock")
     add(
         "--diagnostics",

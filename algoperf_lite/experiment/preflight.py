@@ -64,6 +64,7 @@ def jobs(
         "slack": config.ruleset.slack,
         "max_global_steps": config.max_global_steps,
         "microbatches": config.microbatches or 1,
+        "batch_norm": config.batch_norm,
     }
     return [
         Job(
@@ -195,7 +196,7 @@ def _check_on_workloads(payload: Mapping[str, Any], report: Any) -> None:
             report(event="beat")
             if submission is None:
                 continue  # its trial will say so, with a status and a record
-            _check_cut(submission, workload, payload["microbatches"])
+            _check_cut(submission, workload, payload["microbatches"], payload["batch_norm"])
             if contender.population is None:
                 continue
             hint = workload.step_hint
@@ -204,7 +205,7 @@ def _check_on_workloads(payload: Mapping[str, Any], report: Any) -> None:
             preflight.check(submission, contender.population, on_horizon, last_step)
 
 
-def _check_cut(submission: Any, workload: Any, count: int) -> None:
+def _check_cut(submission: Any, workload: Any, count: int, batch_norm: str) -> None:
     """Raises ValueError where a submission's batches on a workload cannot be cut into `count`."""
     import jax
 
@@ -212,4 +213,5 @@ def _check_cut(submission: Any, workload: Any, count: int) -> None:
 
     # Nothing is computed, and most runs do not ask.
     _, model_state = jax.eval_shape(workload.init_model_fn, jax.random.key(0))
-    microbatches.check(count, submission.batch_size(workload), model_state, workload.name)
+    size = submission.batch_size(workload)
+    microbatches.check(count, size, model_state, workload.name, batch_norm)

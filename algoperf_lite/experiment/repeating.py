@@ -46,8 +46,11 @@ def slow_trials(
 
 def sentence(trial: TrialSpec, ratio: float) -> str:
     """What people are told of a slow trial."""
-    return f"{trial.name}: its steps took {ratio:.1f} times as long as those of its twins"
+    return f"{trial.name}: its steps took {ratio:.1f} times as long as in other runs of its program"
 
 
 def _is_reference(trial: TrialSpec) -> bool:
-    return find.locate(trial.submission) == find.locate(REFERENCE) and trial.schedule is None
+    """Whether a trial runs the program that calibration measured."""
+    is_whole = trial.config.microbatches in (None, 1) and trial.population is None
+    is_usual = is_whole and trial.schedule is None
+    return is_usual and find.locate(trial.submission) == find.locate(REFERENCE)

@@ -3,6 +3,10 @@
 Activations are then those of one part, and all that a batch needs is memory for one more gradient.
 The result is the gradient of the mean over the whole batch up to rounding. Means of parts would be
 something else: parts differ in how many labels they miss (a molecule's assays, padded tokens).
+
+Batch norm is the exception: its statistics are of a whole batch. Where an experiment asks for it,
+they are of each part, as AlgoPerf's devices have them of their own examples; running statistics are
+then the mean over parts, which is what AlgoPerf's are when it has synchronised its devices.
 """
 
 from collections.abc import Callable
@@ -14,21 +18,22 @@ import jax.numpy as jnp
 from algoperf_lite.machine import out_of_memory
 from algoperf_lite.spec import Array, Batch, PyTree
 
-# (params, batch, random key) -> (summed loss, valid examples), as `loss_fn` of a workload has them
-SummedLoss = Callable[[PyTree, Batch, Array], tuple[Array, Array]]
+# (params, batch, random key) -> (summed loss, (valid examples, model state)), the first two as
+# `loss_fn` of a workload has them
+SummedLoss = Callable[[PyTree, Batch, Array], tuple[Array, tuple[Array, PyTree]]]
 Stepper = TypeVar("Stepper")
 
 
-def check(count: int, batch_size: int, model_state: PyTree, workload: str) -> None:
+def check(count: int, batch_size: int, model_state: PyTree, workload: str, batch_norm: str) -> None:
     """Raises ValueError, one sentence, where a batch cannot be cut into so many parts."""
     if count == 1:
         return
-    # Its statistics are of the whole batch, and running ones would be updated in every part.
-    if jax.tree.leaves(model_state):
+    if jax.tree.leaves(model_state) and batch_norm == "batch":
         raise ValueError(
             f"workload {workload!r} has batch norm, whose statistics are of a whole batch, which "
-            f"can therefore not be cut into {count} parts; leave --microbatches out, or use more "
-            "memory, a smaller batch_size in the submission, or --precision=bfloat16"
+            f"can therefore not be cut into {count} parts; leave --microbatches out, use more "
+            "memory, a smaller batch_size in the submission or --precision=bfloat16, or take "
+            "those of each part, as AlgoPerf's devices do, by --batch_norm=parts"
         )
     if batch_size % count:
         raise ValueError(
@@ -44,7 +49,7 @@ def value_and_grad(
     has it.
 
     Args:
-      model_state: without anything in it, see `check`.
+      model_state: that every part begins with; the result is the mean of what they end with.
       batch: arrays whose leading axis `count` divides.
       key: from which each part draws random numbers of its own.
     """
@@ -61,10 +66,11 @@ def value_and_grad(
         shapes = jax.eval_shape(of_sum, params, jax.tree.map(lambda array: array[0], parts), key)
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         total, _ = jax.lax.scan(add, nothing, (jnp.arange(count), parts))
-        (loss, num_valid), grads = total
+        (loss, (num_valid, states)), grads = total
         # As for a whole batch: without any label the gradient is 0, not NaN.
         num_valid = jnp.maximum(num_valid, 1)
-        return (loss / num_valid, model_state), jax.tree.map(lambda g: g / num_valid, grads)
+        state = jax.tree.map(lambda s, old: (s / count).astype(old.dtype), states, model_state)
+        return (loss / num_valid, state), jax.tree.map(lambda g: g / num_valid, grads)
 
     return of_mean
 

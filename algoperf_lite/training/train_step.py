@@ -39,12 +39,14 @@ class TrainStep:
       workload, submission: whose model and whose optimizer.
       static: hyperparameters that are no numbers; the numbers come in traced, as `traced`.
       microbatches: equal parts that a batch is cut into, see `training.microbatches`.
+      batch_norm: "parts" where its statistics are of each of these, and not of the "batch".
     """
 
     workload: Workload
     submission: Submission
     static: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     microbatches: int = 1
+    batch_norm: str = "batch"
 
     def init(self, traced: Mapping[str, Array], params: PyTree, model_state: PyTree) -> TrainState:
         """The state before step 1."""
@@ -170,11 +172,11 @@ class TrainStep:
         # Whole: mixup mixes examples that will be in different parts.
         batch = self.workload.augment(batch, augment_key)
         count, size = self.microbatches, spec.num_examples(batch)
-        microbatches.check(count, size, model_state, self.workload.name)
+        microbatches.check(count, size, model_state, self.workload.name, self.batch_norm)
 
-        def summed_loss(params: PyTree, part: Batch, key: Array) -> tuple[Array, Array]:
-            loss, _ = self._losses(model_state, point, part, key, params)
-            return loss["summed"], loss["n_valid_examples"]
+        def summed_loss(params: PyTree, part: Batch, key: Array) -> tuple[Array, Any]:
+            loss, state = self._losses(model_state, point, part, key, params)
+            return loss["summed"], (loss["n_valid_examples"], state)
 
         return microbatches.value_and_grad(summed_loss, model_state, batch, model_key, count)
 

@@ -15,6 +15,7 @@ BENCHMARKS = {"lite": "lite", "full": "algoperf_2026"}
 USUAL_BUDGETS_BY = {"lite": "time", "full": "published"}
 VECTORIZE = ("none", "trials")
 REQUIREMENTS = ("installed", "strict", "isolated")
+BATCH_NORMS = ("batch", "parts")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class ExperimentConfig:
       eval_examples: most examples of a split that are evaluated; None for all of them.
       microbatches: equal parts of a batch whose gradients are added up, see `microbatches`; None
         for 1 at lite scale, and for as many as memory asks for at full scale.
+      batch_norm: "batch" if its statistics are of a whole batch, which is then never cut; "parts"
+        if they are of each microbatch.
       requirements: what is done about a requirements.txt, see `environments.prepare`.
       precision, deterministic: see `numerics.Numerics`; a precision of None becomes this machine's.
       diagnostics: whether evaluations also look inside the training, see `trial.diagnostics`.
@@ -57,6 +60,7 @@ class ExperimentConfig:
     vectorize: str = "none"
     eval_examples: int | None = None
     microbatches: int | None = None
+    batch_norm: str = "batch"
     requirements: str = "installed"
     precision: str | None = None
     deterministic: bool = False
@@ -79,6 +83,7 @@ class ExperimentConfig:
         did_you_mean.require(self.budget_by, BUDGETS_BY, "budget")
         did_you_mean.require(self.vectorize, VECTORIZE, "way to vectorize")
         did_you_mean.require(self.requirements, REQUIREMENTS, "way to meet requirements")
+        did_you_mean.require(self.batch_norm, BATCH_NORMS, "kind of batch norm")
         at_least("rng_seed", self.rng_seed, 0)
         at_least("max_global_steps", self.max_global_steps, 1)
         at_least("eval_examples", self.eval_examples, 1)

@@ -162,8 +162,9 @@ def training(
     trial_spec: TrialSpec, workload: Workload, submission: Submission, static: Mapping[str, Any]
 ) -> train_step.TrainStep:
     """A trial's computations, with as many microbatches as the experiment asks for."""
-    cut = trial_spec.config.microbatches or 1
-    return train_step.TrainStep(workload, submission, static, cut)
+    config = trial_spec.config
+    cut = config.microbatches or 1
+    return train_step.TrainStep(workload, submission, static, cut, config.batch_norm)
 
 
 def submission_facts(

@@ -92,12 +92,13 @@ class Native(Form):
         self, compiled: Callable[[int], native_stepper.NativeStepper | None], batch_size: int
     ) -> None:
         """Makes the stepper, with as many microbatches as are asked for or as memory needs."""
-        workload, model_state = self._setup.workload.name, self._state.model_state
+        workload, config = self._setup.workload.name, self._spec.config
+        model_state = self._state.model_state
 
         def check(count: int) -> None:
-            microbatches.check(count, batch_size, model_state, workload)
+            microbatches.check(count, batch_size, model_state, workload, config.batch_norm)
 
-        count = self._spec.config.microbatches
+        count = config.microbatches
         if count is None:
             self._stepper, count = microbatches.fewest(compiled, check)
         else:

@@ -166,6 +166,7 @@ def _every_flag_of_run():
         "budget_by": "steps",
         "vectorize": "none",
         "requirements": "strict",
+        "batch_norm": "parts",
         "executor": "local",
         "population": "4",
         "checkpoint_share": "0.5",

@@ -1,5 +1,6 @@
 """Trials on a host that was busy: found when an experiment ends, run again, and nothing is lost."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -129,6 +130,10 @@ def test_the_reference_is_compared_with_its_calibration(tmp_path, host):
     found = repeating.slow_trials(tmp_path, specs(tmp_path), {"digits": calibration})
     assert [ratio for _, ratio in found] == pytest.approx([2.0] * 3)
     assert repeating.slow_trials(tmp_path, specs(tmp_path), {}) == []
+    # In parts, it is another program.
+    config = dataclasses.replace(CONFIG, microbatches=2)
+    cut = [dataclasses.replace(spec, config=config) for spec in specs(tmp_path)]
+    assert repeating.slow_trials(tmp_path, cut, {"digits": calibration}) == []
 
 
 def test_an_experiment_in_which_nothing_ended_has_no_slow_trials(tmp_path):

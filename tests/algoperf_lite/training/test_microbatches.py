@@ -1,7 +1,9 @@
 """Batches cut in parts: the same gradient whatever parts miss; sentences for what cannot be."""
 
 import dataclasses
+import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,11 +84,67 @@ def test_labels_that_are_missing_weigh_nothing(double_precision):
     )
 
 
+class Normed(nn.Module):
+    """A dense layer between two norms of the batch."""
+
+    @nn.compact
+    def __call__(self, x):
+        norm = functools.partial(nn.BatchNorm, use_running_average=False, momentum=0.9)
+        return norm(name="after")(nn.Dense(3)(norm(name="before")(x)))
+
+
+def test_statistics_of_batch_norm_are_of_each_part_and_running_ones_their_mean():
+    """By hand: AlgoPerf's devices have their own examples, and are synchronised afterwards."""
+    x = jax.random.normal(jax.random.key(1), (BATCH_SIZE, 5)) * jnp.arange(1.0, 6.0)
+    y = jax.random.normal(jax.random.key(2), (BATCH_SIZE, 3))
+    variables = Normed().init(jax.random.key(0), x)
+    params, state = variables["params"], variables["batch_stats"]
+
+    def summed(params, part, key):
+        logits, new = Normed().apply(
+            {"params": params, "batch_stats": state}, part["inputs"], mutable=["batch_stats"]
+        )
+        loss = jnp.sum((logits - part["targets"]) ** 2)
+        return loss, (jnp.float32(len(part["inputs"])), new["batch_stats"])
+
+    batch, key = {"inputs": x, "targets": y}, jax.random.key(0)
+    (loss, found), grads = microbatches.value_and_grad(summed, state, batch, key, 2)(params)
+    parts = [{name: rows[i::2] for name, rows in batch.items()} for i in range(2)]
+    alone = [jax.value_and_grad(summed, has_aux=True)(params, part, key) for part in parts]
+    np.testing.assert_allclose(loss, sum(one[0][0] for one in alone) / BATCH_SIZE, rtol=1e-6)
+    states = [one[0][1][1] for one in alone]
+    jax.tree.map(
+        lambda a, b, c: np.testing.assert_allclose(a, (b + c) / 2, rtol=1e-6), found, *states
+    )
+    jax.tree.map(
+        lambda a, b, c: np.testing.assert_allclose(a, (b + c) / BATCH_SIZE, rtol=1e-5, atol=1e-6),
+        grads,
+        *(one[1] for one in alone),
+    )
+    # The mean of the inputs is the same whoever takes it; the variance within parts is smaller.
+    (_, (_, whole)), _ = jax.value_and_grad(summed, has_aux=True)(params, batch, key)
+    np.testing.assert_allclose(found["before"]["mean"], whole["before"]["mean"], rtol=1e-5)
+    assert (found["before"]["var"] < whole["before"]["var"]).all()
+
+
+@pytest.mark.slow
+def test_a_model_with_batch_norm_trains_in_parts_where_that_is_asked_for():
+    workload = workloads.load("imagenet_resnet")
+    training = dataclasses.replace(_training(workload, 2), batch_norm="parts")
+    state = training.init({}, *train_step.init_model(workload, 0))
+    after = jax.jit(training.step)(state, {}, _batch(workload), jax.random.key(3))
+    assert jax.tree.structure(after.model_state) == jax.tree.structure(state.model_state)
+    moved = jax.tree.map(
+        lambda a, b: float(jnp.abs(a - b).max()), after.model_state, state.model_state
+    )
+    assert min(jax.tree.leaves(moved)) > 0 and np.isfinite(after.loss_sum)
+
+
 def _sum_of_draws(count):
     """The gradient of a loss whose slope in every part is one random number."""
 
     def summed(param, part, key):
-        return param * jax.random.normal(key), jnp.float32(len(part["inputs"]))
+        return param * jax.random.normal(key), (jnp.float32(len(part["inputs"])), {})
 
     batch = {"inputs": jnp.zeros((BATCH_SIZE, 3))}
     grad_fn = microbatches.value_and_grad(summed, {}, batch, jax.random.key(0), count)
@@ -104,7 +162,7 @@ def test_parts_are_spread_over_the_batch_and_augmented_before_they_are_cut():
 
     def summed(param, part, key):
         jax.debug.callback(lambda rows: seen.append(np.asarray(rows).tolist()), part["inputs"])
-        return param * 0.0, jnp.float32(1)
+        return param * 0.0, (jnp.float32(1), {})
 
     batch = {"inputs": jnp.arange(6)}
     grad_fn = microbatches.value_and_grad(summed, {}, batch, jax.random.key(0), 2)
@@ -185,7 +243,7 @@ def test_nothing_is_executed_that_does_not_fit():
 
 def test_the_fewest_parts_that_fit_are_found():
     def check(count):
-        microbatches.check(count, 12, {}, "digits")
+        microbatches.check(count, 12, {}, "digits", "batch")
 
     tried = []
 
