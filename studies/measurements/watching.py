@@ -33,7 +33,7 @@ from algoperf_lite.trial.spec import TrialSpec
 from scoring.logs.format import ON_CLOCK
 from studies import script
 
-SMOKE = {"viewers": 2, "seconds": 2.0, "trials": 3}
+SMOKE = {"viewers": 2, "seconds": 2.0, "trials": 3, "pairs": 0}
 WATCHED = "criteo1tb"
 _HEADER = "accumulated_submission_time,global_step,validation/accuracy\n"
 _WARM_UP = 5.0  # seconds, in which viewers hear the rest of what is known
