@@ -1,6 +1,5 @@
 """Trials that were slower than their twins: found at the end of an experiment, and run again."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,34 +12,32 @@ from scoring.stats import paces
 
 
 def slow_trials(
-    root: Path, trials: Iterable[TrialSpec], calibrations: Mapping[str, Calibration]
+    trials: Iterable[TrialSpec], calibrations: Mapping[str, Calibration]
 ) -> list[tuple[TrialSpec, float]]:
     """Those of an experiment's finished trials whose steps took much longer than their twins', or
     than the reference's at its calibration, and how many times as long; see `scoring.stats.paces`.
 
     Args:
-      root: the experiment's output directory, whose other trials are twins too.
       calibrations: by workload's name.
     """
-    by_path = {os.path.relpath(trial.directory, root): trial for trial in trials}
-    records = {path: logs.read_record(Path(trial.directory)) for path, trial in by_path.items()}
-    metrics = {
-        by_path[path].workload_name: record["metric"]
-        for path, record in records.items()
-        if record and record.get("metric")
-    }
-    if not metrics:
-        return []
-    calibrated = {
-        (trial.submission_name, trial.workload_name): found.seconds_per_step
-        for trial in by_path.values()
-        if (found := calibrations.get(trial.workload_name)) and _is_reference(trial)
-    }
-    found, _ = read.read(root, metrics)
+    by_path = {trial.directory: trial for trial in trials}
+    calibrated, metrics, roots = {}, {}, {}
+    for path, trial in by_path.items():
+        record = logs.read_record(Path(path))
+        if record is None or not record.get("metric"):
+            continue
+        metrics[trial.workload_name] = record["metric"]
+        # <root>/<submission>/<study>/<workload>/<trial>: a search may have several roots.
+        roots[Path(path).parents[3]] = None
+        found = calibrations.get(trial.workload_name)
+        if found is not None and _is_reference(trial):
+            calibrated[trial.submission_name, trial.workload_name] = found.seconds_per_step
+    found = [(root / one.path, one) for root in roots for one in read.read(root, metrics)[0]]
+    place_of = {id(one): str(path) for path, one in found}
     return [
-        (by_path[trial.path], ratio)
-        for trial, ratio in paces.slow(found, calibrated)
-        if trial.path in by_path
+        (by_path[place_of[id(one)]], ratio)
+        for one, ratio in paces.slow([one for _, one in found], calibrated)
+        if place_of[id(one)] in by_path
     ]
 
 

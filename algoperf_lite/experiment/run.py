@@ -134,7 +134,7 @@ def _suspected(
     directory: Directory, trials: Sequence[TrialSpec], reporter: Reporter
 ) -> list[TrialSpec]:
     """The trials that were slower than their twins; it is said and written down."""
-    slow = repeating.slow_trials(directory.path, trials, directory.calibrations())
+    slow = repeating.slow_trials(trials, directory.calibrations())
     for trial, ratio in slow:
         reporter.say(repeating.sentence(trial, ratio))
     directory.suspected(

@@ -40,7 +40,7 @@ NOT_RUN = {
     "tests.cheats.table": "tries every trick, which test_cheats.py does, and rewrites a document",
 }
 # Python packages that a command needs beyond those of the tests.
-NEEDS = {"studies.measurements.pbt_vs_ray": "pandas"}
+NEEDS = {"studies.measurements.pbt_vs_ray": "pydantic"}  # ray.tune does
 
 # What stands in documents for a file or a folder of the reader's -> what lies on the desk, which
 # is a folder that the test makes. In this order, each applied to every word.

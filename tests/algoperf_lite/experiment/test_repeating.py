@@ -127,14 +127,21 @@ def test_the_reference_is_compared_with_its_calibration(tmp_path, host):
     for spec in specs(tmp_path):
         finish(spec, 0.02)
     calibration = Calibration(0.01, 600, "single", 1, {}, "k")
-    found = repeating.slow_trials(tmp_path, specs(tmp_path), {"digits": calibration})
+    found = repeating.slow_trials(specs(tmp_path), {"digits": calibration})
     assert [ratio for _, ratio in found] == pytest.approx([2.0] * 3)
-    assert repeating.slow_trials(tmp_path, specs(tmp_path), {}) == []
+    assert repeating.slow_trials(specs(tmp_path), {}) == []
     # In parts, it is another program.
     config = dataclasses.replace(CONFIG, microbatches=2)
     cut = [dataclasses.replace(spec, config=config) for spec in specs(tmp_path)]
-    assert repeating.slow_trials(tmp_path, cut, {"digits": calibration}) == []
+    assert repeating.slow_trials(cut, {"digits": calibration}) == []
+
+
+def test_a_search_may_have_several_roots(tmp_path):
+    every = [*specs(tmp_path / "2"), *specs(tmp_path / "4")]
+    for spec in every:
+        finish(spec, 0.03 if spec is every[-1] else 0.01)
+    assert [spec for spec, _ in repeating.slow_trials(every, {})] == [every[-1]]
 
 
 def test_an_experiment_in_which_nothing_ended_has_no_slow_trials(tmp_path):
-    assert repeating.slow_trials(tmp_path, specs(tmp_path), {}) == []
+    assert repeating.slow_trials(specs(tmp_path), {}) == []
