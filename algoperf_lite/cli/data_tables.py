@@ -57,7 +57,9 @@ def _examples(row: "Status") -> str:
 
 
 def _number(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+    from algoperf_lite.experiment.data_sets import bench
+
+    return "" if rate is None else bench.number(rate)
 
 
 def print_bench(found: "Bench") -> None:

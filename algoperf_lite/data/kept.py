@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from algoperf_lite.data.source import DataError
+from algoperf_lite.data.source import DataError, Source
 from algoperf_lite.storage import cache
 
 _ABANDONED_S = 2 * 24 * 3600  # nothing takes as long to make
@@ -48,6 +48,17 @@ def only_looking() -> Iterator[None]:
         yield
     finally:
         _only_looking.reset(token)
+
+
+def is_made(source: Source) -> bool:
+    """Whether all that is derived from a source's files and kept is there already."""
+    try:
+        with only_looking():
+            for _ in source.index():
+                pass
+    except NotKept:
+        return False
+    return True
 
 
 def arrays(

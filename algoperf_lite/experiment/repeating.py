@@ -1,5 +1,6 @@
 """Trials that were slower than their twins: found at the end of an experiment, and run again."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,13 +33,14 @@ def slow_trials(
         found = calibrations.get(trial.workload_name)
         if found is not None and _is_reference(trial):
             calibrated[trial.submission_name, trial.workload_name] = found.seconds_per_step
-    found = [(root / one.path, one) for root in roots for one in read.read(root, metrics)[0]]
-    place_of = {id(one): str(path) for path, one in found}
-    return [
-        (by_path[place_of[id(one)]], ratio)
-        for one, ratio in paces.slow([one for _, one in found], calibrated)
-        if place_of[id(one)] in by_path
+    # By their whole paths, which tell the trials of several roots apart.
+    found = [
+        dataclasses.replace(one, path=str(root / one.path))
+        for root in roots
+        for one in read.read(root, metrics)[0]
     ]
+    slow = paces.slow(found, calibrated)
+    return [(by_path[one.path], ratio) for one, ratio in slow if one.path in by_path]
 
 
 def sentence(trial: TrialSpec, ratio: float) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from scoring.board.groups import Group
 from scoring.board.settings import Hardware
 from scoring.logs.read import Trial
+from scoring.stats import paces
 from scoring.stats.draws import COVERAGE
 from scoring.views.text import counted, interval, printable
 
@@ -74,7 +75,7 @@ def costs(trials: Iterable[Trial]) -> Costs:
     """Seconds of a step by submission and workload: medians over trials."""
     found: dict[tuple[str, str], list[float]] = {}
     for trial in trials:
-        if (seconds := _of_a_step(trial)) is not None:
+        if (seconds := paces.of_a_step(trial)) is not None:
             found.setdefault((trial.submission, trial.workload), []).append(seconds)
     return {cell: float(np.median(seconds)) for cell, seconds in found.items()}
 
@@ -99,17 +100,6 @@ def between(groups: Sequence[tuple[Group, Costs]]) -> tuple[Bridge, ...]:
             }
             bridges.append(_bridge(one[0], classes[one], classes[two], logs))
     return tuple(bridges)
-
-
-def _of_a_step(trial: Trial) -> float | None:
-    """From the first evaluation to the last, so that the first state's making does not count."""
-    if trial.steps.size < 2:
-        return None
-    steps = float(trial.steps[-1] - trial.steps[0])
-    seconds = float(trial.seconds[-1] - trial.seconds[0])
-    found = seconds / steps if steps > 0 else 0.0
-    # A stranger's log may say anything; NaN fails both comparisons.
-    return found if 0 < found < np.inf else None
 
 
 def _bridge(

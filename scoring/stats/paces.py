@@ -24,15 +24,30 @@ LEAST_SECONDS = 1.0
 _MEASURED = "measured"  # other times were not taken while the trial ran
 
 
+def of_a_step(trial: Trial) -> float | None:
+    """Mean seconds of a step from the first evaluation to the last, so that the making of the first
+    state does not count. None where the log cannot tell."""
+    if trial.steps.size < 2:
+        return None
+    steps = float(trial.steps[-1] - trial.steps[0])
+    seconds = float(trial.seconds[-1] - trial.seconds[0])
+    found = seconds / steps if steps > 0 else 0.0
+    # A stranger's log may say anything; NaN fails both comparisons.
+    return found if 0 < found < np.inf else None
+
+
 def pace(trial: Trial) -> float | None:
     """Seconds of a step: the larger of mean and median over evaluation periods, since the one makes
-    the time to target and the other is what a step usually took. None where the log cannot tell."""
+    the time to target and the other is what a step usually took. None of a trial that is not
+    judged."""
+    mean = of_a_step(trial)
+    if mean is None or trial.timing != _MEASURED:
+        return None
+    if float(trial.seconds[-1] - trial.seconds[0]) < LEAST_SECONDS:
+        return None
     steps, seconds = np.diff(trial.steps), np.diff(trial.seconds)
     known = (steps > 0) & (seconds > 0) & np.isfinite(seconds)
-    steps, seconds = steps[known], seconds[known]
-    if trial.timing != _MEASURED or seconds.sum() < LEAST_SECONDS:
-        return None
-    return float(max(seconds.sum() / steps.sum(), np.median(seconds / steps)))
+    return max(mean, float(np.median(seconds[known] / steps[known])))
 
 
 def slow(

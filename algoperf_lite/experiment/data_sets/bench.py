@@ -68,7 +68,7 @@ class Bench:
         goal, whose = self._goal()
         if goal is None:
             return f"{self.family}: {reads}, and what training takes is not known"
-        takes = f"{whose} takes {_number(goal)}"
+        takes = f"{whose} takes {number(goal)}"
         if best.rate >= goal:
             enough = next(pace for pace in self.threads if pace.rate >= goal)
             return (
@@ -77,7 +77,7 @@ class Bench:
         waits = f"it would wait {waiting(best.rate, goal):.0%} of the time"
         if best.cores >= _BUSY * best.workers:
             cores = goal * best.cores / best.rate
-            more = f"about {_number(cores)} such cores would keep up"
+            more = f"about {number(cores)} such cores would keep up"
         else:
             more = (
                 f"the threads had {best.cores:.1f} cores busy, and else waited for the disk, for "
@@ -93,14 +93,15 @@ class Bench:
 
 def _reads(pace: Pace) -> str:
     verb = "reads" if pace.workers == 1 else "read"
-    return f"{_threads(pace.workers)} {verb} {_number(pace.rate)} examples a second"
+    return f"{_threads(pace.workers)} {verb} {number(pace.rate)} examples a second"
 
 
 def _threads(number: int) -> str:
     return "a thread" if number == 1 else f"{number} threads"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A rate or a count in words, with two digits at least."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
@@ -139,7 +140,11 @@ def measure(
     )
     if found.is_in_memory:
         return found
-    _check_index(family, source)
+    if not kept.is_made(source):
+        raise DataError(
+            f"the index of {family} is not made yet, and making it would count as reading; run "
+            f"`algoperf-lite data index --workloads={family}` first"
+        )
     threads, processes = [], []
     for number in workers:
         show(f"{family}: {_threads(number)}")
@@ -149,18 +154,6 @@ def measure(
         show(f"{family}: {number} process{'es' * (number > 1)}")
         processes.append(_processes(family, root, number, seconds))
     return dataclasses.replace(found, threads=tuple(threads), processes=tuple(processes))
-
-
-def _check_index(family: str, source: Source) -> None:
-    try:
-        with kept.only_looking():
-            for _ in source.index():
-                pass
-    except kept.NotKept as error:
-        raise DataError(
-            f"the index of {family} is not made yet, and making it would count as reading; run "
-            f"`algoperf-lite data index --workloads={family}` first"
-        ) from error
 
 
 def through_feed(

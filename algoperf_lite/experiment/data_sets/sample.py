@@ -36,13 +36,7 @@ def check_splits(data_set: DataSet, given: list[str] | None) -> list[str]:
 
 def is_indexed(data_set: DataSet, split: str) -> bool:
     """Whether all that is derived from the files of a split and kept is there already."""
-    try:
-        with kept.only_looking():
-            for _ in data_set.reader.source(data_set.root, split).index():
-                pass
-    except kept.NotKept:
-        return False
-    return True
+    return kept.is_made(data_set.reader.source(data_set.root, split))
 
 
 def write(family: str, root: Path, split: str, number: int, seed: int, output: Path) -> list[Path]:

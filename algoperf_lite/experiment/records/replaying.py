@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import workloads
 from algoperf_lite.executors import local
@@ -134,26 +135,33 @@ def hindrance(case: Case, source: Source | None) -> str | None:
 
 def _again(case: Case, source: Source, step: int, folder: Path) -> tuple[Case, str] | str:
     """The trial as it went here and the key of this machine; a sentence where it failed."""
+    # Steps end it, so that a slower machine does the same.
+    record = trained(case, source, folder, max_global_steps=step)
+    if isinstance(record, str):
+        return record
+    if record["data_sha256"] != case.record["data_sha256"]:
+        return "its data are others here"
+    return dataclasses.replace(case, path=folder), record["fingerprint"]["key"]
+
+
+def trained(case: Case, source: Source, folder: Path, **changes: Any) -> Mapping[str, Any] | str:
+    """The record of a trial of a pack's submission, trained here without a limit in seconds, with
+    changes to its spec; a sentence where it failed."""
     spec = dataclasses.replace(
         case.spec,
         submission=str(source.path),
         entry=case.submission,
         directory=str(folder),
         data_dir=None,
-        # Steps end it, so that a slower machine does the same.
         max_seconds=None,
-        max_global_steps=step,
-        # Looks inside change no bit, and nobody would read them.
-        config=dataclasses.replace(case.spec.config, diagnostics=False),
+        **changes,
     )
     config = spec.config
     executor = local.local(config.cores_per_trial, 1, config.devices_per_trial)
     [(_, record)] = jobs.run([spec], executor, limits=jobs.Limits(max_retries=0))
     if record["status"] not in ("reached", "not_reached", "diverged"):
         return f"{record['status']}, {record['error']}"
-    if record["data_sha256"] != case.record["data_sha256"]:
-        return "its data are others here"
-    return dataclasses.replace(case, path=folder), record["fingerprint"]["key"]
+    return record
 
 
 def compared(case: Case, here: Case, step: int, key: str) -> Iterator[Replayed | Problem]:

@@ -3,21 +3,17 @@
 This runs a stranger's code, as `replaying` does.
 """
 
-import dataclasses
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import workloads
-from algoperf_lite.executors import local
-from algoperf_lite.experiment import jobs
 from algoperf_lite.experiment.records import pack_checks
 from algoperf_lite.experiment.records.case import Case
-from algoperf_lite.experiment.records.replaying import hindrance
+from algoperf_lite.experiment.records.replaying import hindrance, trained
 from algoperf_lite.experiment.records.verdict import OnVariant
 from algoperf_lite.experiment.sources import Source
-from algoperf_lite.trial.spec import TrialSpec
 from scoring.benchmark import Benchmark
 
 _INTERFACES = Path("/sys/class/net")
@@ -75,34 +71,13 @@ def _drawn(own: Sequence[Case], variant_of: Mapping[str, str], rng: random.Rando
 def _tried(
     case: Case, source: Source, variant: str, goal: Benchmark, folder: Path
 ) -> OnVariant | str:
-    spec = _spec_on(case, source, variant, goal, folder)
-    config = spec.config
-    executor = local.local(config.cores_per_trial, 1, config.devices_per_trial)
-    [(_, record)] = jobs.run([spec], executor, limits=jobs.Limits(max_retries=0))
-    if record["status"] not in ("reached", "not_reached", "diverged"):
-        return f"{spec.name} could not be trained: {record['status']}, {record['error']}"
-    return OnVariant(
-        submission=case.place.partition("/")[0],
-        variant=variant,
-        is_reached=record["status"] == "reached",
-        steps=record["steps"],
-        max_steps=spec.max_global_steps,
-    )
-
-
-def _spec_on(case: Case, source: Source, variant: str, goal: Benchmark, folder: Path) -> TrialSpec:
-    """The trial's spec with the variant in the place of its workload."""
-    spec = case.spec
-    steps = spec.config.ruleset.slack * spec.budget * workloads.load(variant).step_hint
-    return dataclasses.replace(
-        spec,
-        submission=str(source.path),
-        entry=case.submission,
-        workload=variant,
-        directory=str(folder),
-        data_dir=None,
-        target=goal.workloads[variant].value,
-        # In steps, since nothing is calibrated here.
-        max_seconds=None,
-        max_global_steps=max(1, round(steps)),
-    )
+    name = case.place.partition("/")[0]
+    budget = case.spec.config.ruleset.slack * case.spec.budget
+    # In steps, since nothing is calibrated here.
+    most = max(1, round(budget * workloads.load(variant).step_hint))
+    target = goal.workloads[variant].value
+    changes = {"workload": variant, "target": target, "max_global_steps": most}
+    record = trained(case, source, folder, **changes)
+    if isinstance(record, str):
+        return f"{name} on {variant} could not be trained: {record}"
+    return OnVariant(name, variant, record["status"] == "reached", record["steps"], most)
