@@ -24,12 +24,12 @@ from algoperf_lite.experiment.plan import Experiment
 from algoperf_lite.experiment.progress import ExperimentProgress
 from algoperf_lite.submission import find
 from algoperf_lite.submission import native as submission_native
-from algoperf_lite.training import clock
 from algoperf_lite.trial import logs
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 from scoring import benchmark
 from studies import script
+from studies.measurements import reference
 
 NATIVE = "nadamw"
 # A file of the tests, which trains as the native reference does: anything else would compare
@@ -90,17 +90,12 @@ def _records(
 def row(name: str, native: Sequence[Any], foreign: Sequence[Any]) -> str:
     """A line of the table, of medians."""
     one, other = (
-        1e3 * statistics.median(map(_seconds_per_step, side)) for side in (native, foreign)
+        1e3 * statistics.median(map(reference.seconds_per_step, side)) for side in (native, foreign)
     )
     return (
         f"| {name} | {one:.3f} | {other:.3f} | {other - one:+.3f} ({other / one - 1:+.1%}) "
         f"| {_arrival(native)} | {_arrival(foreign)} |"
     )
-
-
-def _seconds_per_step(record: Mapping[str, Any]) -> float:
-    # The first state is made once; what a step costs is the question.
-    return sum(record["ledger"][a] for a in clock.ON_CLOCK if a != "init") / record["steps"]
 
 
 def _arrival(side: Sequence[Mapping[str, Any]]) -> str:

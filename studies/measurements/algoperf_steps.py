@@ -85,11 +85,10 @@ def _steps_row(name: str, turns: int, seconds: float) -> str:
             period = max(1, prepared.workload.step_hint // NUM_EVALS)
             found = _in_turns(ways, period, turns, seconds)
         form.close()
-    ratios = [one / two for one, two in zip(found["harness"], found["bare"], strict=True)]
     ours, theirs = (1e3 * statistics.median(found[way]) for way in ("harness", "bare"))
     return (
         f"| {name} | {ours:.3f} | {theirs:.3f} "
-        f"| {statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f}) |"
+        f"| {reference.ratios(found['harness'], found['bare'])} |"
     )
 
 

@@ -14,25 +14,17 @@ import argparse
 import platform
 import statistics
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 
 import workloads
-from algoperf_lite import tuning
-from algoperf_lite.executors import local
-from algoperf_lite.experiment import jobs
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.spec import Workload
-from algoperf_lite.submission import find
 from algoperf_lite.training import calibration as training_calibration
 from algoperf_lite.training import compiled_steps
-from algoperf_lite.training.calibration import REFERENCE, Calibration
-from algoperf_lite.training.clock import ON_CLOCK, Ledger
-from algoperf_lite.trial.config import ExperimentConfig
-from algoperf_lite.trial.spec import TrialSpec
+from algoperf_lite.training.calibration import Calibration
+from algoperf_lite.training.clock import Ledger
 from studies import script
 from studies.measurements import bare_loops, reference
 from studies.measurements.bare_loops import Way
@@ -97,7 +89,7 @@ def _steps_row(name: str, turns: int, seconds: float) -> str:
     ms = {way: f"{1e3 * statistics.median(found.get(way) or [looks[way]]):.3f}" for way in looks}
     return (
         f"| {name} | {calibration.mode} | {ms['harness']} | {ms['jit']} | {ms['scan']} "
-        f"| {_ratios(found['harness'], bare)} |"
+        f"| {reference.ratios(found['harness'], bare)} |"
     )
 
 
@@ -152,12 +144,6 @@ def _turn(run: Way, period: int, seconds: float) -> float:
     return statistics.median(samples)
 
 
-def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """'1.012 (0.998-1.030)': the median of the turns' ratios, and their range."""
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
-
-
 # --- whole trials -------------------------------------------------------------------------
 
 
@@ -172,47 +158,21 @@ def _trials_row(name: str, trials: int, seconds: float) -> str:
     ours, theirs = [], []
     with reference.no_programs() as folder:
         # The trial has this process's one core while this one waits for it, so they take turns.
-        starts = [_start_seconds(_trial(name, calibration, 1, folder / "cold"))]
+        starts = [_start_seconds(reference.trial(name, 1, folder / "cold", calibration))]
         for turn in range(trials):
-            record = _trial(name, calibration, steps, folder / f"warm_{turn}")
+            record = reference.trial(name, steps, folder / f"warm_{turn}", calibration)
             starts.append(_start_seconds(record))
-            ours.append(_seconds_per_step(record))
+            ours.append(reference.seconds_per_step(record))
             theirs.append(min(_turn(run, period, seconds) for run in ways.values()))
     return (
         f"| {name} | {starts[0]:.1f} | {statistics.median(starts[1:]):.1f} "
         f"| {1e3 * statistics.median(ours):.3f} | {1e3 * statistics.median(theirs):.3f} "
-        f"| {_ratios(ours, theirs)} |"
+        f"| {reference.ratios(ours, theirs)} |"
     )
-
-
-def _trial(name: str, calibration: Calibration, num_steps: int, directory: Path) -> dict[str, Any]:
-    """The record of a trial of the reference, run as `run` runs it: on the core of this process."""
-    spec = TrialSpec(
-        submission=str(find.locate(REFERENCE)),
-        workload=name,
-        study=0,
-        trial=1,
-        directory=str(directory),
-        max_global_steps=num_steps,
-        # It stops for steps alone: a target would end it before it is long enough to measure.
-        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.0), stop_at_target=False),
-        stepping_mode=calibration.mode,
-        steps_per_dispatch=calibration.steps_per_dispatch,
-    )
-    [(_, record)] = jobs.run([spec], local.local(1, 1))
-    if record["status"] != "not_reached":
-        raise RuntimeError(f"a trial of {name} {record['status']}: {record['error']}")
-    return record
 
 
 def _start_seconds(record: dict[str, Any]) -> float:
     return sum(record["ledger"][account] for account in ("setup", "init", "compile"))
-
-
-def _seconds_per_step(record: dict[str, Any]) -> float:
-    """On the clock, without the import of the submission and its first state."""
-    ledger = record["ledger"]
-    return sum(ledger[account] for account in ON_CLOCK if account != "init") / record["steps"]
 
 
 if __name__ == "__main__":

@@ -3,19 +3,28 @@
 import argparse
 import contextlib
 import os
+import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
+from algoperf_lite import tuning
+from algoperf_lite.executors import local
+from algoperf_lite.experiment import jobs
 from algoperf_lite.machine import devices, environment
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import cache
+from algoperf_lite.submission import find
 from algoperf_lite.submission import native as submission_native
 from algoperf_lite.training import data_order, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE, Calibration
+from algoperf_lite.trial.config import ExperimentConfig
+from algoperf_lite.trial.spec import TrialSpec
+from scoring.logs.format import ON_CLOCK
 
 
 def add_core_flag(parser: argparse.ArgumentParser) -> None:
@@ -74,3 +83,50 @@ def no_programs() -> Iterator[Path]:
             del os.environ["XDG_CACHE_HOME"]
             if users is not None:
                 os.environ["XDG_CACHE_HOME"] = users
+
+
+def trial(
+    name: str,
+    num_steps: int,
+    directory: Path,
+    calibration: Calibration | None = None,
+    study: int = 0,
+) -> dict[str, Any]:
+    """The record of a trial of the reference, run as `run` runs it: on the core of this process.
+
+    `calibration` says how it steps; by default it does so one by one.
+    """
+    stepping = {}
+    if calibration is not None:
+        stepping = {
+            "stepping_mode": calibration.mode,
+            "steps_per_dispatch": calibration.steps_per_dispatch,
+        }
+    spec = TrialSpec(
+        submission=str(find.locate(REFERENCE)),
+        workload=name,
+        study=study,
+        trial=1,
+        directory=str(directory),
+        max_global_steps=num_steps,
+        # It stops for steps alone: a target would end it before it is long enough to measure.
+        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.0), stop_at_target=False),
+        **stepping,
+    )
+    [(_, record)] = jobs.run([spec], local.local(1, 1))
+    if record["status"] != "not_reached":
+        raise RuntimeError(f"a trial of {name} {record['status']}: {record['error']}")
+    return record
+
+
+def seconds_per_step(record: Mapping[str, Any]) -> float:
+    """On the clock, without the import of the submission and its first state: that is made once,
+    and what a step costs is the question."""
+    ledger = record["ledger"]
+    return sum(ledger[account] for account in ON_CLOCK if account != "init") / record["steps"]
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """'1.012 (0.998-1.030)': the median of the turns' ratios, and their range."""
+    found = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return f"{statistics.median(found):.3f} ({min(found):.3f}-{max(found):.3f})"

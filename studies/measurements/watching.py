@@ -10,6 +10,7 @@ criteo1tb, one of each with the viewers and one without, in turns of changing or
 import argparse
 import contextlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,19 +20,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 import workloads
-from algoperf_lite import tuning
-from algoperf_lite.executors import local
-from algoperf_lite.experiment import jobs
-from algoperf_lite.submission import find
 from algoperf_lite.training.calibration import REFERENCE
-from algoperf_lite.trial.config import ExperimentConfig
-from algoperf_lite.trial.spec import TrialSpec
-from scoring.logs.format import ON_CLOCK
 from studies import script
+from studies.measurements import reference
 
 SMOKE = {"viewers": 2, "seconds": 2.0, "trials": 3, "pairs": 0}
 WATCHED = "criteo1tb"
@@ -83,31 +77,18 @@ def _compare(pairs: int, viewers: int) -> None:
                     if is_watched:
                         _add_viewers(stack.enter_context(_watching(root)), viewers)
                     found[is_watched].append(_train(root, 1 + pair))
-    watched, alone = (np.array(found[is_watched]) for is_watched in (True, False))
-    ratios = watched / alone
+    watched, alone = (1e3 * statistics.median(found[is_watched]) for is_watched in (True, False))
     print(
-        f"{pairs} pairs, {viewers} viewers: {1e3 * np.median(watched):.3f} ms a step watched, "
-        f"{1e3 * np.median(alone):.3f} ms not; ratio {np.median(ratios):.3f} "
-        f"({ratios.min():.3f}-{ratios.max():.3f})"
+        f"{pairs} pairs, {viewers} viewers: {watched:.3f} ms a step watched, {alone:.3f} ms not; "
+        f"ratio {reference.ratios(found[True], found[False])}"
     )
 
 
 def _train(root: Path, study: int) -> float:
     """Seconds of a step of a trial of the reference, on its clock."""
-    spec = TrialSpec(
-        submission=str(find.locate(REFERENCE)),
-        workload=WATCHED,
-        study=study,
-        trial=1,
-        directory=str(root / REFERENCE / f"study_{study}" / f"{WATCHED}_jax" / "trial_1"),
-        max_global_steps=workloads.load(WATCHED).step_hint // 2,
-        config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.0), stop_at_target=False),
-    )
-    [(_, record)] = jobs.run([spec], local.local(1, 1))
-    if record["status"] != "not_reached":
-        raise RuntimeError(f"a trial {record['status']}: {record['error']}")
-    ledger = record["ledger"]
-    return sum(ledger[name] for name in ON_CLOCK if name != "init") / record["steps"]
+    place = root / REFERENCE / f"study_{study}" / f"{WATCHED}_jax" / "trial_1"
+    steps = workloads.load(WATCHED).step_hint // 2
+    return reference.seconds_per_step(reference.trial(WATCHED, steps, place, study=study))
 
 
 def _add_viewers(watch: "_Watch", count: int) -> None:

@@ -55,6 +55,15 @@ class Tree:
         return scoring.score(self.root, benchmark or make_benchmark(), **options)
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser without a window, one for all tests of a file."""
+    from report_pages import chromium  # loads selenium, which most tests do without
+
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
 @pytest.fixture
 def tree(tmp_path):
     return Tree(tmp_path / "logs")

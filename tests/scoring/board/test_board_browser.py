@@ -1,16 +1,9 @@
 """The site of a board in a real browser: it fits a phone, loads nothing, complains of nothing."""
 
-import pytest
-from report_pages import assert_fits, chromium, opened, requests
+from report_pages import assert_fits, opened, requests
 
 from scoring.board import site
 from studies.measurements import board_site
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def test_pages_fit_a_desktop_and_a_phone_and_ask_for_nothing(browser, tmp_path):

@@ -9,7 +9,6 @@ from report_pages import (
     BENCHMARK,
     INFO,
     assert_fits,
-    chromium,
     opened,
     requests,
     write_page,
@@ -22,12 +21,6 @@ from scoring.benchmark import Ruleset
 from scoring.views import importance, terminal
 
 RATES = [10.0 ** (-4 + i / 7) for i in range(15)]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def board_of(trial_of, benchmark_of, name="s", num=15, strange=False, **protocol):

@@ -5,7 +5,6 @@ from report_pages import (
     BENCHMARK,
     TIMES,
     assert_fits,
-    chromium,
     opened,
     requests,
     write_page,
@@ -19,12 +18,6 @@ SECTIONS = (
     *("speedups", "ranks", "ledger", "hardware", "statuses"),
 )
 TAUS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from diagnosed_trials import BAD, looks, write_diagnosed
 from report_pages import (
     INFO,
     assert_fits,
-    chromium,
     opened,
     requests,
     write_page,
@@ -18,12 +17,6 @@ from scoring.views.html import diagnostics
 DIVERGED = {**INFO, "status": "diverged", "error": "parameters are not finite after step 110"}
 FAILED = {"loss": None, "spike": True, "not_finite": "parameter `a/kernel`"}
 EVIL = "</script><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def page_of(logs, folder):

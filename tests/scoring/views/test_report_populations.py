@@ -5,7 +5,6 @@ from population_trees import BAD, GOOD, SPACE, evolved, write_population
 from report_pages import (
     INFO,
     assert_fits,
-    chromium,
     opened,
     requests,
     write_page,
@@ -14,12 +13,6 @@ from report_pages import (
 
 from scoring.logs.format import LINEAGE
 from scoring.views.html import populations
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def page_of(logs, folder):

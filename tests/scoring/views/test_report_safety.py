@@ -5,7 +5,7 @@ import io
 import time
 
 import pytest
-from report_pages import INFO, chromium, opened, requests, write_page, write_trial
+from report_pages import INFO, opened, requests, write_page, write_trial
 
 from scoring.views.text import json_block, long_text
 
@@ -24,12 +24,6 @@ NAMES = (
     "_underscore$x$",
     "no_utf8_\udcff",
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,13 @@
 import json
 
 import pytest
-from report_pages import chromium, requests
+from report_pages import requests
 from running_trees import add_row, end, write_experiment, write_running
 from selenium.webdriver.support.ui import WebDriverWait
 
 from scoring.watch import server
 
 NAMES = ("<img src=x onerror=alert(1)>", "{{7*7}}", "line\u2028separator", "no_utf8_\udcff")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture
