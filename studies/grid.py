@@ -125,7 +125,7 @@ def train(
     evaluate, first = Evaluator(workload), next(iter(initial.values()))
     evaluate.compile(*first)
     is_finite = setup.finiteness(first[0])
-    stepper, population = _population(workload, entry, members, initial, payload)
+    stepper, population = population_of(workload, entry, members, initial, payload)
     stepper.compile(population)
     # Silence is what a process that hangs is killed for, and compiling is silent.
     report(event="beat")
@@ -148,7 +148,7 @@ def train(
     }
 
 
-def _population(
+def population_of(
     workload: Workload,
     entry: Submission,
     members: Sequence[tuple[Mapping[str, Any], int]],
