@@ -76,6 +76,12 @@ def shares(value: str) -> list[float]:
 
 
 @checked
+def part(value: str) -> float:
+    """A part of the step hint."""
+    return _number(value, "a part of the step hint", above=0.0)
+
+
+@checked
 def share(value: str) -> float:
     """A number from 0 to 1."""
     return _number(value, "a number")

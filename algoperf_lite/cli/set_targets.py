@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algoperf_lite.cli import numerics_flags
-from algoperf_lite.cli.flag_types import at_least, listed, one_of
+from algoperf_lite.cli.flag_types import at_least, listed, one_of, part
 from algoperf_lite.cli.run_flags import SCALES
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--num_seeds", type=at_least(1), default=5, metavar="N", help="reruns of the best point")
     reruns = "reruns of each of a variant's points, and of each multiplier"
     add("--num_variant_seeds", type=at_least(1), default=3, metavar="N", help=reruns)
+    taken = "part of the step hint that runs for targets take; default: 0.75, as AlgoPerf's"
+    add("--horizon", type=part, default=0.75, metavar="P", help=taken)
     add("--rng_seed", type=at_least(0), default=7, metavar="N", help="reruns use the next one")
     folder = Path("runs") / "targets"
     add("--output_dir", type=Path, default=folder, metavar="DIR", help="where runs are kept")
@@ -118,6 +120,7 @@ def _targets(
         args.output_dir,
         Numerics(args.precision, args.deterministic),
         args.data_dir,
+        args.horizon,
     )
     path = args.benchmark or args.output_dir / "benchmark.json"
     entries = set_targets.targets(search, names, executor, reporter, path, _command())

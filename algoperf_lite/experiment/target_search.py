@@ -1,9 +1,10 @@
 """The search for validation targets, as AlgoPerf has made it, in small.
 
-For each base workload, quasi-random points of each algorithm's search space train for three
-quarters of the step hint; the best point is rerun with several seeds; the target is the median of
-the best validation metric over the reruns. A variant reruns the two best points of its base and
-takes the better median. (AlgoPerf DOCUMENTATION.md, "Defining target performance")
+For each base workload, quasi-random points of each algorithm's search space train for a part of
+the step hint, AlgoPerf's three quarters or fewer; the best point is rerun with several seeds; the
+target is the median of the best validation metric over the reruns. A variant reruns the two best
+points of its base and takes the better median. (AlgoPerf DOCUMENTATION.md, "Defining target
+performance")
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from algoperf_lite.trial.spec import TrialSpec
 from scoring.benchmark import LOWER_IS_BETTER
 
 VARIANT_CANDIDATES = 2  # best points of the base that a variant tries
-HORIZON = 0.75  # of the step hint, so that a budget is 4/3 of the run that set the target
+HORIZON = 0.75  # AlgoPerf's part of the step hint: a budget is 4/3 of the run that set the target
 
 
 def config_without_target(
@@ -33,9 +34,11 @@ def config_without_target(
     rng_seed: int,
     num_trials: int = 1,
     numerics: Numerics = USUAL,
+    horizon: float = HORIZON,
 ) -> ExperimentConfig:
-    """The configuration of runs that no target ends, as it is what is looked for."""
-    ruleset = tuning.Ruleset("external", 1, num_trials, HORIZON)
+    """The configuration of runs that no target ends, as it is what is looked for; its slack is
+    their part of the step hint."""
+    ruleset = tuning.Ruleset("external", 1, num_trials, horizon)
     # Points and seeds share processes and programs: of these runs, only the metrics matter. Full
     # models fill a device alone.
     return ExperimentConfig(
@@ -57,12 +60,14 @@ def trial_without_target(
     trial: int = 1,
     data_dir: str | None = None,
 ) -> TrialSpec:
-    """A run of `algorithm` on the workload `name` for `HORIZON`, which is its schedule's horizon.
+    """A run of `algorithm` on the workload `name` for the part of the step hint that `config` says,
+    which is its schedule's horizon.
 
     Args:
       cell: the folder of the workload's trials.
       data_dir: of the data sets that are read from files, as trials find it.
     """
+    horizon = config.ruleset.slack
     return TrialSpec(
         submission=str(find.locate(algorithm)),
         workload=name,
@@ -70,9 +75,9 @@ def trial_without_target(
         trial=trial,
         config=config,
         directory=str(cell / f"trial_{trial}"),
-        budget=HORIZON,
+        budget=horizon,
         whole_horizon=True,
-        max_global_steps=round(HORIZON * calibration.step_hint),
+        max_global_steps=round(horizon * calibration.step_hint),
         stepping_mode=calibration.mode,
         steps_per_dispatch=calibration.steps_per_dispatch,
         data_dir=data_dir,
@@ -93,6 +98,8 @@ class TargetSearch:
       folder: where all runs are kept.
       numerics: of all runs.
       data_dir: of the data sets that are read from files, as trials find it.
+      horizon: part of the step hint that all runs take. The smaller it is, the more room a budget
+        leaves to who has one point where the target has had a search.
     """
 
     scale: str
@@ -104,11 +111,13 @@ class TargetSearch:
     folder: Path
     numerics: Numerics = USUAL
     data_dir: str | None = None
+    horizon: float = HORIZON
 
     @property
     def config(self) -> ExperimentConfig:
         """The configuration of all runs but reruns, whose seed is the next one."""
-        return config_without_target(self.scale, self.rng_seed, self.num_points, self.numerics)
+        terms = self.scale, self.rng_seed, self.num_points, self.numerics, self.horizon
+        return config_without_target(*terms)
 
     def points(
         self, bases: Sequence[str], calibrations: Mapping[str, Calibration]
@@ -167,13 +176,13 @@ class TargetSearch:
         return {
             "target_metric_name": first["metric"],
             "validation_target_value": statistics.median(r["best"] for r in records),
-            "step_hint": round(first["step_hint"] / HORIZON),
+            "step_hint": round(first["step_hint"] / self.horizon),
             # How it came about, so that anybody can ask why the target is what it is.
             "provenance": {
                 **origin(first, command),
                 "algorithm": best[0].submission_name,
                 "parameter_multiplier": first["parameter_multiplier"],
-                "horizon": HORIZON,
+                "horizon": self.horizon,
                 "num_points": self.num_points,
                 "points_of": workloads.name_of(workloads.base_of(name)),
                 "best_of_points": {

@@ -83,6 +83,18 @@ def test_a_family_whose_runs_all_diverged_gets_no_multiplier(folder):
     assert not workloads.multiplier_path("digits").exists()
 
 
+def test_runs_for_targets_take_the_part_of_the_step_hint_that_is_asked_for(tmp_path):
+    search = TargetSearch("lite", ["nadamw"], 1, 1, 1, 7, tmp_path, horizon=0.5)
+    [point] = search.points(["digits"], {"digits": CALIBRATION})
+    assert point.max_global_steps == 200 and point.budget == 0.5 and point.whole_horizon
+    _finished(point, 0.9)
+    [reruns] = search.reruns("digits", [point], CALIBRATION)
+    assert [run.max_global_steps for run in reruns] == [200]
+    _finished(reruns[0], 0.8)
+    entry = search.entry("digits", [point], [reruns], "")
+    assert entry["provenance"]["horizon"] == 0.5 and entry["step_hint"] == 600
+
+
 def test_a_target_is_the_median_of_the_best_point_s_reruns(tmp_path):
     search = TargetSearch("lite", ["nadamw", "nesterov"], 2, 3, 1, 7, tmp_path)
     points = search.points(["digits"], {"digits": CALIBRATION})
