@@ -74,7 +74,7 @@ SCALES = {
         config=UNetConfig(),
         batch_size=12,
         eval_batch_size=64,
-        step_hint=2000,
+        step_hint=3000,
     ),
     "full": FastMRI(
         name="fastmri",

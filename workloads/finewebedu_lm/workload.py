@@ -160,7 +160,7 @@ SCALES: dict[str, Any] = {
         ),
         batch_size=16,
         eval_batch_size=64,
-        step_hint=2800,
+        step_hint=4200,
         num_eval=192,
     ),
     "full": FinewebEduLM(

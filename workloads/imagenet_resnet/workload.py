@@ -38,7 +38,7 @@ SCALES = {
         ),
         batch_size=64,
         eval_batch_size=256,
-        step_hint=3200,
+        step_hint=4800,
     ),
     "full": ImagenetResNet(
         name="imagenet_resnet",

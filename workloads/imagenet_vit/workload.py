@@ -49,7 +49,7 @@ SCALES = {
         ),
         batch_size=128,
         eval_batch_size=256,
-        step_hint=2400,
+        step_hint=3600,
     ),
     "full": ImagenetViT(
         name="imagenet_vit",

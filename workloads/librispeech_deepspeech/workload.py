@@ -31,7 +31,7 @@ SCALES = {
         ),
         batch_size=24,
         eval_batch_size=64,
-        step_hint=3000,
+        step_hint=4500,
     ),
     "full": LibrispeechDeepSpeech(
         name="librispeech_deepspeech",

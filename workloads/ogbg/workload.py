@@ -144,7 +144,7 @@ SCALES = {
         ),
         batch_size=64,
         eval_batch_size=64,
-        step_hint=3000,
+        step_hint=4500,
     ),
     "full": OGBG(
         name="ogbg",

@@ -156,7 +156,7 @@ SCALES: dict[str, Any] = {
         ),
         batch_size=8,
         eval_batch_size=16,
-        step_hint=3000,
+        step_hint=4500,
         num_eval=64,
     ),
     "full": WMT(

@@ -18,8 +18,10 @@ from algoperf_lite import api
 from algoperf_lite.cli import main
 from algoperf_lite.experiment.board_repository import making
 from algoperf_lite.machine import fingerprint
+from scoring import benchmark
 from scoring.logs import pack
 
+NEWEST = benchmark.resolved("lite")
 ROOT = Path(__file__).parents[4]
 STATIC = ("verify the packs that change", "build the site")
 
@@ -107,8 +109,8 @@ def test_a_forgery_is_refused_and_nothing_is_written(board, recorded, experiment
 
 def test_a_board_of_another_benchmark_refuses(tmp_path, recorded):
     board = api.board_init(tmp_path / "board")
-    assert 'benchmarks = ["lite_v2"]' in (board / "board.toml").read_text()
-    with pytest.raises(ValueError, match="is of benchmark 'lite_v1'; this board takes lite_v2"):
+    assert f'benchmarks = ["{NEWEST}"]' in (board / "board.toml").read_text()
+    with pytest.raises(ValueError, match=f"is of benchmark 'lite_v1'; this board takes {NEWEST}"):
         api.board_add(recorded, board)
 
 
