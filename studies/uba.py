@@ -12,6 +12,7 @@ on the seeds that are reported flatters every schedule alike; the intervals do n
 import argparse
 import dataclasses
 import itertools
+import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -225,11 +226,12 @@ def plot(
         axis.set_yticks(range(len(labels)), labels)
     # In the order of the table, from above.
     axes[0, 0].invert_yaxis()
-    figure.supxlabel(
+    what = (
         f"loss above {BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval of each alone; "
-        "coloured: told apart after Holm's correction",
-        fontsize=9,
+        "coloured: told apart after Holm's correction"
     )
+    # As wide as the panels are; a longer line would be cut off.
+    figure.supxlabel(textwrap.fill(what, 44 * len(budgets)), fontsize=9)
     return figure
 
 
