@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 SearchSpace = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+SCHEDULE_PREFIX = "schedule_"  # of what `--schedules=uba:phi=search` adds to a space: schedule_phi
 _TUNING_STREAM = 0x7E57  # keeps the points' random stream apart from the trials' seeds
 
 
@@ -65,8 +66,40 @@ def point(
     # four dimensions evenly.
     sampler = _halton()(len(search_space), scramble=True, rng=np.random.default_rng(seed))
     units = sampler.random(num_trials)[trial - 1]
-    names = sorted(search_space)  # the order of keys in a file must not change the points
+    names = ordered(search_space)
     return {name: value_at(search_space[name], u) for name, u in zip(names, units, strict=True)}
+
+
+def ordered(space: Mapping[str, Any]) -> list[str]:
+    """The names of a space's dimensions, in the order in which they are drawn.
+
+    Those of a schedule come last. The sequence gives earlier dimensions the same values, whatever
+    follows them, so a submission's own points are the same on every schedule.
+    """
+    # Sorted: the order of keys in a file must not change the points.
+    return sorted(space, key=lambda name: (name.startswith(SCHEDULE_PREFIX), name))
+
+
+def with_schedule(space: SearchSpace, added: Mapping[str, Any], submission: str) -> SearchSpace:
+    """The space of a submission, and in it the dimensions that its schedule adds.
+
+    Raises ValueError where there is no space to add to, or where a name is in both.
+    """
+    if not added:
+        return space
+    names = ", ".join(added)
+    if not isinstance(space, Mapping):
+        got = "no search_space" if space is None else "a list of points as search_space"
+        raise ValueError(
+            f"submission {submission!r} has {got}, to which its schedule cannot add {names}; give "
+            "these parameters numbers, or the submission a dict of dimensions"
+        )
+    for name in sorted(space.keys() & added.keys()):
+        raise ValueError(
+            f"submission {submission!r} has a hyperparameter {name!r}, which is also that of its "
+            "schedule; rename it in the file"
+        )
+    return {**space, **added}
 
 
 def preload() -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from algoperf_lite.training.evaluation import Evaluator
 from algoperf_lite.trial import setup
 
 CONFIDENCE = 0.95
+WIDENED = ".widened"  # of the names of files with what lies beyond a grid's edges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,16 +69,26 @@ class Result:
         return np.where(np.isnan(self.values_S), np.inf, sign * self.values_S)
 
 
-def run(cells: Sequence[Cell], num_seeds: int, folder: Path) -> dict[Cell, Result]:
-    """Trains what is not finished; the same call continues and recalls."""
+def run(cells: Sequence[Cell], num_seeds: int, folder: Path, part: str = "") -> dict[Cell, Result]:
+    """Trains what is not finished; the same call continues and recalls.
+
+    Args:
+      part: ends the names of files, for cells that join settings of which others are kept.
+    Raises ValueError for a schedule that leaves something to be searched.
+    """
     # Peaks share a program, as hyperparameters are traced; anything else is compiled anew.
     groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(dataclasses.astuple(cell)[:-1], []).append(cell)
     jobs = {}
     for (entry, schedule, budget, workload), group in groups.items():
-        label = text.parse(schedule).label
-        jobs[folder / workload / entry / f"{label}@{budget:g}.json"] = {
+        named = text.parse(schedule)
+        if named.search_space:
+            raise ValueError(
+                f"schedule {schedule} is to be searched, but a grid says what is tried; give "
+                "numbers, as in uba:phi=0.5,uba:phi=2"
+            )
+        jobs[folder / workload / entry / f"{named.label}@{budget:g}{part}.json"] = {
             "submission": str(find.locate(entry)),
             "schedule": schedule,
             "budget": budget,
@@ -188,8 +199,10 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
     A payload names its "workload"; how to step is added to it, and it is kept with the results.
     Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
     """
-    here = local.local(1, None)
     missing = [path for path in payloads if not path.exists()]
+    if not missing:
+        return [recalled(path, payload) for path, payload in payloads.items()]
+    here = local.local(1, None)
     # Calibration compares ways of stepping, which takes longer than a small job.
     names = list(dict.fromkeys(payloads[path]["workload"] for path in missing))
     stepped = {}
@@ -233,16 +246,41 @@ def recalled(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
+def p_value(one: Result, other: Result) -> float:
+    """That the two are alike, by Student's paired test, two-sided; 1 where `difference` has no
+    limits."""
+    mean, low, high = difference(one, other)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return 1.0
+    if low == high:  # every seed says the same
+        return float(mean == 0)
+    gaps_S = one.losses_S - other.losses_S
+    return float(scipy.stats.ttest_1samp(gaps_S, 0.0).pvalue)
+
+
+def holm(p_values: Mapping[Hashable, float]) -> dict[Hashable, float]:
+    """The same p-values for all of these comparisons together (Holm 1979): in whatever number of
+    them nothing differs, one below 5% is found by chance in one study of twenty."""
+    ordered = sorted(p_values, key=p_values.__getitem__)
+    found, least = {}, 0.0
+    for place, key in enumerate(ordered):
+        # Never below that of a comparison which was surer.
+        least = max(least, min(1.0, (len(ordered) - place) * p_values[key]))
+        found[key] = least
+    return found
+
+
 def difference(one: Result, other: Result) -> tuple[float, float, float]:
     """Mean paired difference of losses, (mean, low, high): below 0 where `one` is better.
 
     The limits are Student's over seeds; infinite where a seed diverged or there is only one.
     """
-    # Two infinities have no difference; the gap is NaN then, and says so below.
+    # Two infinities have no difference: the gap is NaN then, and so is the mean of such alone.
     with np.errstate(invalid="ignore"):
         gaps_S = one.losses_S - other.losses_S
     if len(gaps_S) < 2 or not np.all(np.isfinite(gaps_S)):
-        return float(np.nanmean(gaps_S)), -np.inf, np.inf
+        known_S = gaps_S[~np.isnan(gaps_S)]
+        return float(known_S.mean()) if known_S.size else np.nan, -np.inf, np.inf
     mean, error = gaps_S.mean(), scipy.stats.sem(gaps_S)
     # Equal to the last bit, as one schedule under two names is: no interval to compute.
     if error == 0:

@@ -4,7 +4,8 @@ The language model in muP is trained at every width, batch size and number of to
 three schedules. Each schedule has one number left to tune: the peak of cosine and wsd, the
 amplitude `a` of power. What counts is the regret of one fixed choice of it: validation loss (log
 perplexity) at the end above that of the best choice for the same cell. A schedule whose setting
-carries over has little, so the table also says what its best choices reach.
+carries over has little, so the table also says what its best choices reach. Where the best choice
+of any cell lies at an edge of a schedule's grid, two more beyond are tried, once, in all cells.
 (Shen et al. 2024, arXiv 2408.13359: one a, one b for all.)
 
     python -m studies.power --output=studies/power
@@ -23,7 +24,7 @@ import workloads
 from algoperf_lite.optimizers.mup import mup
 from algoperf_lite.schedules import cool_down, cosine, exponential_to_zero, over, power, wsd
 from algoperf_lite.submission import native
-from studies import grid, script
+from studies import edges, grid, script
 from studies.regret import Cell, Summary, plot, table
 from workloads.finewebedu_lm.workload import FinewebEduLM, at_width
 
@@ -74,21 +75,39 @@ def run(arguments: argparse.Namespace) -> None:
 def summaries(
     folder: Path, cells: Sequence[Cell], choices: Mapping[str, Sequence[float]], num_seeds: int
 ) -> dict[str, Summary]:
-    """Trains what is not there yet, and recalls the rest."""
+    """Trains what is not there yet, and recalls the rest; widens grids by the rule of `edges`."""
+    found = _trained(folder, cells, choices, num_seeds)
+    beyond = {
+        name: edges.beyond(one.choices, {one.choices[k] for k in one.best_C})
+        for name, one in found.items()
+    }
+    beyond = {name: more for name, more in beyond.items() if more}
+    more = _trained(folder, cells, beyond, num_seeds, grid.WIDENED)
+    return {name: one.with_more(more[name]) if name in more else one for name, one in found.items()}
+
+
+def _trained(
+    folder: Path,
+    cells: Sequence[Cell],
+    choices: Mapping[str, Sequence[float]],
+    num_seeds: int,
+    part: str = "",
+) -> dict[str, Summary]:
+    """The schedules of `choices` in all cells; `part` ends the names of files."""
     payloads = {
-        folder / name / f"{cell.label}.json": {
+        folder / name / f"{cell.label}{part}.json": {
             **dataclasses.asdict(cell),
             "workload": WORKLOAD,
             "schedule": name,
             "choices": list(choices[name]),
             "seeds": grid.seeds(num_seeds),
         }
-        for name in SCHEDULES
+        for name in choices
         for cell in cells
     }
     kept = iter(grid.conduct("studies.power", payloads))
     found = {}
-    for name in SCHEDULES:
+    for name in choices:
         values = [next(kept)["values"] for _ in cells]  # null is NaN
         # A log perplexity, as in the paper; where training diverged, null is infinite.
         losses_CKS = np.log(np.array(values, float))

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.stats
 from matplotlib.figure import Figure
 
+from studies.edges import is_at_edge
 from studies.grid import CONFIDENCE
 
 
@@ -31,10 +32,19 @@ class Summary:
     Attributes:
       choices: what was tried for its one number, (K,).
       losses_CKS: at the end of training; infinite where it diverged.
+      widened: those of the choices that were added beyond an edge.
     """
 
     choices: tuple[float, ...]
     losses_CKS: np.ndarray
+    widened: tuple[float, ...] = ()
+
+    def with_more(self, other: "Summary") -> "Summary":
+        """The same with another's choices, by which its grid was widened."""
+        choices_K = np.array(self.choices + other.choices)
+        order_K = choices_K.argsort()
+        losses_CKS = np.concatenate([self.losses_CKS, other.losses_CKS], axis=1)
+        return Summary(tuple(choices_K[order_K].tolist()), losses_CKS[:, order_K], other.choices)
 
     @property
     def best_C(self) -> np.ndarray:
@@ -74,15 +84,26 @@ def table(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Iterator[str]:
             f"| {', '.join(f'{choice:g}' for choice in chosen)} | {own_best} |"
         )
     yield ""
+    for name, one in found.items():
+        if one.widened:
+            yield _said_of_edges(name, one)
+            yield ""
     names = list(found)
-    # Differences within a seed are smaller than those between seeds.
-    for one, other in itertools.combinations(names, 2):
+    pairs = list(itertools.combinations(names, 2))
+    # Differences within a seed are smaller than those between seeds. Two of each pair are told.
+    for one, other in pairs:
         fixed = [found[name].regrets_CKS[:, found[name].fixed].mean(0) for name in (one, other)]
         losses = [found[name].losses_CKS[:, found[name].fixed].mean(0) for name in (one, other)]
-        yield (
-            f"{one} minus {other}, paired by seed: regret {interval(fixed[0] - fixed[1])}, "
-            f"loss at the fixed choices {interval(losses[0] - losses[1])}."
+        regret, loss = (
+            interval(first - second, 2 * len(pairs)) for first, second in (fixed, losses)
         )
+        yield (
+            f"{one} minus {other}, paired by seed: regret {regret}, "
+            f"loss at the fixed choices {loss}."
+        )
+        yield ""
+    if len(pairs) > 1:
+        yield "The intervals of these differences hold all together (Bonferroni)."
         yield ""
     yield f"| width | batch | tokens | {' | '.join(names)} |"
     yield "|---|---|---|" + "---|" * len(names)
@@ -97,12 +118,27 @@ def table(found: Mapping[str, Summary], cells: Sequence[Cell]) -> Iterator[str]:
         yield f"| {cell.width} | {cell.batch_size} | {cell.budget:.0%} | {' | '.join(texts)} |"
 
 
-def interval(values_S: np.ndarray) -> str:
-    """'0.012 (0.008 to 0.016)': the mean over seeds with Student's interval."""
+def _said_of_edges(name: str, one: Summary) -> str:
+    """A sentence about a grid that was widened."""
+    left = sum(is_at_edge(one.choices, one.choices[k]) for k in one.best_C)
+    added = ", ".join(f"{choice:g}" for choice in one.widened)
+    return (
+        f"{name}: the best {_symbol(name)} of some cell lay at an edge of the grid, which was "
+        f"widened by {added}; it still does in {left} of {len(one.best_C)} cells."
+    )
+
+
+def interval(values_S: np.ndarray, num_comparisons: int = 1) -> str:
+    """'0.012 (0.008 to 0.016)': the mean over seeds with Student's interval.
+
+    Args:
+      num_comparisons: as many such intervals hold all together (Bonferroni).
+    """
     if not np.isfinite(values_S).all():
         return "diverged"
     mean, error = values_S.mean(), scipy.stats.sem(values_S)
-    half = error * scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values_S) - 1)
+    outside = (1 - CONFIDENCE) / num_comparisons
+    half = error * scipy.stats.t.ppf(1 - outside / 2, len(values_S) - 1)
     return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
 
 

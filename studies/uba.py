@@ -1,28 +1,49 @@
 """Budgets and the shapes of schedules: which ends best where the budget is known in advance?
 
 Every schedule at every budget, with the same peak learning rates for all; the best peak of each
-counts, chosen by the median over seeds. Differences are paired by seed against cosine. Choosing the
-peak on the seeds that are reported flatters every schedule alike; the intervals do not cover it.
+counts, chosen by the median over seeds. Where it lies at an edge of the grid, two more peaks beyond
+are tried, once, and the table says so. Differences are paired by seed against cosine; whether one
+is better or worse is corrected for the number of schedules at that budget (Holm). Choosing the peak
+on the seeds that are reported flatters every schedule alike; the intervals do not cover it.
 
     python -m studies.uba --output=studies/uba
 """
 
 import argparse
+import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from algoperf_lite.schedules import text as schedules_text
 from algoperf_lite.submission import native
-from studies import grid, script
+from studies import edges, grid, script
 
 SCHEDULES = "cosine linear step one_cycle rex wsd uba:phi=0.5 uba:phi=2 uba:phi=5"
 BASELINE = "cosine"
-Best = dict[tuple[str, float, str], tuple[grid.Cell, grid.Result]]
+Setting = tuple[str, float, str]  # schedule, budget, workload
 
+
+class Chosen(NamedTuple):
+    """The best peak of a setting.
+
+    Attributes:
+      is_at_edge: of all peaks that were tried.
+      is_widened: the best lay at an edge, so there are more peaks than the grid has.
+    """
+
+    cell: grid.Cell
+    result: grid.Result
+    is_at_edge: bool
+    is_widened: bool
+
+
+Best = dict[Setting, Chosen]
 
 SMOKE = {
     "schedules": ["cosine", "uba:phi=2"],
@@ -61,28 +82,93 @@ def run(arguments: argparse.Namespace) -> None:
             on, budgets, arguments.peaks, schedules
         )
     ]
-    found = best(grid.run(cells, arguments.num_seeds, arguments.output_dir))
-    lines = table(found, schedules, budgets, on)
+    results = grid.run(cells, arguments.num_seeds, arguments.output_dir)
+    more = beyond(results)
+    results |= grid.run(more, arguments.num_seeds, arguments.output_dir, grid.WIDENED)
+    found = best(results, more)
+    lines = [*table(found, schedules, budgets, on), said_of_edges(found)]
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
     plot(found, schedules, budgets, on).savefig(arguments.output.with_suffix(".png"), dpi=120)
 
 
-def best(results: Mapping[grid.Cell, grid.Result]) -> Best:
-    """Of each (schedule, budget, workload) the peak with the lowest median loss."""
-    found: Best = {}
-    for cell, result in results.items():
-        key = (cell.schedule, cell.budget, cell.workload)
-        # The median does not mind one seed that diverged.
-        if key not in found or np.median(result.losses_S) < np.median(found[key][1].losses_S):
-            found[key] = cell, result
+def beyond(results: Mapping[grid.Cell, grid.Result]) -> list[grid.Cell]:
+    """The cells by which the grid of each setting is widened whose best peak lies at an edge."""
+    peaks = _peaks(results)
+    return [
+        dataclasses.replace(chosen.cell, peak=peak)
+        for key, chosen in best(results).items()
+        for peak in edges.beyond(peaks[key], [chosen.cell.peak])
+    ]
+
+
+def best(results: Mapping[grid.Cell, grid.Result], widened: Collection[grid.Cell] = ()) -> Best:
+    """Of each setting the peak with the lowest median loss.
+
+    Args:
+      widened: those of the cells that `beyond` added.
+    """
+    found: dict[Setting, grid.Cell] = {}
+    # The median does not mind one seed that diverged.
+    losses = {cell: np.median(result.losses_S) for cell, result in results.items()}
+    # By their peaks: where all diverge, the least is the best, and the grid is widened below it.
+    for cell in sorted(results, key=lambda cell: cell.peak):
+        key = _setting(cell)
+        if key not in found or losses[cell] < losses[found[key]]:
+            found[key] = cell
+    peaks, grown = _peaks(results), {_setting(cell) for cell in widened}
+    return {
+        key: Chosen(cell, results[cell], edges.is_at_edge(peaks[key], cell.peak), key in grown)
+        for key, cell in found.items()
+    }
+
+
+def _setting(cell: grid.Cell) -> Setting:
+    return cell.schedule, cell.budget, cell.workload
+
+
+def _peaks(cells: Collection[grid.Cell]) -> dict[Setting, list[float]]:
+    found: dict[Setting, list[float]] = {}
+    for cell in cells:
+        found.setdefault(_setting(cell), []).append(cell.peak)
     return found
+
+
+def said_of_edges(found: Best) -> str:
+    """A sentence about the grids that were widened, and what it came to."""
+    grown = [chosen for chosen in found.values() if chosen.is_widened]
+    left = sum(chosen.is_at_edge for chosen in grown)
+    return (
+        f"The best peak lay at an edge of the grid in {len(grown)} of {len(found)} settings, which "
+        f"got {edges.NUM_NEW} more peaks beyond it ('widened'); in {left} of them it still does."
+    )
+
+
+def verdicts(
+    found: Best, schedules: Sequence[str], budgets: Sequence[float], workloads: Sequence[str]
+) -> dict[Setting, str]:
+    """ "better" or "worse" than the baseline, or "" where chance may have done it.
+
+    Holm's correction is for all schedules that are compared with it at one budget of one workload.
+    """
+    said = {}
+    for budget, workload in itertools.product(budgets, workloads):
+        baseline = found.get((BASELINE, budget, workload))
+        others = [one for one in schedules if one != BASELINE and baseline is not None]
+        results = {one: found[one, budget, workload].result for one in others}
+        surely = grid.holm({one: grid.p_value(results[one], baseline.result) for one in others})
+        for one in others:
+            mean, _, _ = grid.difference(results[one], baseline.result)
+            is_told = surely[one] < 1 - grid.CONFIDENCE
+            said[one, budget, workload] = ("better" if mean < 0 else "worse") if is_told else ""
+    return said
 
 
 def table(
     found: Best, schedules: Sequence[str], budgets: Sequence[float], workloads: Sequence[str]
 ) -> Iterator[str]:
     """Lines of one markdown table per workload: the metric (range of seeds) at the best peak."""
+    said = verdicts(found, schedules, budgets, workloads)
     for workload in workloads:
         metric = found[schedules[0], budgets[0], workload][1].metric
         yield f"**{workload}** ({metric})"
@@ -90,23 +176,27 @@ def table(
         yield f"| schedule | {' | '.join(f'{budget:.0%}' for budget in budgets)} |"
         yield "|---|" + "---|" * len(budgets)
         for schedule in schedules:
-            row = [_cell(found, schedule, budget, workload) for budget in budgets]
+            keys = [(schedule, budget, workload) for budget in budgets]
+            row = [_cell(found[key], said.get(key, "")) for key in keys]
             yield f"| {schedules_text.parse(schedule).label} | {' | '.join(row)} |"
         yield ""
 
 
-def _cell(found: Best, schedule: str, budget: float, workload: str) -> str:
-    """'0.4521 (0.4503-0.4530), peak 0.01, better': with what the paired interval allows to say."""
-    cell, result = found[schedule, budget, workload]
+def _cell(chosen: Chosen, verdict: str) -> str:
+    """'0.4521 (0.4503-0.4530), peak 0.01, better': with what is sure, and where the grid ended."""
+    cell, result = chosen.cell, chosen.result
     # A range over the seeds that are left would look better than it is.
     if not np.all(np.isfinite(result.values_S)):
         return f"diverged in {np.isnan(result.values_S).sum()} of {len(result.values_S)}"
     low, high = result.values_S.min(), result.values_S.max()
-    text = f"{np.median(result.values_S):.4g} ({low:.4g}-{high:.4g}), peak {cell.peak:.2g}"
-    if schedule == BASELINE or (BASELINE, budget, workload) not in found:
-        return text
-    _, low, high = grid.difference(result, found[BASELINE, budget, workload][1])
-    return text + (", better" if high < 0 else ", worse" if low > 0 else "")
+    parts = [
+        f"{np.median(result.values_S):.4g} ({low:.4g}-{high:.4g})",
+        f"peak {cell.peak:.2g}",
+        "widened" if chosen.is_widened else "",
+        "at the edge" if chosen.is_at_edge else "",
+        verdict,
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def plot(
@@ -117,13 +207,14 @@ def plot(
     # One axis for all budgets of all workloads: a difference looks as large as it is.
     axes = figure.subplots(len(workloads), len(budgets), squeeze=False, sharey=True)
     labels = [schedules_text.parse(schedule).label for schedule in schedules]
+    said = verdicts(found, schedules, budgets, workloads)
     for row, column in np.ndindex(axes.shape):
         axis, workload, budget = axes[row, column], workloads[row], budgets[column]
-        baseline = found[BASELINE, budget, workload][1]
+        baseline = found[BASELINE, budget, workload].result
         for place, schedule in enumerate(schedules):
-            mean, low, high = grid.difference(found[schedule, budget, workload][1], baseline)
-            # Green and red where the interval excludes zero.
-            color = "tab:green" if high < 0 else "tab:red" if low > 0 else "0.4"
+            key = schedule, budget, workload
+            mean, low, high = grid.difference(found[key].result, baseline)
+            color = {"better": "tab:green", "worse": "tab:red"}.get(said.get(key, ""), "0.4")
             # A diverged seed has no interval, and the table says that it diverged.
             if np.isfinite([mean, low, high]).all():
                 axis.plot([low, high], [place, place], color=color, linewidth=2)
@@ -135,9 +226,12 @@ def plot(
         axis.set_yticks(range(len(labels)), labels)
     # In the order of the table, from above.
     axes[0, 0].invert_yaxis()
-    figure.supxlabel(
-        f"loss above {BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval", fontsize=9
+    what = (
+        f"loss above {BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval of each alone; "
+        "coloured: told apart after Holm's correction"
     )
+    # As wide as the panels are; a longer line would be cut off.
+    figure.supxlabel(textwrap.fill(what, 44 * len(budgets)), fontsize=9)
     return figure
 
 

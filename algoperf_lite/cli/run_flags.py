@@ -84,7 +84,7 @@ def _add_what(add: Callable[..., Any]) -> None:
         "--schedules",
         type=flag_types.schedules,
         metavar="A,B",
-        help="replace the submissions' own, each in turn, as in cosine,uba:phi=5",
+        help="replace the submissions' own, as in cosine,uba:phi=5; uba:phi=search searches phi",
     )
     # Scales and the like are checked here too, so that the message comes before anything loads.
     add("--scale", type=one_of("scale", SCALES), metavar="S", help="lite (default) or full")

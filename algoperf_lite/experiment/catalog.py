@@ -6,7 +6,7 @@ from pathlib import Path
 
 import workloads
 from algoperf_lite import did_you_mean
-from algoperf_lite.schedules import text
+from algoperf_lite.schedules.signatures import RESERVED, Signature, signatures
 from algoperf_lite.submission import find
 from scoring import benchmark
 
@@ -46,7 +46,7 @@ def _described(kind: str) -> dict[str, str]:
         }
     # Every kind describes itself where it is defined, so that a new one is listed at once.
     if kind == "schedules":
-        return {name: found.line for name, found in text.signatures().items()}
+        return {name: found.line + _searched(found) for name, found in signatures().items()}
     if kind == "submissions":
         files = {name: find.locate(name) for name in find.names()}
         return {name: _first_line(ast.parse(path.read_text())) for name, path in files.items()}
@@ -55,6 +55,13 @@ def _described(kind: str) -> dict[str, str]:
         name: ast.parse((folder / name / "workload.py").read_text()) for name in workloads.names()
     }
     return {name: _first_line(tree) + _variants(tree) for name, tree in trees.items()}
+
+
+def _searched(found: Signature) -> str:
+    """' Can be searched: phi.' of a schedule with such parameters of its own, or nothing."""
+    # Not warmup and end, which are there everywhere.
+    own = [name for name in found.searched if name not in RESERVED[found.returns]]
+    return f" Can be searched: {', '.join(own)}." if found.is_schedule and own else ""
 
 
 def _variants(tree: ast.Module) -> str:

@@ -59,6 +59,11 @@ class Contender:
         return self.population is not None
 
     @property
+    def searched(self) -> Mapping[str, Any]:
+        """What its schedule adds to the search space."""
+        return {} if self.schedule is None else text.parse(self.schedule).search_space
+
+    @property
     def name(self) -> str:
         """In logs and on leaderboards: 'nadamw+uba(phi=5)@0.25' is that on a quarter."""
         # All that varies is in it, since logs are told apart by their directory alone.

@@ -26,12 +26,14 @@ _OF_THE_FILE = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
 
 def check(contenders: Sequence[Contender], config: ExperimentConfig) -> None:
     """Raises ValueError, one sentence, for a submission for another framework, or one whose search
-    space no points can be drawn from."""
+    space no points can be drawn from, its schedule's parameters among them."""
     # The members of a population draw their points themselves, from a space that `jobs` look at.
     tuned = {Path(one.submission) for one in contenders if one.population is None}
     for path in _paths(contenders):
         missing.check_framework(path)
         _check_search_space(path, config.ruleset, draws_points=path in tuned)
+    for one in contenders:
+        _check_searched(one, config.ruleset)
 
 
 def check_imports(contenders: Sequence[Contender], config: ExperimentConfig) -> None:
@@ -137,6 +139,21 @@ def _check_search_space(path: Path, ruleset: tuning.Ruleset, draws_points: bool)
             tuning.point(space, ruleset.num_trials, 0, 0, ruleset.num_trials)
     except ValueError as error:
         raise ValueError(f"submission {name!r}: {error}") from None
+
+
+def _check_searched(contender: Contender, ruleset: tuning.Ruleset) -> None:
+    """Raises ValueError where a schedule has parameters to be searched and nobody searches."""
+    path, added = Path(contender.submission), contender.searched
+    if added and contender.population is None and ruleset.name == "self":
+        raise ValueError(
+            f"--schedules={contender.schedule} leaves a parameter to be searched, but under "
+            "--tuning_ruleset=self there is one point and no search; give it a number, or use "
+            "--tuning_ruleset=external or --population"
+        )
+    # What a file computes is not found by reading it; its trials will say so.
+    space = find.literal(path, "search_space")
+    if space is not None:
+        tuning.with_schedule(space, added, find.name_of(path))
 
 
 def _problem_of_workload(name: str, payload: Mapping[str, Any]) -> str | None:

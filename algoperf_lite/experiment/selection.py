@@ -23,7 +23,8 @@ class Selection:
       workloads: names, paths of folders from elsewhere, or "quick", "all", and "held_out" for one
         variant of each family.
       held_out_seed: draws the variants of "held_out".
-      schedules: replace the submissions' own, each in turn, as in "uba:phi=5"; None for their own.
+      schedules: replace the submissions' own, each in turn, as in "uba:phi=5", or in
+        "uba:phi=search" with phi in the search space; None for their own.
       budgets: parts of the step hint, each the horizon of a run of its own; None for one run that
         the ruleset ends.
       population: makes a population of every submission; rules, their text as in

@@ -154,7 +154,7 @@ def perturbed(
     Values stay within the space. A 0 stays 0 until it is drawn anew.
     """
     moved = dict(point)
-    for name in sorted(space):  # as in `tuning.point`
+    for name in tuning.ordered(space):
         # All three are drawn whichever is used, so that one choice leaves the later ones alone.
         is_new, factor, unit = rng.random(), float(rng.choice(rules.factors)), rng.random()
         if is_new < rules.resample_probability:

@@ -1,7 +1,9 @@
 """Learning rate against step, as a picture."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import matplotlib
@@ -9,7 +11,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
 
-from algoperf_lite import did_you_mean
+from algoperf_lite import did_you_mean, tuning
 from algoperf_lite.schedules.text import NamedSchedule
 
 SUFFIXES = (".svg", ".png")
@@ -28,15 +30,18 @@ def draw(
 ) -> Path:
     """Writes the learning rates of `specs` over `num_steps` to an SVG or a PNG; returns its path.
 
-    `batch_size` and `tokens_per_step` matter to `power` alone; the defaults are its paper's.
+    What is to be searched is a band, from the least rate to the largest at the ends and middles of
+    the ranges, with the line of all middles in it.
+
+    Args:
+      batch_size, tokens_per_step: matter to `power` alone; the defaults are its paper's.
     """
     path = Path(path)
     did_you_mean.require(path.suffix, SUFFIXES, "kind of picture")
     steps = np.arange(num_steps + 1)
+    arguments = num_steps, peak, num_steps, batch_size, tokens_per_step
     rates = [
-        jax.jit(jax.vmap(spec.build(num_steps, peak, num_steps, batch_size, tokens_per_step)))(
-            steps
-        )
+        [jax.jit(jax.vmap(one.build(*arguments)))(steps) for one in _at_points(spec)]
         for spec in specs
     ]
     width = _AXES_INCHES + _LETTER_INCHES * max((len(spec.label) for spec in specs), default=0)
@@ -49,8 +54,11 @@ def draw(
     )
     # Curves often coincide. The later one is drawn thinner, so that those below it show.
     widths = np.linspace(4.0, 1.4, len(specs)) if len(specs) > 1 else [2.0]
-    for spec, rate, width in zip(specs, rates, widths, strict=True):
-        axes.plot(steps, rate, label=spec.label, linewidth=width, clip_on=False)
+    for spec, (middle, *others), width in zip(specs, rates, widths, strict=True):
+        [line] = axes.plot(steps, middle, label=spec.label, linewidth=width, clip_on=False)
+        if others:
+            low, high = np.min([middle, *others], axis=0), np.max([middle, *others], axis=0)
+            axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set(xlim=(0, num_steps), ylim=(0, 1.03 * peak), xlabel="step", ylabel="learning rate")
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -60,3 +68,14 @@ def draw(
     with matplotlib.rc_context({"svg.hashsalt": "algoperf-lite"}):
         figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
+
+
+def _at_points(spec: NamedSchedule) -> list[NamedSchedule]:
+    """The schedule at the middle of all that is searched, then at every end and middle of each;
+    as it is where nothing is."""
+    space = spec.search_space
+    units = dict.fromkeys(
+        [(0.5,) * len(space), *itertools.product((0.0, 0.5, 1.0), repeat=len(space))]
+    )
+    points = (map(tuning.value_at, space.values(), each) for each in units)
+    return [spec.at(SimpleNamespace(**dict(zip(space, point, strict=True)))) for point in points]

@@ -1,17 +1,20 @@
 """Unit shapes: functions of the progress in [0, 1] whose values are multipliers in [0, 1].
 
-`algoperf_lite.schedules.text` reads the signatures: what has a default can be given in text
-(`wsd:decay=0.1`), within the range that its annotation names.
+`algoperf_lite.schedules.signatures` reads the signatures: what has a default can be given in text
+(`wsd:decay=0.1`), within the range that its annotation names. Where that is `Annotated`, the range
+behind it is where a search draws the parameter (`wsd:decay=search`).
 """
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from algoperf_lite.schedules.ranges import among, between, log_between
 from algoperf_lite.spec import Array
 
 Scalar = Array | float
@@ -52,7 +55,7 @@ def cosine() -> Shape:
     return optax.cosine_decay_schedule(1.0, 1)
 
 
-def polynomial(power: Positive = 2.0) -> Shape:
+def polynomial(power: Annotated[Positive, log_between(0.5, 4.0)] = 2.0) -> Shape:
     """(1 - p)^power.
 
     The power decay of functional scaling laws (arXiv 2602.06797), for tasks whose source exponent s
@@ -61,7 +64,7 @@ def polynomial(power: Positive = 2.0) -> Shape:
     return optax.polynomial_schedule(1.0, 0.0, power, 1)
 
 
-def exponential(ratio: Share = 0.01) -> Shape:
+def exponential(ratio: Annotated[Share, log_between(1e-3, 0.3)] = 0.01) -> Shape:
     """ratio^p: ends at `ratio`, not at 0."""
     return lambda progress: jnp.power(ratio, progress)
 
@@ -71,7 +74,10 @@ def exponential_to_zero() -> Shape:
     return lambda progress: jnp.exp2(1.0 - progress) - 1.0
 
 
-def step(gamma: Share = 0.1, stages: Positive = 3.0) -> Shape:
+def step(
+    gamma: Annotated[Share, log_between(0.05, 0.5)] = 0.1,
+    stages: Annotated[Positive, among(2.0, 3.0, 4.0, 5.0)] = 3.0,
+) -> Shape:
     """gamma^floor(stages p): as many stages of equal length, a factor gamma between them."""
     # At p = 1 the last stage goes on: steps behind the horizon stay where they are.
     return lambda progress: jnp.power(
@@ -79,7 +85,9 @@ def step(gamma: Share = 0.1, stages: Positive = 3.0) -> Shape:
     )
 
 
-def multistep(gamma: Share = 0.1, milestones: Shares = (0.5, 0.75)) -> Shape:
+def multistep(
+    gamma: Annotated[Share, log_between(0.05, 0.5)] = 0.1, milestones: Shares = (0.5, 0.75)
+) -> Shape:
     """gamma^k, where k is how many milestones the progress has reached."""
     return lambda progress: jnp.power(gamma, sum(1.0 * (progress >= at) for at in milestones))
 
@@ -89,7 +97,11 @@ def rex() -> Shape:
     return lambda progress: (1.0 - progress) / (1.0 - 0.5 * progress)
 
 
-def one_cycle(rise: Share = 0.3, start: Share = 0.04, final: Share = 4e-6) -> RisingShape:
+def one_cycle(
+    rise: Annotated[Share, between(0.1, 0.5)] = 0.3,
+    start: Annotated[Share, log_between(0.01, 0.3)] = 0.04,
+    final: Annotated[Share, log_between(1e-6, 1e-2)] = 4e-6,
+) -> RisingShape:
     """Cosine up from `start` to 1 at p = rise, then cosine down to `final` (Smith & Topin 2018).
 
     optax.cosine_onecycle_schedule with div_factor = 1 / start, final_div_factor = start / final.
@@ -104,7 +116,10 @@ def one_cycle(rise: Share = 0.3, start: Share = 0.04, final: Share = 4e-6) -> Ri
     return shape
 
 
-def cyclic(cycles: Positive = 4.0, shrink: Share = 1.0) -> RisingShape:
+def cyclic(
+    cycles: Annotated[Positive, among(1.0, 2.0, 4.0, 8.0)] = 4.0,
+    shrink: Annotated[Share, between(0.25, 1.0)] = 1.0,
+) -> RisingShape:
     """shrink^k (1 - |2 x - 1|), with x the progress within cycle k = 0, 1, ... (Smith 2017).
 
     Smith's "triangular" policy; shrink = 1/2 is his "triangular2". The base rate is `over`'s end.
@@ -136,7 +151,7 @@ def sgdr(restarts: Shares = (0.25, 0.5, 0.75)) -> Shape:
     return restarted(cosine(), restarts)
 
 
-def uba(phi: Positive = 2.0, restarts: Shares = ()) -> HalfStep:
+def uba(phi: Annotated[Positive, log_between(0.25, 10.0)] = 2.0, restarts: Shares = ()) -> HalfStep:
     """2 (1 + cos th) / (2 phi + (2 - phi)(1 + cos th)), th = pi p: Unified Budget-Aware.
 
     Tang et al. 2025 (arXiv 2505.24452). For 0-based step i of the N steps of a phase,
@@ -163,7 +178,7 @@ def one_minus_sqrt() -> Shape:
     return lambda progress: 1.0 - jnp.sqrt(progress)
 
 
-def inverse_linear(ratio: Share = 0.1) -> Shape:
+def inverse_linear(ratio: Annotated[Share, log_between(0.01, 0.5)] = 0.1) -> Shape:
     """1 / (p / ratio + 1 - p): 1 / rate falls linearly, down to `ratio`, not to 0.
 
     A cooldown for WSD-S.
@@ -172,7 +187,11 @@ def inverse_linear(ratio: Share = 0.1) -> Shape:
     return lambda progress: 1.0 / (progress / ratio + 1.0 - progress)
 
 
-def wsd(decay: Share = 0.2, cooldown: Shape | None = None, restarts: Shares = ()) -> Shape:
+def wsd(
+    decay: Annotated[Share, log_between(0.05, 0.5)] = 0.2,
+    cooldown: Shape | None = None,
+    restarts: Shares = (),
+) -> Shape:
     """Stable at 1, then `cooldown` over the last `decay` of the progress; 1-sqrt by default.
 
     Warmup-stable-decay (Hu et al. 2024, MiniCPM); the warmup comes from `over`. With `restarts` it
@@ -188,7 +207,10 @@ def wsd(decay: Share = 0.2, cooldown: Shape | None = None, restarts: Shares = ()
 
 
 def infinite(
-    cooldown: Share = 0.1, anneal: Share = 0.2, level: Share = 0.1, final: Share = 0.01
+    cooldown: Annotated[Share, between(0.05, 0.3)] = 0.1,
+    anneal: Annotated[Share, between(0.1, 0.4)] = 0.2,
+    level: Annotated[Share, log_between(0.05, 0.5)] = 0.1,
+    final: Annotated[Share, log_between(1e-3, 0.05)] = 0.01,
 ) -> Shape:
     """Cosine down to `level`, constant, and level (final / level)^x over the last `anneal`.
 

@@ -1,9 +1,11 @@
 """A schedule in text as Python source, for files that must stand on their own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from algoperf_lite.schedules.text import TAIL, parse, signatures
+from algoperf_lite import tuning
+from algoperf_lite.schedules.signatures import TAIL, signatures
+from algoperf_lite.schedules.text import SEARCH, parse
 
 
 def source(text: str, horizon: str, batch_size: str) -> str:
@@ -15,8 +17,8 @@ def source(text: str, horizon: str, batch_size: str) -> str:
       horizon, batch_size: expressions for the whole horizon in steps, and for examples per step.
     """
     named = parse(text)
-    signature, given = signatures()[named.name], dict(named.parameters)
-    warmup = given.pop("warmup", signature.default("warmup"))
+    signature, given = signatures()[named.name], _expressions(named.parameters)
+    warmup = given.pop("warmup", repr(signature.default("warmup")))
     end = f"{given.pop('end', 0.0)} * peak"
     lines = [
         f"horizon = {horizon if named.is_horizon_aware else 'workload.step_hint'}",
@@ -35,7 +37,7 @@ def source(text: str, horizon: str, batch_size: str) -> str:
     }
     lines += [f"schedule = schedules.{named.name}("]
     lines += [f"    {name}={supplied[name]}," for name in sorted(signature.required)]
-    lines += [f"    {name}={_value(value)}," for name, value in given.items()]
+    lines += [f"    {name}={value}," for name, value in given.items()]
     lines += [")"]
     cooled = f"schedules.cool_down(schedule, horizon, {_arguments(tail)}, end={end})"
     return _function([*lines, f"return {cooled if tail else 'schedule'}"])
@@ -46,10 +48,17 @@ def _function(lines: list[str]) -> str:
     return f"def schedule_at(workload, hyperparameters):\n{body}"
 
 
-def _arguments(given: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_value(value)}" for name, value in given.items())
+def _arguments(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in given.items())
 
 
-def _value(value: Any) -> str:
-    """A name is that of a shape, which its function returns; all else stands for itself."""
-    return f"schedules.{value}()" if isinstance(value, str) else repr(value)
+def _expressions(parameters: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """Each parameter's value as source. A name is that of a shape, which its function returns; what
+    is searched is a hyperparameter; all else stands for itself."""
+    found = {}
+    for name, value in parameters:
+        if value == SEARCH:
+            found[name] = f"hyperparameters.{tuning.SCHEDULE_PREFIX}{name}"
+        else:
+            found[name] = f"schedules.{value}()" if isinstance(value, str) else repr(value)
+    return found

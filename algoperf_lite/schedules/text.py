@@ -1,116 +1,20 @@
 """Schedules as text, `name:parameter=value:...`, understood without importing JAX.
 
-Names, parameters and ranges are read from the source of `algoperf_lite.schedules`.
+Names, parameters and ranges are those of `signatures`. In place of a number, `search` makes a
+parameter a hyperparameter.
 """
 
-import ast
 import dataclasses
-import functools
-import itertools
 import math
 import numbers
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from algoperf_lite import did_you_mean
+from algoperf_lite import did_you_mean, tuning
+from algoperf_lite.schedules.signatures import RANGES, TAIL, Parameter, signatures
 
 Value = float | str | tuple[float, ...]
-
-# Arguments that `build` has at hand. A function with other arguments without a default is no
-# schedule but something that schedules are made with.
-_SUPPLIED = frozenset({"peak", "batch_size", "tokens_per_step", "warmup_steps"})
-
-
-class Parameter(NamedTuple):
-    """A parameter that may be given in text."""
-
-    kind: str  # its annotation: the name of a range
-    default: Any
-
-
-_WARMUP = {"warmup": Parameter("Warmup", 0.05)}
-_END = {"end": Parameter("End", 0.0)}
-TAIL = {"decay": Parameter("Share", 0.0), "cooldown": Parameter("Shape", None)}  # of `cool_down`
-# {what a function returns: what it takes in text beside its own parameters}
-_RESERVED = {
-    "Shape": _WARMUP | _END,
-    "HalfStep": _WARMUP | _END,
-    "FlatShape": _WARMUP,
-    "RisingShape": _END,
-    "Schedule": _WARMUP | TAIL | _END,
-}
-
-
-class _Range(NamedTuple):
-    """The values that an annotation admits."""
-
-    described: str
-    example: str
-    holds: Callable[[Any], bool]
-
-
-_RANGES = {
-    "Scalar": _Range("a number", "-0.5", lambda value: True),
-    "Positive": _Range("a number above 0", "2", lambda value: value > 0),
-    "Share": _Range("a share above 0, at most 1", "0.2", lambda value: 0 < value <= 1),
-    "Warmup": _Range("a share from 0 to below 1", "0.05", lambda value: 0 <= value < 1),
-    "End": _Range("a share from 0 to 1", "0.1", lambda value: 0 <= value <= 1),
-    "Shares": _Range(
-        "ascending shares between 0 and 1, joined by +",
-        "0.25+0.5",
-        lambda values: all(a < b for a, b in itertools.pairwise((0.0, *values, 1.0))),
-    ),
-}
-
-
-class Signature(NamedTuple):
-    """A function of `algoperf_lite.schedules` as its source describes it."""
-
-    line: str  # the first of its docstring
-    returns: str
-    required: frozenset[str]
-    parameters: dict[str, Parameter]  # in text, the reserved ones included
-
-    @property
-    def is_schedule(self) -> bool:
-        """Whether it has a name in text."""
-        return self.required <= _SUPPLIED
-
-    def default(self, parameter: str) -> Any:
-        """0 for a parameter that there is not."""
-        return self.parameters[parameter].default if parameter in self.parameters else 0.0
-
-
-@functools.cache
-def signatures() -> dict[str, Signature]:
-    """{name: signature} of the public functions of `algoperf_lite.schedules`. Do not change it."""
-    # Parsed and not imported, since the modules import JAX and the command line must not.
-    folder = Path(__file__).parent
-    nodes = itertools.chain.from_iterable(
-        ast.parse((folder / module).read_text()).body for module in ("shapes.py", "horizon.py")
-    )
-    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-    return {node.name: _signature(node) for node in functions if not node.name.startswith("_")}
-
-
-def _signature(node: ast.FunctionDef) -> Signature:
-    arguments, defaults = node.args.args, node.args.defaults
-    num_required = len(arguments) - len(defaults)
-    # An optional parameter's range is that of its type: `Positive | None` is `Positive` in text.
-    own = {
-        argument.arg: Parameter(
-            ast.unparse(argument.annotation).removesuffix(" | None"), ast.literal_eval(default)
-        )
-        for argument, default in zip(arguments[num_required:], defaults, strict=True)
-    }
-    returns = ast.unparse(node.returns)
-    return Signature(
-        ast.get_docstring(node).partition("\n")[0],
-        returns,
-        frozenset(argument.arg for argument in arguments[:num_required]),
-        own | _RESERVED[returns],
-    )
+SEARCH = "search"  # in place of a value: a trial's point has it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +39,32 @@ class NamedSchedule:
         returns = signatures()[self.name].returns
         return "decay" in dict(self.parameters) if returns == "Schedule" else returns != "FlatShape"
 
+    @property
+    def search_space(self) -> dict[str, Any]:
+        """What is to be searched, in the form of a submission's: {"schedule_phi": {"min": ...}}."""
+        known = signatures()[self.name].parameters
+        return {
+            tuning.SCHEDULE_PREFIX + parameter: dict(known[parameter].searched)
+            for parameter, value in self.parameters
+            if _is_searched(value)
+        }
+
+    def at(self, hyperparameters: Any) -> "NamedSchedule":
+        """The schedule at a point: what is searched has the values of its hyperparameters, which
+        may be traced arrays. Raises ValueError where the point lacks one."""
+
+        def value_at(parameter: str) -> Any:
+            name = tuning.SCHEDULE_PREFIX + parameter
+            if not hasattr(hyperparameters, name):
+                raise ValueError(
+                    f"schedule {self} wants a hyperparameter {name}, which the point has not; draw "
+                    f"the point from a search space, or give {parameter} a number"
+                )
+            return getattr(hyperparameters, name)
+
+        found = ((p, value_at(p) if _is_searched(value) else value) for p, value in self.parameters)
+        return dataclasses.replace(self, parameters=tuple(found))
+
     def build(
         self,
         num_steps: Any,
@@ -150,7 +80,10 @@ class NamedSchedule:
           peak: the highest learning rate.
           step_hint: the workload's; the warmup of a schedule without a horizon is a share of it.
           batch_size: in sequences; only `power` reads it, and `tokens_per_step`.
+        Raises ValueError for a number out of range, and where something is left to be searched.
         """
+        if self.search_space:
+            raise ValueError(f"schedule {self} is to be searched; say `at` which point to build it")
         # A schedule without a horizon still needs a length for its warmup, the same at any budget.
         source = "num_steps" if self.is_horizon_aware else "step_hint"
         horizon = num_steps if self.is_horizon_aware else step_hint
@@ -198,7 +131,8 @@ class NamedSchedule:
 def parse(text: str) -> NamedSchedule:
     """The schedule that `text` describes; raises ValueError if it describes none.
 
-    `name[:parameter=value]*`; a value is a number, several joined by "+", or the name of a shape.
+    `name[:parameter=value]*`; a value is a number, several joined by "+", the name of a shape, or
+    "search", which leaves a number to the search space.
     Beside the function's own parameters there are, where they make sense, `warmup` (share of the
     horizon, or of the step hint if there is none; default 0.05) and `end` (share of the peak;
     default 0). A schedule without a horizon gets one by `decay`, the share of it that `cool_down`
@@ -208,7 +142,7 @@ def parse(text: str) -> NamedSchedule:
     known = {name: found.parameters for name, found in signatures().items() if found.is_schedule}
     parameters = known[did_you_mean.require(name, known, "schedule")]
     given = {
-        parameter: _value(name, parameter, parameters[parameter].kind, value)
+        parameter: _value(name, parameter, parameters[parameter], value)
         for parameter, value in assignments(words, parameters, name, f"schedule {text!r}").items()
     }
     _check_together(name, given)
@@ -240,15 +174,18 @@ def assignments(
     return given
 
 
-def _value(name: str, parameter: str, kind: str, text: str) -> Value:
-    if kind == "Shape":
+def _value(name: str, parameter: str, known: Parameter, text: str) -> Value:
+    if text == SEARCH:
+        _check_can_be_searched(name, parameter, known)
+        return SEARCH
+    if known.kind == "Shape":
         shapes = [
             name for name, s in signatures().items() if s.is_schedule and s.returns == "Shape"
         ]
         return did_you_mean.require(text, shapes, f"{parameter} of {name}")
-    described, example, holds = _RANGES[kind]
+    described, example, holds = RANGES[known.kind]
     try:
-        value = numbers_of(text) if kind == "Shares" else number_of(text)
+        value = numbers_of(text) if known.kind == "Shares" else number_of(text)
         is_valid = holds(value)
     except ValueError:
         is_valid = False
@@ -258,6 +195,22 @@ def _value(name: str, parameter: str, kind: str, text: str) -> Value:
             f"'{name}:{parameter}={example}'"
         )
     return value
+
+
+def _check_can_be_searched(name: str, parameter: str, known: Parameter) -> None:
+    if known.searched is None:
+        others = ", ".join(signatures()[name].searched)
+        no_range = "no range to be searched in is known for it"
+        why = {"Shape": "it names a shape", "Shares": "it is a list"}.get(known.kind, no_range)
+        raise ValueError(
+            f"{parameter} of {name} cannot be searched, since {why}; give its value"
+            + (f", or search {others}" if others else "")
+        )
+
+
+def _is_searched(value: Any) -> bool:
+    # An array, which `at` may have put here, compares with a text element by element.
+    return isinstance(value, str) and value == SEARCH
 
 
 def number_of(text: str) -> float:
@@ -283,6 +236,11 @@ def _check_together(name: str, given: dict[str, Value]) -> None:
             f"without a decay; add for example ':decay=0.1'"
         )
     warmup, decay = (given.get(share, signature.default(share)) for share in ("warmup", "decay"))
+    # Of what is searched the largest value counts, since any may be drawn.
+    if _is_searched(warmup):
+        warmup = signature.parameters["warmup"].searched["max"]
+    if _is_searched(decay):
+        decay = signature.parameters["decay"].searched["max"]
     if warmup + decay > 1:
         raise ValueError(
             f"warmup {_text(warmup)} and decay {_text(decay)} of {name} add up to more than the "

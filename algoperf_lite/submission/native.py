@@ -71,15 +71,18 @@ class Submission:
         """The same with `named` in place of its own schedule.
 
         The peak is the hyperparameter `learning_rate`; the horizon is the workload's step hint
-        times the hyperparameter `horizon`, if there is one.
-        Raises ValueError for a file that keeps its learning rate to itself.
+        times the hyperparameter `horizon`, if there is one. What `named` leaves to be searched
+        comes into the search space.
+        Raises ValueError for a file that keeps its learning rate to itself, and as
+        `tuning.with_schedule` does.
         """
         check_schedule_can_be_replaced(self.path)
+        space = tuning.with_schedule(self.search_space, named.search_space, self.name)
 
         # `horizon` reads as 1 where a file has no such hyperparameter; the batch size is the
         # submission's own, since `power` counts the tokens that it really sees.
         def schedule(workload: Workload, hyperparameters: Any) -> Any:
-            return named.build(
+            return named.at(hyperparameters).build(
                 num_steps=getattr(hyperparameters, "horizon", 1.0) * workload.step_hint,
                 peak=hyperparameters.learning_rate,
                 step_hint=workload.step_hint,
@@ -87,7 +90,7 @@ class Submission:
                 tokens_per_step=self.batch_size(workload) * workload.targets_per_example,
             )
 
-        return dataclasses.replace(self, schedule=schedule)
+        return dataclasses.replace(self, schedule=schedule, search_space=space)
 
     def point(self, ruleset: tuning.Ruleset, experiment_seed: int, study: int, trial: int) -> Any:
         """Hyperparameters of one trial under `ruleset`, None for a hyperparameter-free file.

@@ -36,6 +36,31 @@ def test_order_of_names_does_not_matter():
     assert tuning.point(SPACE, 5, 0, 0, 3) == tuning.point(backwards, 5, 0, 0, 3)
 
 
+@given(
+    added=st.lists(st.sampled_from(["a", "phi", "warmup", "z"]), min_size=1, unique=True),
+    seed=st.integers(0, 2**40),
+    trial=st.integers(1, 5),
+)
+def test_a_schedules_dimensions_leave_a_submissions_own_values_as_they_were(added, seed, trial):
+    more = {f"schedule_{name}": {"min": 1, "max": 2, "scaling": "log"} for name in added}
+    space = {**SPACE, "warmup_factor": {"min": 0.0, "max": 1.0, "scaling": "linear"}}
+    own = tuning.point(space, 5, seed, 1, trial)
+    both = tuning.point(tuning.with_schedule(space, more, "mine"), 5, seed, 1, trial)
+    assert {name: both.pop(name) for name in own} == own
+    assert both.keys() == more.keys()
+
+
+def test_a_schedule_adds_to_a_dict_without_its_names_and_to_nothing_else():
+    more = {"schedule_phi": {"min": 1, "max": 2, "scaling": "log"}}
+    assert tuning.with_schedule(None, {}, "mine") is None
+    with pytest.raises(ValueError, match="submission 'mine' has no search_space, to which its"):
+        tuning.with_schedule(None, more, "mine")
+    with pytest.raises(ValueError, match="has a list of points as search_space, to which"):
+        tuning.with_schedule([{"lr": 1.0}], more, "mine")
+    with pytest.raises(ValueError, match="has a hyperparameter 'schedule_phi', which is also"):
+        tuning.with_schedule({**SPACE, **more}, more, "mine")
+
+
 def test_points_cover_the_space_better_than_chance():
     names = [f"x{i}" for i in range(4)]
     space = {name: {"min": 0.0, "max": 1.0, "scaling": "linear"} for name in names}

@@ -6,6 +6,7 @@ from pathlib import Path
 import workloads
 from algoperf_lite.cli import main as command_line
 from algoperf_lite.population.config import PopulationConfig
+from algoperf_lite.schedules.signatures import RESERVED, signatures
 from scoring.logs import format as log_format
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -54,6 +55,29 @@ def test_the_keys_of_a_population_and_their_defaults():
             assert PopulationConfig.parse(f"8:{key}={default}") == plain, key
     assert PopulationConfig.parse("8:ready_interval=20") != plain
     assert len(rows) == 6
+
+
+def _range(parameter, dimension):
+    """A range as the table of docs/schedules.md words it."""
+    if "feasible_points" in dimension:
+        return f"`{parameter}` of " + ", ".join(f"{x:g}" for x in dimension["feasible_points"])
+    evenly = " (evenly)" if dimension["scaling"] == "linear" else ""
+    return f"`{parameter}` {dimension['min']:g} to {dimension['max']:g}{evenly}"
+
+
+def test_the_ranges_of_schedules_parameters():
+    rows = _cells("schedules", "## Parameters in the search space")
+    listed = {names[0]: set(rest[0].split("; ")) for names, rest in rows if names}
+    [shared] = [set(rest[0].split("; ")) for names, rest in rows if not names]
+    for name, found in signatures().items():
+        if not found.is_schedule:
+            continue
+        own = {_range(p, found.parameters[p].searched) for p in found.searched}
+        assert own - shared == listed.pop(name, set()) - shared, name
+    assert not listed
+    assert shared == {
+        _range(p, found.searched) for p, found in RESERVED["Schedule"].items() if found.searched
+    }
 
 
 def test_the_flags_of_score():

@@ -44,7 +44,7 @@ def test_the_best_peak_is_that_of_the_lowest_median_and_the_table_says_what_is_s
     found = uba.best(results)
     assert found["cosine", 0.5, "digits"][0].peak == 2
     lines = list(uba.table(found, ["cosine", "linear", "rex"], [0.5], ["digits"]))
-    assert "| cosine | 0.6 (0.1-0.61), peak 2 |" in lines
+    assert "| cosine | 0.6 (0.1-0.61), peak 2, at the edge |" in lines
     assert "| linear | 0.7 (0.2-0.711), peak 1, better |" in lines
     assert "| rex | diverged in 1 of 3 |" in lines
 

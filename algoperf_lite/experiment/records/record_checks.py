@@ -11,6 +11,7 @@ from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.experiment.records.case import Case, Said
 from algoperf_lite.experiment.sources import Source
 from algoperf_lite.machine import fingerprint
+from algoperf_lite.schedules import text as schedules_text
 from algoperf_lite.submission import algoperf_files, find
 from algoperf_lite.training.calibration import NUM_EVALS
 from algoperf_lite.trial.config import ExperimentConfig
@@ -100,6 +101,9 @@ def point(source: Source | None, case: Case) -> Said:
     if rules.name == "external":
         space = _space(source)
         if space is not None:
+            if spec.schedule is not None:
+                added = schedules_text.parse(spec.schedule).search_space
+                space = tuning.with_schedule(space, added, source.name)
             position = spec.config.rng_seed, case.study, case.trial
             wanted = tuning.point(space, rules.num_trials, *position)
     else:

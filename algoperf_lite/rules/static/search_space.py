@@ -11,6 +11,7 @@ from algoperf_lite import tuning
 from algoperf_lite.rules.findings import NEEDS_REVIEW, Finding, finding
 from algoperf_lite.rules.static.source import Source
 from algoperf_lite.rules.static.tables import workload_pattern
+from algoperf_lite.schedules.signatures import signatures
 
 _MAX_VALUES = 1_000  # five trials draw from it; more could carry weights
 _SCALARS = (int, float, str, bool, type(None))
@@ -43,6 +44,7 @@ def find_in_literals(source: Source) -> Iterator[Finding]:
             continue  # computed: only running the file can tell
         if "search_space" in names and value is not None:
             yield from _space(value, source.place(node))
+            yield from _schedules_names(value, source.place(node))
         if "self_tuning_point" in names and value is not None:
             yield from _point(value, source.place(node), "self_tuning_point")
 
@@ -64,6 +66,15 @@ def _space(space: Any, place: str) -> Iterator[Finding]:
     if sum(1 for _ in _leaves(space)) > _MAX_VALUES:
         what = f"a search space of more than {_MAX_VALUES} values"
         yield finding("embedded-data", place, what, NEEDS_REVIEW)
+
+
+def _schedules_names(space: Any, place: str) -> Iterator[Finding]:
+    """Names that a schedule's parameter would have in the space: `--schedules` refuses them."""
+    known = {name for found in signatures().values() for name in found.searched}
+    for name in space if isinstance(space, Mapping) else ():
+        if str(name).removeprefix(tuning.SCHEDULE_PREFIX) in known - {name}:
+            what = f"the key {name!r} is what a schedule to be searched calls its own parameter"
+            yield finding("search-space", place, what, NEEDS_REVIEW)
 
 
 def _dimension(name: str, dimension: Mapping[str, Any], place: str) -> Iterator[Finding]:

@@ -50,6 +50,10 @@ def _call(*arguments):
         ),
         (["run", "--submissions=nadamw", "--schedules=cosin"], "did you mean 'cosine'?"),
         (["run", "--submissions=nadamw", "--schedules=uba:phi=0"], "expected a number above 0"),
+        (
+            ["run", "--submissions=nadamw", "--schedules=wsd:cooldown=search"],
+            "cooldown of wsd cannot be searched, since it names a shape; give its value, or search",
+        ),
         (["run", "--submissions=nadamw", "--budgets=0.5,2"], "got '2'; expected parts of the step"),
         (
             ["run", "--submissions=nadamw", "--numstudies=1"],

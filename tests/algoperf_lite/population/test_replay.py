@@ -57,6 +57,19 @@ LINES = {
         (2, {"learning_rate": 0.02, "grad_clip": 0.5, "decay_steps": 40}),
     ),
 }
+# The reference on schedules with parameters of the point; each schedule takes its own of these.
+SEARCHED = (
+    {"schedule_phi": 0.5, "schedule_warmup": 0.2, "schedule_end": 0.1},
+    {"schedule_phi": 5.0, "schedule_warmup": 0.1, "schedule_end": 0.2},
+    {"schedule_phi": 1.0, "schedule_warmup": 0.1, "schedule_end": 0.01},
+)
+CURVES = (
+    {"schedule_a": a, "schedule_decay": d} for a, d in ((0.001, 0.2), (0.003, 0.5), (1.0, 0.3))
+)
+LINES["searched"] = tuple(
+    (step, {**point, **own, **curve})
+    for (step, point), own, curve in zip(LINES["nadamw"], SEARCHED, CURVES, strict=True)
+)
 NUM_STEPS = 8
 
 
@@ -65,7 +78,8 @@ def _origin(source, schedule=None):
 
 
 def _source(name):
-    return CLIPPED if name == "clipped" else find.locate(name).read_text()
+    files = {"searched": "nadamw"}
+    return CLIPPED if name == "clipped" else find.locate(files.get(name, name)).read_text()
 
 
 def _rates_and_params(submission, point_of):
@@ -101,6 +115,8 @@ def _at(line):
         ("nadamw", "uba:phi=5:end=0.1"),
         ("nadamw", "wsd:decay=0.2"),
         ("nadamw", "inverse_sqrt:decay=0.3:cooldown=cosine"),
+        ("searched", "uba:phi=search:warmup=search:end=search"),
+        ("searched", "power:a=search:decay=search:cooldown=linear"),
     ],
 )
 def test_the_file_trains_as_the_line_did(tmp_path, name, schedule):

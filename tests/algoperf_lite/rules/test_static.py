@@ -410,6 +410,16 @@ def test_points_and_json_that_are_none(tmp_path):
     assert _kinds(_check(tmp_path, ALGOPERF)) == [("syntax", V)]
 
 
+def test_a_name_that_a_searched_schedule_gives_is_pointed_out(tmp_path):
+    def found(name):
+        return _kinds(
+            _check(tmp_path, NATIVE + f"search_space = {{{name!r}: {{'feasible_points': [1]}}}}")
+        )
+
+    assert found("schedule_phi") == [("search-space", R)]
+    assert found("schedule_mine") == found("phi") == []
+
+
 def test_helpers_are_read_wherever_they_are_imported_from(tmp_path):
     folder = tmp_path / "algorithms" / "mine"
     (folder / "parts").mkdir(parents=True)

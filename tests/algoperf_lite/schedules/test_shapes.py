@@ -276,7 +276,7 @@ def test_cool_down_keeps_the_count_of_the_whole_run():
 @pytest.mark.parametrize("name", [*SHAPES, *FREE])
 def test_every_parameter_is_traceable_with_one_compilation(name):
     signature = text.signatures()[name]
-    own = [(key, kind) for key, (kind, _) in signature.parameters.items() if kind in TRACED]
+    own = [(key, p.kind) for key, p in signature.parameters.items() if p.kind in TRACED]
     traces = 0
 
     @jax.jit
