@@ -19,7 +19,7 @@ search_space = {
     "weight_decay": {"min": 1e-3, "max": 1.0, "scaling": "log"},
     "warmup_factor": {"feasible_points": [0.02, 0.05, 0.1]},
     "horizon": {"feasible_points": [0.75]},
-    "uniform_share": {"min": 0.1, "max": 0.9},
+    "uniform_share": {"min": 0.1, "max": 0.9, "scaling": "linear"},
 }
 self_tuning_point = {
     "learning_rate": 1.7486e-3,

@@ -16,6 +16,10 @@ from algoperf_lite.spec import Array, DataSelection, PyTree, Workload
 from algoperf_lite.submission.native import Submission
 
 
+class WrongRule(ValueError):
+    """What a submission's `data_selection` returned is no rule, or one of another form."""
+
+
 class Chosen(NamedTuple):
     """The examples of a step, as a rule has chosen them.
 
@@ -41,7 +45,7 @@ class Selector:
     def of(cls, submission: Submission, workload: Workload, point: Any) -> "Selector | None":
         """The rule of a submission at a point; None where it chooses no examples of the workload.
 
-        Raises ValueError where `data_selection` returns something else than a rule.
+        Raises WrongRule where `data_selection` returns something else.
         """
         if submission.data_selection is None:
             return None
@@ -49,7 +53,7 @@ class Selector:
         if rule is None:
             return None
         if not all(callable(getattr(rule, name, None)) for name in DataSelection._fields):
-            raise ValueError(
+            raise WrongRule(
                 f"data_selection of submission {submission.name!r} returns {rule!r:.80}; it must "
                 "return a spec.DataSelection(init, select, update), or None for the usual order"
             )
@@ -59,7 +63,7 @@ class Selector:
     def first_state(self) -> PyTree:
         """The rule's state before step 0.
 
-        Raises ValueError, one sentence, where `select` or `update` have another form than
+        Raises WrongRule, one sentence, where `select` or `update` have another form than
         `DataSelection` says.
         """
         state = jax.tree.map(jnp.asarray, self.rule.init(self.num_examples))
@@ -67,14 +71,14 @@ class Selector:
         losses = jax.ShapeDtypeStruct(chosen.rows.shape, jnp.float32)
         after = jax.eval_shape(self.rule.update, state, chosen.rows, losses, jnp.int32(0))
         if _form(after) != _form(state):
-            raise ValueError(
+            raise WrongRule(
                 f"data_selection of submission {self.submission!r} has an update that returns "
                 f"{_said(after)}; it must return a state of the form that init made: {_said(state)}"
             )
         return state
 
     def choose(self, state: PyTree, key: Array, step: Array) -> Chosen:
-        """The examples of step number `step`, counted from 0. Raises ValueError as `first_state`
+        """The examples of step number `step`, counted from 0. Raises WrongRule as `first_state`
         does."""
         found = self.rule.select(state, key, step)
         if not (isinstance(found, tuple) and len(found) == 2):
@@ -94,9 +98,9 @@ class Selector:
         """The rule's state after a step, in which its examples had such `losses`, (batch size,)."""
         return self.rule.update(state, chosen.rows, losses, step)
 
-    def _refusal(self, got: str) -> ValueError:
+    def _refusal(self, got: str) -> WrongRule:
         size = self.batch_size
-        return ValueError(
+        return WrongRule(
             f"data_selection of submission {self.submission!r} has a select that {got}; it must "
             f"return (rows, weights): integers ({size},), and floats ({size},) or None"
         )

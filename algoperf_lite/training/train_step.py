@@ -50,7 +50,7 @@ class TrainStep:
     batch_norm: str = "batch"
 
     def init(self, traced: Mapping[str, Array], params: PyTree, model_state: PyTree) -> TrainState:
-        """The state before step 1. Raises ValueError as `Selector.first_state` does."""
+        """The state before step 1. Raises WrongRule as `Selector.first_state` does."""
         optimizer_state = self._optimizer(traced).init(params)
         step, loss_sum = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
         selector = self._selector(traced)
