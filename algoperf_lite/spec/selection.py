@@ -1,7 +1,7 @@
 """Data selection: what a workload says about its examples, and how a submission chooses among them.
 
-A rule has the manner of an optax optimizer: pure functions and a state that the harness keeps, so it
-is checkpointed, copied and vectorized as the optimizer's state is.
+A rule has the manner of an optax optimizer: pure functions and a state that the harness keeps, so
+that it is checkpointed, copied and vectorized as the optimizer's state is.
 """
 
 import dataclasses

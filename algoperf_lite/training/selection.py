@@ -1,8 +1,8 @@
 """Data selection in a training step: a submission's rule, called, checked and told of losses.
 
-A rule runs inside the compiled step, so what it costs is on the submission's clock. It cannot be
-asked for its answer on the host there: what it returns is checked by shapes when it is traced, and a
-row that is not there turns the step's loss into NaN, which ends the trial as diverged.
+A rule runs inside the compiled step, so what it costs is on the submission's clock. There nobody on
+the host sees its answer: its form is checked when it is traced, and a row that is not there turns
+the step's loss into NaN, which ends the trial as diverged.
 """
 
 import dataclasses

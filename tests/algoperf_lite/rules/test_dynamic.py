@@ -91,7 +91,7 @@ BAD = {
         "api",
         f"{_HEAD}from algoperf_lite.spec import DataSelection\n{_SGD}"
         "def data_selection(workload, hyperparameters):\n"
-        "    return DataSelection(lambda n: 0, lambda *_: jnp.arange(4), lambda state, *_: state)\n",
+        "    return DataSelection(lambda n: 0, lambda *_: jnp.arange(4), lambda *_: 0)\n",
     ),
     "patches": ("monkeypatch", f"import time\n{_HEAD}time.monotonic = lambda: 0.0\n{_SGD}"),
 }

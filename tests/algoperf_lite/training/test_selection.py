@@ -1,5 +1,5 @@
-"""Data selection: a rule's rows, weights and losses worked by hand; the same however steps are made;
-sentences for rules of another form."""
+"""Data selection: a rule's rows, weights and losses worked by hand; the same choice however steps
+are made; sentences for rules of another form."""
 
 import dataclasses
 
