@@ -32,13 +32,13 @@ self_tuning_point = {
     "horizon": 0.75,
     "eta": 0.2,
 }
-ROUNDS, WINDOW = 20, 3  # of a budget; those whose losses count
+ROUNDS = 20  # of a budget
+WINDOW = 3  # of these, whose losses count
 
 
 class State(NamedTuple):
-    sums: jax.Array  # losses of the round, by group
-    counts: jax.Array
-    window: jax.Array  # mean losses of the last rounds, by group
+    totals: jax.Array  # sums of this round's losses and their number, by group (2, G)
+    window: jax.Array  # mean losses of the last rounds, by group (WINDOW, G)
 
 
 def optimizer(workload, hyperparameters, learning_rate):
@@ -56,8 +56,7 @@ def data_selection(workload, hyperparameters):
     starts, length = np.cumsum(sizes) - sizes, max(1, workload.step_hint // ROUNDS)
 
     def init(num_examples):
-        nothing = jnp.zeros(groups.num_groups)
-        return State(nothing, nothing, jnp.zeros((WINDOW, groups.num_groups)))
+        return State(jnp.zeros((2, len(sizes))), jnp.zeros((WINDOW, len(sizes))))
 
     def select(state, key, step):
         of_group, of_row = jax.random.split(key)
@@ -68,13 +67,11 @@ def data_selection(workload, hyperparameters):
 
     def update(state, rows, losses, step):
         group = jnp.asarray(groups.of_example)[rows]
-        sums, counts = state.sums.at[group].add(losses), state.counts.at[group].add(1)
+        totals = state.totals.at[:, group].add(jnp.stack([losses, jnp.ones_like(losses)]))
         # A group that was not drawn keeps the loss that it had.
-        now = jnp.where(counts > 0, sums / jnp.maximum(counts, 1), state.window[-1])
-        after = State(0 * sums, 0 * counts, jnp.concatenate([state.window[1:], now[None]]))
-        is_end = (step + 1) % length == 0
-        return jax.tree.map(
-            lambda a, b: jnp.where(is_end, a, b), after, State(sums, counts, state.window)
-        )
+        now = jnp.where(totals[1] > 0, totals[0] / jnp.maximum(totals[1], 1), state.window[-1])
+        after = State(0 * totals, jnp.concatenate([state.window[1:], now[None]]))
+        is_end, during = (step + 1) % length == 0, State(totals, state.window)
+        return jax.tree.map(lambda a, b: jnp.where(is_end, a, b), after, during)
 
     return DataSelection(init, select, update)

@@ -75,7 +75,7 @@ def test_a_mixture_moves_to_groups_with_losses_still_to_lower():
             np.testing.assert_array_equal(state.window, np.zeros((3, 4)))
     expected = np.array([[0, 0, 0, 0], [1, 2, 0.5, 4], [2, 4, 1, 4]])
     np.testing.assert_allclose(state.window, expected, rtol=1e-6)
-    assert not state.counts.any() and not state.sums.any()
+    assert not state.totals.any()
     odds = sizes * np.exp(0.5 * expected.sum(axis=0))
     rows, weights = _drawn(rule, state, 2000)
     assert weights is None
