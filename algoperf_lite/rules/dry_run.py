@@ -121,7 +121,7 @@ def _native_run(path: Path) -> Run:
         try:
             state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
         except selection.WrongRule as error:
-            raise _Broken("api", _said(error)) from error
+            raise _Broken("api", str(error)) from error
         stepper = native_stepper.NativeStepper(training, traced, data, batches, "single", NUM_STEPS)
         try:
             stepper.compile(state)
