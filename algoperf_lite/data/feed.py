@@ -95,7 +95,7 @@ class Feed:
         began = time.perf_counter()
         try:
             if self._readers is None:
-                [block] = self._blocks(t)
+                [block] = self._cut(t, self._order.plan.picks(t))
                 return self._put(self._weighted(t, self._source.rows(*block)))
             self.expect(t)
             found = self._ahead.pop(t).result()
@@ -112,6 +112,20 @@ class Feed:
         self.expect(t)
         return self._ahead[t].result()
 
+    def read(self, t: int, picks: np.ndarray) -> Any:
+        """A batch of other examples than the plan's, (rows,), put; waits until it is made.
+
+        Its rows draw the random numbers of batch `t`, and nothing is read ahead for it.
+        """
+        began = time.perf_counter()
+        try:
+            if self._readers is None:
+                [block] = self._cut(t, picks)
+                return self._put(self._source.rows(*block))
+            return self._begin(t, self._cut(t, picks)).result()
+        finally:
+            self.seconds_waited += time.perf_counter() - began
+
     def is_ready(self, t: int) -> bool:
         """Whether `get(t)` would not wait."""
         return t in self._ahead and self._ahead[t].done()
@@ -124,7 +138,8 @@ class Feed:
             self._ahead.pop(old).cancel()
         for each in wanted:
             if self._readers is not None and each not in self._ahead:
-                self._ahead[each] = self._begin(each)
+                blocks = self._cut(each, self._order.plan.picks(each))
+                self._ahead[each] = self._begin(each, blocks)
 
     def rest(self) -> list[Any]:
         """Waits until all that is ahead is made, so that none of the feed's threads computes;
@@ -145,8 +160,7 @@ class Feed:
         if last is not None and not 0 <= t < last:
             raise IndexError(f"batch {t} of a pass of {last}")
 
-    def _begin(self, t: int) -> Future[Any]:
-        blocks = self._blocks(t)
+    def _begin(self, t: int, blocks: list[tuple[np.ndarray, RowKeys]]) -> Future[Any]:
         batch = _Batch(sum(len(picks) for picks, _ in blocks))
         starts = itertools.accumulate((len(picks) for picks, _ in blocks), initial=0)
         parts = [
@@ -179,9 +193,9 @@ class Feed:
         self._depth = max(1, min(self._depth, self._max_bytes // max(1, size)))
         return self._put(self._weighted(t, batch.arrays))
 
-    def _blocks(self, t: int) -> list[tuple[np.ndarray, RowKeys]]:
+    def _cut(self, t: int, picks: np.ndarray) -> list[tuple[np.ndarray, RowKeys]]:
         """The picks of each worker's part of this process's rows, and their keys."""
-        order, picks = self._order, self._order.plan.picks(t)
+        order = self._order
         first, last, _ = (order.rows or slice(None)).indices(len(picks))
         parts = max(1, min(self._num_workers, last - first)) if self._source.is_divisible else 1
         edges = np.linspace(first, last, parts + 1).round().astype(int).tolist()

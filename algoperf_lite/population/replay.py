@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from algoperf_lite.population import lineage
+from algoperf_lite.population import lineage, replay_parts
 from algoperf_lite.population.evolution import Point
 from algoperf_lite.schedules.source import source
 from algoperf_lite.submission import find
@@ -22,48 +22,8 @@ Line = tuple[tuple[int, Point], ...]
 HELD = ("dropout_rate", "label_smoothing", "grad_clip")
 _WIDTH = 100  # of a line in the file
 _NEW_NAMES = frozenset({"LINE", "Hyperparameters", "State", "point_at", "namedtuple", "schedules"})
-_AT_ONE_POINT = {name: f"{name}_at" for name in ("optimizer", "schedule", "eval_params")}
-
-_POINT_AT = '''
-Hyperparameters = namedtuple("Hyperparameters", LINE[0][1])
-State = namedtuple("State", ("step", "inner"))
-
-
-def point_at(step):
-    """The hyperparameters of training step number `step`, counted from 0."""
-    row = jnp.sum(step >= jnp.array([first for first, _ in LINE])) - 1
-    columns = {name: jnp.array([point[name] for _, point in LINE]) for name in LINE[0][1]}
-    # Where a column never changes, XLA would fold it into other constants and round otherwise.
-    columns = jax.lax.optimization_barrier(columns)
-    return Hyperparameters(**{name: column[row] for name, column in columns.items()})
-'''
-_SCHEDULE = '''
-def schedule(workload, hyperparameters):
-    """The learning rate from step to step: at each, the schedule of the line's point there."""
-    return lambda step: schedule_at(workload, point_at(step))(step)
-'''
-_OPTIMIZER = '''
-def optimizer(workload, hyperparameters{argument}):
-    """At every step, the optimizer at the line's point there; all of them share one state."""
-
-    def at(step):
-        point = point_at(step)
-        own = {made}
-        return optax.with_extra_args_support(own)
-
-    def init(params):
-        return State(jnp.zeros((), jnp.int32), at(0).init(params))
-
-    def update(updates, state, params=None, **extra):
-        updates, inner = at(state.step).update(updates, state.inner, params, **extra)
-        return updates, State(state.step + 1, inner)
-
-    return optax.GradientTransformationExtraArgs(init, update)
-'''
-_EVAL_PARAMS = """
-def eval_params(state, params):
-    return eval_params_at(state.inner, params)
-"""
+_FUNCTIONS = ("optimizer", "schedule", "eval_params", "data_selection")
+_AT_ONE_POINT = {name: f"{name}_at" for name in _FUNCTIONS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,13 +96,14 @@ def text(line: Line, origin: Origin) -> str:
         _imports(tree, names) + _edited(tree, origin.source, dropped, imports).lstrip("\n"),
         _table(line),
         schedule,
-        _POINT_AT,
-        _SCHEDULE if has_schedule else "",
-        _OPTIMIZER.format(
+        replay_parts.POINT_AT,
+        replay_parts.SCHEDULE if has_schedule else "",
+        replay_parts.OPTIMIZER.format(
             argument=", learning_rate" if has_schedule else "",
             made=f"optimizer_at(workload, point{rate})",
         ),
-        _EVAL_PARAMS if "eval_params" in names else "",
+        replay_parts.EVAL_PARAMS if "eval_params" in names else "",
+        replay_parts.DATA_SELECTION if "data_selection" in names else "",
     ]
     code = "\n\n\n".join(part.strip("\n") for part in parts if part)
     return f"{_docstring(line, origin)}\n\n{code}\n"
@@ -193,6 +154,8 @@ def _imports(tree: ast.Module, names: Collection[str]) -> str:
     lines += ["from collections import namedtuple", ""]
     # Above the author's own, and none twice.
     needed = {"jax": "import jax", "jnp": "import jax.numpy as jnp", "optax": "import optax"}
+    if "data_selection" in names:
+        needed["DataSelection"] = "from algoperf_lite.spec import DataSelection"
     lines += [line for name, line in needed.items() if name not in names]
     return "\n".join(lines) + "\n"
 

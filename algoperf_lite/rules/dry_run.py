@@ -28,7 +28,7 @@ from algoperf_lite.rules import findings, tiny_workloads
 from algoperf_lite.rules.findings import Finding
 from algoperf_lite.spec import PyTree, TrainingCompleteError
 from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find, native
-from algoperf_lite.training import native_stepper, train_step
+from algoperf_lite.training import native_stepper, selection, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.trial import integrity
 from algoperf_lite.trial.forms import algoperf_pipeline, algoperf_stepper
@@ -118,7 +118,10 @@ def _native_run(path: Path) -> Run:
         if not 1 <= size <= workload.num_train_examples:
             raise _Broken("api", f"batch_size(workload) is {size!r} where the reference's is 16")
         data = jax.device_put(dict(workload.source("train").arrays))
-        state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
+        try:
+            state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
+        except selection.WrongRule as error:
+            raise _Broken("api", str(error)) from error
         stepper = native_stepper.NativeStepper(training, traced, data, batches, "single", NUM_STEPS)
         try:
             stepper.compile(state)
@@ -126,9 +129,17 @@ def _native_run(path: Path) -> Run:
         except ValueError as error:
             raise _Broken("changed-structure", _said(error)) from error
         state = stepper.advance(state, 0, NUM_STEPS)
+        _check_choice(training.choose(state, traced, np.uint32(0)), workload.num_train_examples)
         return stepper.prepare_for_eval(state, NUM_STEPS)[0]
 
     return run
+
+
+def _check_choice(chosen: selection.Chosen | None, num_examples: int) -> None:
+    # Only here can somebody look at what a rule returns: in a trial it is part of a program.
+    if chosen is not None and not np.isfinite(chosen.weights).all():
+        what = f"data_selection chooses rows outside of 0 to {num_examples - 1}, or weights of NaN"
+        raise _Broken("api", what)
 
 
 def _algoperf_run(path: Path) -> Run:

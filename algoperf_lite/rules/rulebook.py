@@ -32,7 +32,8 @@ RULES = {
         ),
         Rule(
             "api",
-            "a function that is missing or takes other arguments than it is called with",
+            "a function that is missing, takes other arguments than it is called with, or returns "
+            "something of another form",
             "the harness calls these functions with fixed arguments",
             "Define optimizer(workload, hyperparameters) or AlgoPerf's get_batch_size, "
             "init_optimizer_state, update_params and data_selection, with those arguments.",

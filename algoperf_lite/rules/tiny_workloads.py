@@ -13,6 +13,7 @@ from algoperf_lite.spec import (
     Array,
     Batch,
     ForwardPassMode,
+    Groups,
     LossType,
     ParameterType,
     PyTree,
@@ -115,6 +116,11 @@ class TinyWorkload(Workload):
     def targets_per_example(self) -> int:
         """A label."""
         return 1
+
+    @property
+    def groups(self) -> Groups:
+        """The labels."""
+        return Groups.by(_data()["targets"])
 
     def source(self, split: str) -> InMemory:
         """The same few examples for every split."""

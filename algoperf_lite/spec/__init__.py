@@ -17,6 +17,8 @@ import numpy as np
 
 from algoperf_lite.spec import parameter_types
 from algoperf_lite.spec.parameter_types import ParameterType as ParameterType
+from algoperf_lite.spec.selection import DataSelection as DataSelection
+from algoperf_lite.spec.selection import Groups as Groups
 
 Array = jax.Array | np.ndarray
 PyTree = Any  # Python's types cannot say "nested dicts, tuples and dataclasses of arrays"
@@ -179,6 +181,13 @@ class Workload(abc.ABC):
         """Random training-time changes to a gathered batch, on the device. Default: none."""
         del rng
         return batch
+
+    @property
+    def groups(self) -> Groups | None:
+        """The kinds of the training examples, for `data_selection`; None where there are none that
+        mean anything, or where nobody knows them without reading all examples. Default: None.
+        """
+        return None
 
     def is_output_params(self, param_key: str) -> bool:
         """Whether `param_key`, a top-level name of the parameter tree, is the output layer."""

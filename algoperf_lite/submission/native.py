@@ -41,6 +41,8 @@ class Submission:
         file that keeps its learning rate to itself.
       batch_size: (workload) -> examples per step.
       eval_params: (optimizer_state, params) -> parameters to evaluate, traceable.
+      data_selection: (workload, hyperparameters) -> spec.DataSelection, or None for a workload on
+        which it does not choose.
       search_space: for external tuning; None if the file gives none.
       self_tuning_point: hyperparameters under self-tuning; None if it needs none.
     """
@@ -54,6 +56,7 @@ class Submission:
     eval_params: Callable[[PyTree, PyTree], PyTree] | None
     search_space: tuning.SearchSpace
     self_tuning_point: Mapping[str, Any] | None
+    data_selection: Callable[[Workload, Any], Any] | None = None
 
     @property
     def sha256(self) -> str:
@@ -151,6 +154,8 @@ def load(name_or_path: str) -> Submission:
     if schedule is None and not _takes(optimizer, 2) and _takes(optimizer, 3):
         schedule = default_schedule
     _check_arguments(name_of(path), optimizer, schedule)
+    data_selection = getattr(module, "data_selection", None)
+    _check_data_selection(name_of(path), data_selection)
     search_space = getattr(module, "search_space", None)
     if search_space is not None:
         tuning.check_search_space(search_space)
@@ -164,6 +169,7 @@ def load(name_or_path: str) -> Submission:
         eval_params=getattr(module, "eval_params", None),
         search_space=search_space,
         self_tuning_point=getattr(module, "self_tuning_point", None),
+        data_selection=data_selection and _on_view(data_selection),
     )
 
 
@@ -185,6 +191,18 @@ def _check_arguments(name: str, optimizer: Callable, schedule: Callable | None) 
         raise ValueError(
             f"submission {name!r} has optimizer{inspect.signature(optimizer)}; {why}, "
             f"it must take ({', '.join(wanted)})"
+        )
+
+
+def _check_data_selection(name: str, data_selection: Any) -> None:
+    """Raises ValueError unless it is a function of two arguments, or there is none."""
+    if data_selection is None:
+        return
+    if not callable(data_selection) or not _takes(data_selection, 2):
+        got = inspect.signature(data_selection) if callable(data_selection) else data_selection
+        raise ValueError(
+            f"submission {name!r} has data_selection {got}; in a file with an optimizer it must "
+            "take (workload, hyperparameters) and return a spec.DataSelection or None"
         )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # reading a submission's file must not load JAX
 SEEN = (
     "batch_size",
     "eval_batch_size",
+    "groups",
     "init_model_fn",
     "is_output_params",
     "learning_rate_multipliers",

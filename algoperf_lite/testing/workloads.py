@@ -54,8 +54,21 @@ def _check_data(workload: Workload) -> None:
     unlike = [split for split in unlike if forms[split] != form]
     assert not unlike, f"{workload.name}: splits differ in form: {forms}"
     size = workload.num_train_examples
+    _check_groups(workload, size)
     assert workload.batch_size <= size, (
         f"{workload.name}: a batch of {workload.batch_size} of {size} training examples"
+    )
+
+
+def _check_groups(workload: Workload, num_examples: int) -> None:
+    groups = workload.groups
+    if groups is None:
+        return
+    numbers, expected = np.unique(groups.of_example), np.arange(groups.num_groups)
+    assert groups.of_example.shape == (num_examples,) and np.array_equal(numbers, expected), (
+        f"{workload.name}: groups are {groups.of_example.shape} numbers from {numbers[:1]} to "
+        f"{numbers[-1:]}; give each of {num_examples} training examples one of "
+        f"{groups.num_groups}, none of them empty"
     )
 
 

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation
+from algoperf_lite.training import compilation, state_form
+from algoperf_lite.training.selection import Chosen
 
 MODES = ("scan", "single", "unrolled")
 _FORMER_NAMES = {"loop": "scan"}  # in directories of experiments that were begun earlier
@@ -32,23 +33,27 @@ _STEPS_OF_ROWS = 64
 _BYTES_OF_ROWS = 2**22  # at most, where batches are of hundreds of thousands of examples
 REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statistics of their own
 # Streams of a trial's random numbers. They are apart, so that a change of one leaves the others.
-INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM = 0, 1, 2
+INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM, SELECTION_STREAM = 0, 1, 2, 3
 
 Constants = tuple[PyTree, Array]  # hyperparameters and seed
 # (first step, steps) -> int32 (..., steps, batch size)
 BatchIndices = Callable[[int, int], np.ndarray]
+# (state, hyperparameters, seed) -> the examples of the next step; None where the rows say them
+Choose = Callable[[Any, PyTree, Array], Chosen | None]
 # (program, number of its arguments) -> the program for all members
 Parallelize = Callable[[Callable, int], Callable]
 
 
 class TrainState(NamedTuple):
-    """The state between two steps. `loss_sum` adds up training losses since an advance began."""
+    """The state between two steps. `loss_sum` adds up training losses since an advance began;
+    `selection` is that of the submission's `data_selection`, empty where it has none."""
 
     step: Array
     params: PyTree
     model_state: PyTree
     optimizer_state: PyTree
     loss_sum: Array
+    selection: PyTree = ()
 
 
 def key(seed: Array, stream: int) -> Array:
@@ -59,6 +64,11 @@ def key(seed: Array, stream: int) -> Array:
 def step_key(seed: Array, step: Array) -> Array:
     """The random key of step number `step`, counted from 0."""
     return jax.random.fold_in(key(seed, STEP_STREAM), step)
+
+
+def selection_key(seed: Array, step: Array) -> Array:
+    """The random key by which the examples of step number `step` are chosen."""
+    return jax.random.fold_in(key(seed, SELECTION_STREAM), step)
 
 
 def gathered(data: Batch, row: Array) -> Batch:
@@ -103,18 +113,21 @@ class CompiledSteps:
         mode: str,
         steps_per_dispatch: int,
         spread: Parallelize = single,
+        choose: Choose = lambda state, traced, seed: None,
     ):
         """`step` and `evaluated` are those of `train_step.TrainStep`; `evaluated` is None where the
         trained parameters are evaluated.
 
         `steps_per_dispatch` is the length of "scan"; other modes have theirs. Steps that are left
-        over are single ones.
+        over are single ones. Where `choose` returns examples, these are a step's, and the rows
+        that come from the host go unread.
         """
         mode = _FORMER_NAMES.get(mode, mode)
         if mode not in MODES:
             raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
         self.steps_per_dispatch = steps_of(mode, max(1, steps_per_dispatch))
-        self._step, self._evaluated, self._data, self._spread = step, evaluated, data, spread
+        self._evaluated, self._data, self._spread = evaluated, data, spread
+        self._step = functools.partial(_on_rows, step, choose)
         several = _scanned_steps if mode == "scan" else _unrolled_steps
         self._several = several if self.steps_per_dispatch > 1 else _one_step
         self._compiled: dict[Callable, jax.stages.Compiled] = {}
@@ -133,7 +146,7 @@ class CompiledSteps:
             arguments = (*constants, self._data, *shapes)
             stepped = functools.partial(program, self._step, self.steps_per_dispatch)
             jitted = jax.jit(self._spread(stepped, 1 + len(arguments)), donate_argnums=0)
-            check_same_tree(state, jax.eval_shape(jitted, state, *arguments))
+            state_form.check_same(state, jax.eval_shape(jitted, state, *arguments))
             compiled = compilation.compiled(jitted.lower(state, *arguments))
             self._compiled[program] = compiled
             # One window serves all programs, so the others take it where the first one wants it.
@@ -236,8 +249,23 @@ def _one_step(
     # Reset here, as a new zero from the host would be a transfer of its own.
     loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
     row = jax.lax.dynamic_index_in_dim(rows, state.step - first_step, keepdims=False)
-    key = step_key(seed, state.step)
-    return step(state._replace(loss_sum=loss_sum), traced, gathered(data, row), key)
+    return step(state._replace(loss_sum=loss_sum), traced, seed, data, row)
+
+
+def _on_rows(
+    step: Callable,
+    choose: Choose,
+    state: TrainState,
+    traced: Any,
+    seed: Array,
+    data: Batch,
+    row: Array,
+) -> TrainState:
+    """A step on its examples: those that are chosen, else those of `row`."""
+    key, chosen = step_key(seed, state.step), choose(state, traced, seed)
+    if chosen is None:
+        return step(state, traced, gathered(data, row), key)
+    return step(state, traced, gathered(data, chosen.rows), key, chosen)
 
 
 def _scanned_steps(step: Callable, count: int, state: TrainState, *arguments: Any) -> TrainState:
@@ -268,21 +296,3 @@ def put(array: np.ndarray, place: jax.sharding.Sharding | None) -> Array:
         return jax.device_put(array, place)
     # `device_put` would make sure that all processes have the same, which they would wait for.
     return jax.make_array_from_callback(array.shape, place, lambda index: array[index])
-
-
-def check_same_tree(before: PyTree, after: PyTree) -> None:
-    """Raises ValueError where a step would change the state's structure or types."""
-    # A loop would refuse it in JAX's words, and a single step would compile again and again.
-    if jax.tree.structure(before) != jax.tree.structure(after):
-        raise ValueError(
-            "a step changes the structure of the training state; the optimizer's update must "
-            f"return the tree that its init made: got {jax.tree.structure(after)}, "
-            f"expected {jax.tree.structure(before)}"
-        )
-    leaves = zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True)
-    for (path, old), new in leaves:
-        if (old.shape, old.dtype) != (new.shape, new.dtype):
-            raise ValueError(
-                f"a step changes {jax.tree_util.keystr(path)} from {old.dtype}{list(old.shape)} to "
-                f"{new.dtype}{list(new.shape)}; the optimizer's update must keep shapes and types"
-            )

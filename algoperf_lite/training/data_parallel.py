@@ -63,6 +63,12 @@ class DataParallel:
 
         return self.whole(on_spread_rows)
 
+    def spread_batch(self, tree: PyTree) -> PyTree:
+        """Arrays of a batch that a program has made itself, spread as its rows are."""
+        if self.num_devices == 1:
+            return tree
+        return jax.lax.with_sharding_constraint(tree, self._sharding(PartitionSpec(_AXIS)))
+
     def whole(self, program: Callable) -> Callable:
         """The same program on batches of `put_batch`, its results whole on each device."""
         if self.num_devices == 1:

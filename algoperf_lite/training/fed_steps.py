@@ -1,7 +1,9 @@
 """Training steps on batches that come from the host, where a data set does not fit on the device.
 
 One dispatch is one step: at such sizes a step takes long beside a dispatch. The host reads ahead,
-and the device computes while it does; only a batch that is not there makes both wait.
+and the device computes while it does; only a batch that is not there makes both wait. Where a
+submission chooses its examples by the losses of the step before, nothing can be read ahead: the
+host asks the device for the next rows, and the trial waits for them.
 """
 
 import collections
@@ -15,12 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.data.feed import Feed, HostBatch, Order
+from algoperf_lite.data.plan import Shuffled
 from algoperf_lite.data.source import Source
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, compiled_steps, probe
+from algoperf_lite.training import compilation, compiled_steps, probe, state_form
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.probe import Reading
+from algoperf_lite.training.selection import Chosen
 from algoperf_lite.training.train_step import TrainStep
 
 # Steps that are dispatched and not known to be done. Each holds a batch on the device.
@@ -45,25 +49,28 @@ class FedStepper:
     ):
         """`num_workers` threads read `source` in `order`; their part of each batch is that of this
         process in `layout`."""
-        self._training, self.layout, self._waited = training, layout, 0.0
+        self._training, self.layout, self._order, self._waited = training, layout, order, 0.0
         self._constants = layout.shared((dict(traced), np.uint32(order.seed)))
         self._feed = Feed(source, layout.part_of(order), num_workers, self._put)
         self._dispatched: collections.deque[Array] = collections.deque()
         self._look: jax.stages.Compiled | None = None
+        self._choose: jax.stages.Compiled | None = None  # None: the order says which examples
 
     def compile(self, state: TrainState, free_bytes: int | None = None) -> bool:
         """Compiles ahead of time and executes once on a copy of `state`.
 
         Returns False as `NativeStepper.compile` does. Raises ValueError where a step would change
-        the state's structure or types, DataError where the first batch cannot be read.
+        the state's structure or types, or examples are chosen that cannot be read one by one;
+        DataError where the first batch cannot be read.
         """
-        batch, first = self._feed.get(0), np.int32(0)
-        arguments = (state, *self._constants, batch, first)
+        self._compile_choice(state)
+        batch, chosen = self._batch(0, state)
+        arguments = (state, *self._constants, batch, chosen, np.int32(0))
         step = jax.jit(self.layout.whole(self._step), donate_argnums=0)
-        compiled_steps.check_same_tree(state, jax.eval_shape(step, *arguments)[0])
+        state_form.check_same(state, jax.eval_shape(step, *arguments)[0])
         self._compiled = compilation.compiled(step.lower(*arguments))
         if self._training.submission.eval_params is not None:
-            arguments = (*arguments, state.model_state)
+            arguments = (state, *self._constants, batch, np.int32(0), state.model_state)
             refreshed = jax.jit(self.layout.whole(self._training.refreshed))
             self._refreshed = compilation.compiled(refreshed.lower(*arguments))
         if not self.device_bytes().fits(free_bytes):
@@ -72,8 +79,23 @@ class FedStepper:
         jax.block_until_ready(self.advance(copy, 0, 1))
         jax.block_until_ready(self.prepare_for_eval(state, 0))
         self._waited = 0.0
-        self._feed.expect(0)
+        if self._choose is None:
+            self._feed.expect(0)
         return True
+
+    def _compile_choice(self, state: TrainState) -> None:
+        """Compiles the program that chooses examples, where the submission does."""
+        arguments = (state, *self._constants)
+        if jax.eval_shape(self._training.choose, *arguments) is None:
+            return
+        if not isinstance(self._order.plan, Shuffled):
+            raise ValueError(
+                f"submission {self._training.submission.name!r} chooses its examples by "
+                f"data_selection, and workload {self._training.workload.name!r} reads batches here "
+                "whose examples cannot be chosen one by one; leave one of the two out"
+            )
+        choose = jax.jit(self.layout.whole(self._training.choose))
+        self._choose = compilation.compiled(choose.lower(*arguments))
 
     def device_bytes(self) -> compilation.DeviceBytes:
         """What a step needs, state and one batch included."""
@@ -93,8 +115,8 @@ class FedStepper:
         """
         since = self._placed(first_step)
         for step in range(first_step, first_step + num_steps):
-            batch = self._batch(step, state)
-            state, token = self._compiled(state, *self._constants, batch, since)
+            batch, chosen = self._batch(step, state)
+            state, token = self._compiled(state, *self._constants, batch, chosen, since)
             self._dispatched.append(token)
             if len(self._dispatched) > _IN_FLIGHT:
                 self._dispatched.popleft().block_until_ready()
@@ -109,17 +131,21 @@ class FedStepper:
         has_statistics = bool(jax.tree.leaves(model_state))
         # Without statistics any batch will do, as none is looked at.
         for i in range(compiled_steps.REFRESHING_BATCHES if has_statistics else 1):
-            batch = self._feed.get(step + i)  # a wait that is no step's
+            batch = self._in_order(step + i)  # a wait that is no step's
             index = self._placed(i, self._refreshed, -2)
             params, model_state = self._refreshed(
                 state, *self._constants, batch, index, model_state
             )
-        self._feed.expect(step)  # training goes on with the same batches
+        if self._choose is None:
+            self._feed.expect(step)  # training goes on with the same batches
         return params, model_state
 
     def probe(self, state: TrainState, step: int) -> Reading:
         """A look at a step that is not taken, as `NativeStepper` has it; its batch stays ahead."""
-        arguments = (state, *self._constants, self._feed.peek(step))
+        if self._choose is None:
+            arguments = (state, *self._constants, self._feed.peek(step), None)
+        else:
+            arguments = (state, *self._constants, *self._batch(step, state))
         if self._look is None:
             look = functools.partial(probe.readings, self._training)
             self._look = compilation.compiled(jax.jit(self.layout.whole(look)).lower(*arguments))
@@ -145,23 +171,38 @@ class FedStepper:
         traced: Mapping[str, Array],
         seed: Array,
         batch: Batch,
+        chosen: Chosen | None,
         since: Array,
     ) -> tuple[TrainState, Array]:
         """The next state, and a number to wait for: the state itself is the next step's."""
         loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
         key = compiled_steps.step_key(seed, state.step)
-        state = self._training.step(state._replace(loss_sum=loss_sum), traced, batch, key)
+        state = self._training.step(state._replace(loss_sum=loss_sum), traced, batch, key, chosen)
         return state, -state.step
 
-    def _batch(self, step: int, state: TrainState) -> Batch:
-        if not self._feed.is_ready(step):
-            # What is waited for from here on, the device waits for as well.
-            jax.block_until_ready(state.step)
-            began = time.perf_counter()
-            batch = self._feed.get(step)
-            self._waited += time.perf_counter() - began
-            return batch
-        return self._feed.get(step)
+    def _batch(self, step: int, state: TrainState) -> tuple[Batch, Chosen | None]:
+        """The next step's batch, and how it was chosen."""
+        chosen, get = None, self._feed.get
+        if self._choose is not None:
+            chosen = self._choose(state, *self._constants)
+            # Rows that are not there have weights of NaN, so any others do in their place.
+            last = self._order.plan.num_examples - 1
+            rows = np.asarray(self.layout.own(chosen.rows)).astype(np.int64).clip(0, last)
+            get = functools.partial(self._feed.read, picks=rows)
+        elif self._feed.is_ready(step):
+            return get(step), None
+        # What is waited for from here on, the device waits for as well.
+        jax.block_until_ready(state.step)
+        began = time.perf_counter()
+        batch = get(step)
+        self._waited += time.perf_counter() - began
+        return batch, chosen
+
+    def _in_order(self, step: int) -> Batch:
+        """A batch of the data's own order, whoever chooses those of the steps."""
+        if self._choose is None:
+            return self._feed.get(step)
+        return self._feed.read(step, self._order.plan.picks(step))
 
     def _placed(self, number: int, program: Any = None, argument: int = -1) -> Array:
         """A number where a program wants it as one of its last arguments."""

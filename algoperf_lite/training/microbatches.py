@@ -17,10 +17,11 @@ import jax.numpy as jnp
 
 from algoperf_lite.machine import out_of_memory
 from algoperf_lite.spec import Array, Batch, PyTree
+from algoperf_lite.training import selection
 
-# (params, batch, random key) -> (summed loss, (valid examples, model state)), the first two as
-# `loss_fn` of a workload has them
-SummedLoss = Callable[[PyTree, Batch, Array], tuple[Array, tuple[Array, PyTree]]]
+# (params, batch, random key) -> (summed loss, (valid examples, model state, each example's part)),
+# the first two as `loss_fn` of a workload has them; the parts are () where nobody wants them
+SummedLoss = Callable[[PyTree, Batch, Array], tuple[Array, tuple[Array, PyTree, Array | tuple[()]]]]
 Stepper = TypeVar("Stepper")
 
 
@@ -44,9 +45,9 @@ def check(count: int, batch_size: int, model_state: PyTree, workload: str, batch
 
 def value_and_grad(
     summed_loss: SummedLoss, model_state: PyTree, batch: Batch, key: Array, count: int
-) -> Callable[[PyTree], tuple[tuple[Array, PyTree], PyTree]]:
-    """From parameters to ((mean loss, model state), gradient of the mean), as `jax.value_and_grad`
-    has it.
+) -> Callable[[PyTree], tuple[tuple[Array, tuple[PyTree, PyTree]], PyTree]]:
+    """From parameters to ((mean loss, (model state, losses of the examples)), gradient of the
+    mean), as `jax.value_and_grad` has it.
 
     Args:
       model_state: that every part begins with; the result is the mean of what they end with.
@@ -56,23 +57,35 @@ def value_and_grad(
     parts = jax.tree.map(lambda array: _cut(array, count), batch)
     of_sum = jax.value_and_grad(summed_loss, has_aux=True)
 
-    def of_mean(params: PyTree) -> tuple[tuple[Array, PyTree], PyTree]:
-        def add(total: PyTree, numbered: tuple[Array, Batch]) -> tuple[PyTree, None]:
+    def of_mean(params: PyTree) -> tuple[tuple[Array, tuple[PyTree, PyTree]], PyTree]:
+        def add(total: PyTree, numbered: tuple[Array, Batch]) -> tuple[PyTree, PyTree]:
             number, part = numbered
-            found = of_sum(params, part, jax.random.fold_in(key, number))
-            return jax.tree.map(jnp.add, total, found), None
+            found, own = _summed(of_sum(params, part, jax.random.fold_in(key, number)))
+            return jax.tree.map(jnp.add, total, found), own
 
         # The types of the sums are those of the parts: a scan's carry must not change.
         shapes = jax.eval_shape(of_sum, params, jax.tree.map(lambda array: array[0], parts), key)
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        total, _ = jax.lax.scan(add, nothing, (jnp.arange(count), parts))
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _summed(shapes)[0])
+        total, own = jax.lax.scan(add, nothing, (jnp.arange(count), parts))
         (loss, (num_valid, states)), grads = total
         # As for a whole batch: without any label the gradient is 0, not NaN.
         num_valid = jnp.maximum(num_valid, 1)
         state = jax.tree.map(lambda s, old: (s / count).astype(old.dtype), states, model_state)
-        return (loss / num_valid, state), jax.tree.map(lambda g: g / num_valid, grads)
+        losses = selection.of_mean(jax.tree.map(_joined, own), num_valid)
+        return (loss / num_valid, (state, losses)), jax.tree.map(lambda g: g / num_valid, grads)
 
     return of_mean
+
+
+def _summed(found: PyTree) -> tuple[PyTree, PyTree]:
+    """(what is added up over parts, what is kept of each) of a `SummedLoss` and its gradient."""
+    (loss, (num_valid, state, own)), grads = found
+    return ((loss, (num_valid, state)), grads), own
+
+
+def _joined(parts: Array) -> Array:
+    """(batch, ...): the rows that `_cut` put into (count, batch / count, ...)."""
+    return jnp.moveaxis(parts, 0, 1).reshape(-1, *parts.shape[2:])
 
 
 def _cut(array: Array, count: int) -> Array:

@@ -30,7 +30,9 @@ class NativeStepper:
     ):
         """`data` holds the training split, placed by `layout.shared` as states have to be; `mode`
         and `steps_per_dispatch` >= 1 are those of `compiled_steps.CompiledSteps`."""
-        self.programs = training.programs_over(data, mode, steps_per_dispatch, layout.spread)
+        self.programs = training.programs_over(
+            data, mode, steps_per_dispatch, layout.spread, layout.spread_batch
+        )
         self.layout, self._training, self._data = layout, training, data
         self._rows = batches.indices
         self._look: jax.stages.Compiled | None = None
@@ -89,8 +91,9 @@ class NativeStepper:
     def _read(
         self, state: TrainState, traced: PyTree, seed: Array, data: Batch, rows: Array
     ) -> Readings:
-        batch = compiled_steps.gathered(data, rows[0])
-        return probe.readings(self._training, state, traced, seed, batch)
+        chosen = self.layout.spread_batch(self._training.choose(state, traced, seed))
+        batch = compiled_steps.gathered(data, rows[0] if chosen is None else chosen.rows)
+        return probe.readings(self._training, state, traced, seed, batch, chosen)
 
     def device_bytes(self) -> compilation.DeviceBytes:
         """What the most demanding program needs, state and data included."""

@@ -14,6 +14,7 @@ import numpy as np
 from algoperf_lite.spec import Array, Batch, PyTree
 from algoperf_lite.training import compiled_steps
 from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.selection import Chosen
 from algoperf_lite.training.train_step import TrainStep
 
 # Trees of the parameters' form, in the order in which a step makes them; MOVED is from where
@@ -64,11 +65,17 @@ class Reading(NamedTuple):
 
 
 def readings(
-    training: TrainStep, state: TrainState, traced: Mapping[str, Array], seed: Array, batch: Batch
+    training: TrainStep,
+    state: TrainState,
+    traced: Mapping[str, Array],
+    seed: Array,
+    batch: Batch,
+    chosen: Chosen | None = None,
 ) -> Readings:
-    """The step after `state` on a batch: parameters before it, gradient before clipping, update."""
+    """The step after `state` on a batch, however it was `chosen`: parameters before it, gradient
+    before clipping, update."""
     key = compiled_steps.step_key(seed, state.step)
-    after, loss, gradient = training.observed(state, traced, batch, key)
+    after, loss, gradient = training.observed(state, traced, batch, key, chosen)
     # The change as the parameters take it: what is lost to their precision is no update.
     update = jax.tree.map(jnp.subtract, after.params, state.params)
     trees = {PARAMS: state.params, GRADIENT: gradient, UPDATE: update}

@@ -13,8 +13,9 @@ import optax
 from algoperf_lite import spec
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, compiled_steps, microbatches
+from algoperf_lite.training import compilation, compiled_steps, microbatches, selection, state_form
 from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.selection import Chosen, Selector
 
 
 def init_model(workload: Workload, seed: int) -> tuple[PyTree, PyTree]:
@@ -49,30 +50,51 @@ class TrainStep:
     batch_norm: str = "batch"
 
     def init(self, traced: Mapping[str, Array], params: PyTree, model_state: PyTree) -> TrainState:
-        """The state before step 1."""
+        """The state before step 1. Raises WrongRule as `Selector.first_state` does."""
         optimizer_state = self._optimizer(traced).init(params)
         step, loss_sum = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
-        return TrainState(step, params, model_state, optimizer_state, loss_sum)
+        selector = self._selector(traced)
+        chooses = () if selector is None else selector.first_state()
+        return TrainState(step, params, model_state, optimizer_state, loss_sum, chooses)
+
+    def choose(self, state: TrainState, traced: Mapping[str, Array], seed: Array) -> Chosen | None:
+        """The examples of the step after `state`; None where they are those of the data's order,
+        as the submission chooses none."""
+        selector = self._selector(traced)
+        if selector is None:
+            return None
+        key = compiled_steps.selection_key(seed, state.step)
+        return selector.choose(state.selection, key, state.step)
 
     def step(
-        self, state: TrainState, traced: Mapping[str, Array], batch: Batch, key: Array
+        self,
+        state: TrainState,
+        traced: Mapping[str, Array],
+        batch: Batch,
+        key: Array,
+        chosen: Chosen | None = None,
     ) -> TrainState:
-        """One training step.
+        """One training step; `chosen` says how the batch was chosen, if it was.
 
         Reads the reserved hyperparameters `dropout_rate`, `label_smoothing` and `grad_clip`
         (largest global gradient norm) where the submission declares them. Raises ValueError where
         the batch cannot be cut, see `microbatches.check`.
         """
-        return self.observed(state, traced, batch, key)[0]
+        return self.observed(state, traced, batch, key, chosen)[0]
 
     def observed(
-        self, state: TrainState, traced: Mapping[str, Array], batch: Batch, key: Array
+        self,
+        state: TrainState,
+        traced: Mapping[str, Array],
+        batch: Batch,
+        key: Array,
+        chosen: Chosen | None = None,
     ) -> tuple[TrainState, Array, PyTree]:
         """(the state after `step`, the batch's mean loss, its gradient before any clipping)."""
         value_and_grad = self._value_and_grad(
-            state.model_state, {**self.static, **traced}, batch, key
+            state.model_state, {**self.static, **traced}, batch, key, chosen and chosen.weights
         )
-        (loss, model_state), gradient = value_and_grad(state.params)
+        (loss, (model_state, losses)), gradient = value_and_grad(state.params)
         grads = gradient
         if "grad_clip" in traced:
             norm = jnp.maximum(optax.tree.norm(grads), 1e-12)
@@ -90,10 +112,13 @@ class TrainStep:
         )
         # Traced hyperparameters are float32 and raise the type of what they are multiplied with,
         # which matters where a model has parameters of 16 bits; a Python number would not.
-        optimizer_state = _in_types_of(state.optimizer_state, optimizer_state)
+        optimizer_state = state_form.in_types_of(state.optimizer_state, optimizer_state)
         params = optax.apply_updates(state.params, updates)
+        chooses = state.selection
+        if chosen is not None:
+            chooses = self._selector(traced).updated(chooses, chosen, losses, state.step)
         after = TrainState(
-            state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss
+            state.step + 1, params, model_state, optimizer_state, state.loss_sum + loss, chooses
         )
         return after, loss, gradient
 
@@ -130,9 +155,9 @@ class TrainStep:
         # has statistics of its own (Izmailov et al. 2018).
         params = self.submission.eval_params(state.optimizer_state, state.params)
         key = compiled_steps.step_key(seed, state.step + i)
-        return params, self._mean_loss(model_state, {**self.static, **traced}, batch, key, params)[
-            1
-        ]
+        point = {**self.static, **traced}
+        _, (model_state, _) = self._mean_loss(model_state, point, batch, key, None, params)
+        return params, model_state
 
     def learning_rate(self, traced: Mapping[str, Array], step: Array) -> Array | None:
         """The schedule's value in step number `step`, counted from 0; None without a schedule."""
@@ -146,11 +171,17 @@ class TrainStep:
         mode: str,
         steps_per_dispatch: int,
         spread: compiled_steps.Parallelize = compiled_steps.single,
+        spread_batch: Callable[[PyTree], PyTree] = lambda batch: batch,
     ) -> compiled_steps.CompiledSteps:
-        """Its steps, to be compiled; see `compiled_steps.CompiledSteps`."""
+        """Its steps, to be compiled; see `compiled_steps.CompiledSteps`. `spread_batch` gives each
+        device its part of examples that were chosen."""
         evaluated = None if self.submission.eval_params is None else self.evaluated
+
+        def choose(*arguments: Any) -> Chosen | None:
+            return spread_batch(self.choose(*arguments))
+
         return compiled_steps.CompiledSteps(
-            self.step, evaluated, data, mode, steps_per_dispatch, spread
+            self.step, evaluated, data, mode, steps_per_dispatch, spread, choose
         )
 
     def _point(self, traced: Mapping[str, Array]) -> Any:
@@ -161,12 +192,22 @@ class TrainStep:
             self.submission.transformation(self.workload, self._point(traced))
         )
 
+    def _selector(self, traced: Mapping[str, Array]) -> Selector | None:
+        """The submission's rule at a point; None where it chooses no examples."""
+        return Selector.of(self.submission, self.workload, self._point(traced))
+
     def _value_and_grad(
-        self, model_state: PyTree, point: Mapping[str, Any], batch: Batch, key: Array
-    ) -> Callable[[PyTree], tuple[tuple[Array, PyTree], PyTree]]:
-        """From parameters to ((mean loss, model state), gradient)."""
+        self,
+        model_state: PyTree,
+        point: Mapping[str, Any],
+        batch: Batch,
+        key: Array,
+        weights: Array | None,
+    ) -> Callable[[PyTree], tuple[tuple[Array, tuple[PyTree, PyTree]], PyTree]]:
+        """From parameters to ((mean loss, (model state, losses of the examples)), gradient); no
+        losses without `weights` of the examples."""
         if self.microbatches == 1:
-            mean_loss = functools.partial(self._mean_loss, model_state, point, batch, key)
+            mean_loss = functools.partial(self._mean_loss, model_state, point, batch, key, weights)
             return jax.value_and_grad(mean_loss, has_aux=True)
         augment_key, model_key = jax.random.split(key)
         # Whole: mixup mixes examples that will be in different parts.
@@ -174,11 +215,14 @@ class TrainStep:
         count, size = self.microbatches, spec.num_examples(batch)
         microbatches.check(count, size, model_state, self.workload.name, self.batch_norm)
 
-        def summed_loss(params: PyTree, part: Batch, key: Array) -> tuple[Array, Any]:
-            loss, state = self._losses(model_state, point, part, key, params)
-            return loss["summed"], (loss["n_valid_examples"], state)
+        def summed_loss(params: PyTree, part: Any, key: Array) -> tuple[Array, Any]:
+            examples, weights = part
+            loss, state = self._losses(model_state, point, examples, key, params)
+            summed, own = selection.weighed(loss, weights)
+            return summed, (loss["n_valid_examples"], state, own)
 
-        return microbatches.value_and_grad(summed_loss, model_state, batch, model_key, count)
+        whole = batch, weights
+        return microbatches.value_and_grad(summed_loss, model_state, whole, model_key, count)
 
     def _mean_loss(
         self,
@@ -186,14 +230,18 @@ class TrainStep:
         point: Mapping[str, Any],
         batch: Batch,
         key: Array,
+        weights: Array | None,
         params: PyTree,
-    ) -> tuple[Array, PyTree]:
-        """(loss, model state) of an augmented batch; XLA folds what several calls repeat."""
+    ) -> tuple[Array, tuple[PyTree, PyTree]]:
+        """(loss, (model state, losses of the examples)) of an augmented batch; XLA folds what
+        several calls repeat."""
         augment_key, model_key = jax.random.split(key)
         batch = self.workload.augment(batch, augment_key)
         loss, model_state = self._losses(model_state, point, batch, model_key, params)
         # A batch whose labels are all missing has no mean, and its gradient should be 0, not NaN.
-        return loss["summed"] / jnp.maximum(loss["n_valid_examples"], 1), model_state
+        num_valid = jnp.maximum(loss["n_valid_examples"], 1)
+        summed, own = selection.weighed(loss, weights)
+        return summed / num_valid, (model_state, selection.of_mean(own, num_valid))
 
     def _losses(
         self,
@@ -218,19 +266,6 @@ class TrainStep:
             batch["targets"], logits, batch.get("weights"), point.get("label_smoothing", 0.0)
         )
         return loss, model_state
-
-
-def _in_types_of(before: PyTree, after: PyTree) -> PyTree:
-    """`after` with the floating types that `before` has; as it is where the two differ otherwise,
-    of which `compiled_steps.check_same_tree` tells."""
-    if jax.tree.structure(before) != jax.tree.structure(after):
-        return after
-
-    def of(old: Array, new: Array) -> Array:
-        are_floating = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in (old, new))
-        return new.astype(old.dtype) if are_floating and old.dtype != new.dtype else new
-
-    return jax.tree.map(of, before, after)
 
 
 def compiled_init(

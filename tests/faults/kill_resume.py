@@ -39,6 +39,8 @@ SUBMISSIONS = Path(__file__).parents[1] / "algoperf_form" / "submissions"
 STEPS = 90
 KINDS = {
     "native": {"submission": "nadamw"},
+    # Which examples a step sees depends on the losses of all steps before it.
+    "selecting": {"submission": "loss_sampled_adamw"},
     # In AlgoPerf's form: one keeps a batch in a variable of its module, the other much else.
     "echoing": {"submission": str(SUBMISSIONS / "dropout_smoothing")},
     "remembering": {"submission": str(Path(__file__).parent / "remembering")},

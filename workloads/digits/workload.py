@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from algoperf_lite.spec import Array, Batch, Groups, LossType, PyTree
 from workloads.digits import data
 from workloads.digits.model import ConvNet, DigitsConfig
 from workloads.linen import LinenWorkload
@@ -39,6 +39,11 @@ class Digits(LinenWorkload):
 
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         return data.splits()[split]
+
+    @property
+    def groups(self) -> Groups:
+        """The ten digits."""
+        return Groups.by(self.dataset("train")["targets"])
 
     def augment(self, batch: Batch, rng: Array) -> Batch:
         """Shifts each picture by -1, 0 or 1 pixels along both axes; the edge is repeated."""

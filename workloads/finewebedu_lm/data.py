@@ -51,12 +51,21 @@ def splits(seq_len: int, num_eval: int) -> dict[str, dict[str, np.ndarray]]:
 
 def windows(split: str, seq_len: int) -> np.ndarray:
     """All non-overlapping windows (n, seq_len + 1) uint8 of a split's files, tails dropped."""
+    return np.concatenate(_by_file(split, seq_len))
+
+
+@functools.cache
+def file_numbers(seq_len: int) -> np.ndarray:
+    """Which file each window of train is from, (n,), counted in alphabetical order."""
+    sizes = [len(part) for part in _by_file("train", seq_len)]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _by_file(split: str, seq_len: int) -> list[np.ndarray]:
+    """The windows of each file, in alphabetical order."""
     width = seq_len + 1
-    parts = []
-    for module in sorted(FILES[split]):
-        text = np.frombuffer(_read(module), np.uint8)
-        parts.append(text[: len(text) // width * width].reshape(-1, width))
-    return np.concatenate(parts)
+    texts = (np.frombuffer(_read(module), np.uint8) for module in sorted(FILES[split]))
+    return [text[: len(text) // width * width].reshape(-1, width) for text in texts]
 
 
 def _examples(all_windows: np.ndarray, split: str, num_eval: int) -> dict[str, np.ndarray]:

@@ -7,7 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import SPLITS, Array, Batch, LossType, ParameterType, PyTree, ShapeTuple
+from algoperf_lite.spec import (
+    SPLITS,
+    Array,
+    Batch,
+    Groups,
+    LossType,
+    ParameterType,
+    PyTree,
+    ShapeTuple,
+)
 from workloads.finewebedu_lm import data
 from workloads.finewebedu_lm.model import DecoderLM, LMConfig
 from workloads.linen import LinenWorkload
@@ -61,6 +70,12 @@ class FinewebEduLM(LinenWorkload):
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()
         return data.splits(self.config.seq_len, self.num_eval)[split]
+
+    @property
+    def groups(self) -> Groups | None:
+        """The files; at full scale no document says where it is from."""
+        is_lite = self.scale == "lite"
+        return Groups.by(data.file_numbers(self.config.seq_len)) if is_lite else None
 
     @property
     def evaluated_splits(self) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from algoperf_lite.data.source import InMemory
+from algoperf_lite.spec import Array, Batch, Groups, LossType, PyTree
 from workloads.imagenet_pictures import data
 from workloads.linen import LinenWorkload
 from workloads.losses import softmax_cross_entropy, weighted_loss
@@ -50,6 +51,12 @@ class PictureClassification(LinenWorkload):
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()
         return data.examples(split)
+
+    @property
+    def groups(self) -> Groups | None:
+        """The classes, where labels lie in memory."""
+        source = self.source("train")
+        return Groups.by(source.arrays["targets"]) if isinstance(source, InMemory) else None
 
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array

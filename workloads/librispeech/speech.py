@@ -7,7 +7,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from algoperf_lite.spec import Array, Batch, Groups, LossType, PyTree
 from workloads.librispeech import data, full, language, synthesis
 from workloads.librispeech.ctc import ctc_losses, greedy_decode, word_error_rate
 from workloads.librispeech.frontend import FrontendConfig
@@ -81,6 +81,11 @@ class SpeechWorkload(LinenWorkload):
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()
         return data.utterances(split)
+
+    @property
+    def groups(self) -> Groups | None:
+        """How many words an utterance has."""
+        return Groups.by(data.word_counts()) if self.scale == "lite" else None
 
     def eval_step(
         self, params: PyTree, batch: Batch, model_state: PyTree, rng: Array

@@ -35,6 +35,16 @@ def examples(split: str) -> dict[str, np.ndarray]:
     return {name: values[rows] for name, values in everything.items()}
 
 
+@functools.cache
+def rarest_assays() -> np.ndarray:
+    """For each molecule of train the assay that it is positive in and fewest others are, (n,);
+    NUM_TASKS for one that no assay says yes to."""
+    positive_NxT = examples("train")["targets"] == 1
+    rank_T = np.argsort(np.argsort(positive_NxT.sum(axis=0), kind="stable"))
+    rarest = np.where(positive_NxT, rank_T, NUM_TASKS).argmin(axis=1)
+    return np.where(positive_NxT.any(axis=1), rarest, NUM_TASKS)
+
+
 def _all_splits(seed: int) -> dict[str, np.ndarray]:
     """The examples of all splits, one after the other."""
     growing, measuring = (np.random.default_rng((seed, stream)) for stream in range(2))

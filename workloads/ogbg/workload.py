@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from algoperf_lite.spec import Array, Batch, Groups, LossType, PyTree
 from workloads.linen import LinenWorkload
 from workloads.losses import sigmoid_cross_entropy, weighted_loss
 from workloads.ogbg import data
@@ -64,6 +64,11 @@ class OGBG(LinenWorkload):
     def dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()
         return data.examples(split)
+
+    @property
+    def groups(self) -> Groups | None:
+        """The rarest assay that a molecule is positive in: labels, but few molecules share all."""
+        return Groups.by(data.rarest_assays()) if self.scale == "lite" else None
 
     @property
     def targets_per_example(self) -> int:

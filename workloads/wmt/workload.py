@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import sacrebleu
 
-from algoperf_lite.spec import Array, Batch, LossType, PyTree
+from algoperf_lite.spec import Array, Batch, Groups, LossType, PyTree
 from workloads.linen import LinenWorkload
 from workloads.losses import (
     Unembedding,
@@ -71,6 +71,14 @@ class WMT(LinenWorkload):
         if split == "train":
             return data.packed(self.config.row_len)
         return data.pairs(split, self.num_eval)
+
+    @property
+    def groups(self) -> Groups | None:
+        """How many sentences a row packs, from few long ones to many short ones; their kinds are
+        mixed in every row."""
+        if self.scale != "lite":
+            return None
+        return Groups.by(data.packed(self.config.row_len)["targets_segmentation"].max(axis=1))
 
     def eval_dataset(self, split: str) -> dict[str, np.ndarray]:
         self.require_lite()

@@ -32,6 +32,7 @@ _NATIVE = {
     "schedule": ("workload", "hyperparameters"),
     "batch_size": ("workload",),
     "eval_params": ("optimizer_state", "params"),
+    "data_selection": ("workload", "hyperparameters"),
 }
 
 

@@ -8,7 +8,7 @@ from algoperf_lite.rules.static.source import Source
 
 _DEPTH = 4  # of functions wrapped in calls, as in jax.jit(functools.partial(f, x))
 # Functions whose first argument is the workload, whatever they call it.
-_NATIVE = ("optimizer", "schedule", "batch_size")
+_NATIVE = ("optimizer", "schedule", "batch_size", "data_selection")
 _ALGOPERF = ("init_optimizer_state", "data_selection")
 
 

@@ -80,6 +80,19 @@ BAD = {
         "    halved = jax.tree.map(lambda p: p.astype('bfloat16'), current_param_container)\n"
         "    return ({}, None), halved, model_state\n",
     ),
+    "chooses": (
+        "api",
+        f"{_HEAD}from algoperf_lite.spec import DataSelection\n{_SGD}"
+        "def data_selection(workload, hyperparameters):\n"
+        "    rows = workload.num_train_examples - jnp.arange(workload.batch_size)\n"
+        "    return DataSelection(lambda n: 0, lambda *_: (rows, None), lambda state, *_: state)\n",
+    ),
+    "misshapes": (
+        "api",
+        f"{_HEAD}from algoperf_lite.spec import DataSelection\n{_SGD}"
+        "def data_selection(workload, hyperparameters):\n"
+        "    return DataSelection(lambda n: 0, lambda *_: jnp.arange(4), lambda *_: 0)\n",
+    ),
     "patches": ("monkeypatch", f"import time\n{_HEAD}time.monotonic = lambda: 0.0\n{_SGD}"),
 }
 

@@ -338,6 +338,7 @@ def test_submissions_in_algoperfs_form_pass(path):
         (NATIVE + "def schedule(w, hp): pass", "learning_rate.* because the file has a schedule"),
         (NATIVE + "def batch_size(): pass", r"batch_size must take \(workload\)"),
         (NATIVE + "def eval_params(params): pass", "eval_params must take"),
+        (NATIVE + "def data_selection(w): pass", r"must take \(workload, hyperparameters\)"),
         (ALGOPERF.replace("def data_selection", "def other"), "defines no data_selection"),
         (ALGOPERF.replace("loss_type, ", ""), "update_params does not take loss_type"),
         (ALGOPERF.replace("rng):\n    return opt", "rng, x):\n    return opt"), "requires x"),

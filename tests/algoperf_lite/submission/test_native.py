@@ -52,6 +52,11 @@ def test_unknown_names_and_paths_are_answered_with_the_nearest():
             r"defines a schedule, it must take \(workload, hyperparameters, learning_rate",
         ),
         (
+            OPTIMIZER + "def data_selection(workload, input_queue, *, rng): pass\n",
+            r"has data_selection \(workload, input_queue, \*, rng\); .* take \(workload, hyper",
+        ),
+        (OPTIMIZER + "data_selection = 3\n", "has data_selection 3; in a file with an optimizer"),
+        (
             "def optimizer(workload): pass\n",
             r"as there is no schedule, it must take \(workload, hyperparameters\)",
         ),

@@ -76,6 +76,8 @@ def spread():
         "digits, unrolled",
         "digits, fed",
         "digits, cut in 2",
+        "digits, chosen, scan",
+        "digits, chosen, fed",
         "imagenet_resnet",
     ],  # fmt: skip
 )

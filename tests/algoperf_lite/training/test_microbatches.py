@@ -105,10 +105,10 @@ def test_statistics_of_batch_norm_are_of_each_part_and_running_ones_their_mean()
             {"params": params, "batch_stats": state}, part["inputs"], mutable=["batch_stats"]
         )
         loss = jnp.sum((logits - part["targets"]) ** 2)
-        return loss, (jnp.float32(len(part["inputs"])), new["batch_stats"])
+        return loss, (jnp.float32(len(part["inputs"])), new["batch_stats"], ())
 
     batch, key = {"inputs": x, "targets": y}, jax.random.key(0)
-    (loss, found), grads = microbatches.value_and_grad(summed, state, batch, key, 2)(params)
+    (loss, (found, _)), grads = microbatches.value_and_grad(summed, state, batch, key, 2)(params)
     parts = [{name: rows[i::2] for name, rows in batch.items()} for i in range(2)]
     alone = [jax.value_and_grad(summed, has_aux=True)(params, part, key) for part in parts]
     np.testing.assert_allclose(loss, sum(one[0][0] for one in alone) / BATCH_SIZE, rtol=1e-6)
@@ -122,7 +122,7 @@ def test_statistics_of_batch_norm_are_of_each_part_and_running_ones_their_mean()
         *(one[1] for one in alone),
     )
     # The mean of the inputs is the same whoever takes it; the variance within parts is smaller.
-    (_, (_, whole)), _ = jax.value_and_grad(summed, has_aux=True)(params, batch, key)
+    (_, (_, whole, _)), _ = jax.value_and_grad(summed, has_aux=True)(params, batch, key)
     np.testing.assert_allclose(found["before"]["mean"], whole["before"]["mean"], rtol=1e-5)
     assert (found["before"]["var"] < whole["before"]["var"]).all()
 
@@ -144,7 +144,7 @@ def _sum_of_draws(count):
     """The gradient of a loss whose slope in every part is one random number."""
 
     def summed(param, part, key):
-        return param * jax.random.normal(key), (jnp.float32(len(part["inputs"])), {})
+        return param * jax.random.normal(key), (jnp.float32(len(part["inputs"])), {}, ())
 
     batch = {"inputs": jnp.zeros((BATCH_SIZE, 3))}
     grad_fn = microbatches.value_and_grad(summed, {}, batch, jax.random.key(0), count)
@@ -162,7 +162,7 @@ def test_parts_are_spread_over_the_batch_and_augmented_before_they_are_cut():
 
     def summed(param, part, key):
         jax.debug.callback(lambda rows: seen.append(np.asarray(rows).tolist()), part["inputs"])
-        return param * 0.0, (jnp.float32(1), {})
+        return param * 0.0, (jnp.float32(1), {}, ())
 
     batch = {"inputs": jnp.arange(6)}
     grad_fn = microbatches.value_and_grad(summed, {}, batch, jax.random.key(0), 2)
