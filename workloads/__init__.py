@@ -162,6 +162,11 @@ def _folder(family: str) -> Path:
     return _FOLDER / family  # a path that is absolute stays what it is
 
 
+def preload(family: str) -> None:
+    """Imports a family, as `load` would; makes no data."""
+    _module(family)
+
+
 # Imported by name when it is asked for: a family brings flax, its generators and its metrics.
 def _module(family: str) -> ModuleType:
     if is_outside(family):

@@ -1,6 +1,7 @@
 """The job's side of the pipe: a fresh process that runs one job and reports."""
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -20,8 +21,8 @@ def main(argv: list[str]) -> None:
     module, pipe = argv[0], int(argv[1])
     # Programs that a submission starts are not to keep the pipe open, nor to write to it.
     os.set_inheritable(pipe, False)
-    _die_with_parent()
-    _leave_sigterm_to_parent()
+    die_with_parent()
+    leave_sigterm_to_parent()
     message = json.load(sys.stdin)
     # Both before JAX is loaded: its pools of threads are as large as the cores it finds.
     environment.pin(tuple(message["cores"]))
@@ -35,6 +36,8 @@ def main(argv: list[str]) -> None:
             _write(pipe, json.dumps({**event, "at": now()}).encode() + b"\n")
 
     work = importlib.import_module(module).work
+    # What is loaded stays: looking for garbage in it would only cost the job time.
+    gc.freeze()
     result = work({**message["payload"], "started": message["started"]}, report)
     report(event="result", result=result)
 
@@ -47,16 +50,19 @@ def _write(pipe: int, line: bytes) -> None:
         os._exit(1)  # nobody is left to hear the result
 
 
-def _die_with_parent() -> None:
-    """Asks the kernel to kill this process when its parent dies, however it dies (Linux)."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Asks the kernel to kill this process when its parent dies, however it dies (Linux).
+
+    `parent` is its number, None for that of now: one that has been replaced is dead already.
+    """
     if sys.platform == "linux":
-        parent = os.getppid()
+        parent = parent or os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the kernel was asked
             os._exit(1)
 
 
-def _leave_sigterm_to_parent() -> None:
+def leave_sigterm_to_parent() -> None:
     """Lets SIGTERM pass: Slurm sends it to all processes of a job at once, and a trial that died of
     it would count as crashed. The parent, which gets it too, ends this process."""
     signal.signal(signal.SIGTERM, lambda number, frame: None)

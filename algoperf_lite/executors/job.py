@@ -18,7 +18,9 @@ class Job:
     Attributes:
       name: for people.
       module: has `work(payload, report) -> dict`; `report(**event)` says that it is alive. The
-        events "closing" and "closed" come before and after it stops a clock of its own.
+        events "closing" and "closed" come before and after it stops a clock of its own. It may have
+        `preload()`, which loads what all its jobs need, finds no devices and starts no thread: see
+        `template`.
       payload: JSON-able argument.
       log: file that takes over its stdout and stderr; None discards them.
       silence_limit: seconds without a report after which it is killed.

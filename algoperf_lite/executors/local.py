@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from algoperf_lite.executors.job import Event, Job, OnEvent, Outcome, nothing
 from algoperf_lite.executors.process import Process
+from algoperf_lite.executors.template import Templates
 from algoperf_lite.machine import devices, environment, memory
 from algoperf_lite.machine.devices import Slot
 
@@ -17,9 +18,13 @@ _POLL_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Local:
-    """Runs jobs on this machine, one per slot; see `slots`."""
+    """Runs jobs on this machine, one per slot; see `slots`.
+
+    `uses_templates` says whether jobs are forked from templates where they can be.
+    """
 
     worker_slots: Sequence[Slot]
+    uses_templates: bool = False
 
     @property
     def num_slots(self) -> int:
@@ -42,7 +47,7 @@ class Local:
     def stream(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Event | Outcome]]:
         """`run`, with what jobs report as items between the outcomes."""
         waiting, free = iter(jobs), list(self.worker_slots)
-        with _Running() as running:
+        with _Running(Templates() if self.uses_templates else None) as running:
             while True:
                 # Not one more than there is room for: a job is made when it is to run.
                 for job in itertools.islice(waiting, len(free)):
@@ -61,8 +66,9 @@ class Local:
 class _Running:
     """The processes that run; none is left when the context is."""
 
-    def __init__(self) -> None:
+    def __init__(self, templates: Templates | None) -> None:
         self.processes: list[Process] = []
+        self._templates = templates
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> "_Running":
@@ -73,10 +79,12 @@ class _Running:
             process.kill()  # all of them first: each may take a moment to be gone
         for process in self.processes:
             process.close()
+        if self._templates is not None:
+            self._templates.close()
         self._selector.close()
 
     def start(self, job: Job, slot: Slot) -> None:
-        process = Process(job, slot)
+        process = Process(job, slot, self._templates)
         self.processes.append(process)
         self._selector.register(process.events, selectors.EVENT_READ, process)
 
@@ -98,7 +106,7 @@ class _Running:
 
 def local(cores_per_job: int, num_workers: int | None, devices_per_job: int | None = 1) -> Local:
     """An executor of this machine; the arguments are those of `slots`."""
-    return Local(slots(cores_per_job, num_workers, devices_per_job))
+    return Local(slots(cores_per_job, num_workers, devices_per_job), uses_templates=True)
 
 
 def slots(

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import IO, Any
 
+from algoperf_lite.executors import template
 from algoperf_lite.executors.job import Event, Job, Outcome
 from algoperf_lite.executors.stamps import Stamps
+from algoperf_lite.executors.template import Forked, Templates
 from algoperf_lite.machine import environment, out_of_memory
 from algoperf_lite.machine.devices import BACKEND, Slot
 
@@ -23,8 +25,8 @@ class Process:
     """A running job. Payload, events and result travel as JSON through pipes of their own, so that
     whatever the job prints cannot disturb them."""
 
-    def __init__(self, job: Job, slot: Slot):
-        """Starts the job on the slot's cores and devices.
+    def __init__(self, job: Job, slot: Slot, templates: Templates | None = None):
+        """Starts the job on the slot's cores and devices, from one of `templates` where it can.
 
         Raises OSError where its log cannot be written.
         """
@@ -39,9 +41,10 @@ class Process:
         self._buffer = b""
         self._heard = self._got_on = time.monotonic()
         self._stamps = Stamps(began=self._heard)
+        self._templates = templates if template.can_fork(job, slot) else None
         self.events, self._popen = self._start()
 
-    def _start(self) -> tuple[int, subprocess.Popen[bytes]]:
+    def _start(self) -> tuple[int, subprocess.Popen[bytes] | Forked]:
         """(end of the pipe to read events from, process)."""
         job, slot = self.job, self.slot
         events, writer = os.pipe()
@@ -53,21 +56,31 @@ class Process:
             "started": self._stamps.began,
             "memory_limit": job.memory_limit,
         }
-        python = str(job.python or sys.executable)
         with output:
-            popen = subprocess.Popen(
-                [python, "-m", "algoperf_lite.executors.child", job.module, str(writer)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(writer,),
-                env=self._environment(),
-                start_new_session=True,  # a group of its own: killed with all it started
-            )
+            popen = self._forked(output, writer) or self._fresh(output, writer)
         os.close(writer)  # the child's copy alone is left, so that its end ends the pipe
         with contextlib.suppress(BrokenPipeError), popen.stdin as stdin:
             stdin.write(json.dumps(message).encode())
         return events, popen
+
+    def _forked(self, output: IO[bytes], writer: int) -> Forked | None:
+        """The process, forked from a template; None where that is not its way to start."""
+        if self._templates is None:
+            return None
+        found = self._templates.of(self.job.module, self._environment(), output)
+        return found.fork(output, writer)
+
+    def _fresh(self, output: IO[bytes], writer: int) -> subprocess.Popen[bytes]:
+        python = str(self.job.python or sys.executable)
+        return subprocess.Popen(
+            [python, "-m", "algoperf_lite.executors.child", self.job.module, str(writer)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(writer,),
+            env=self._environment(),
+            start_new_session=True,  # a group of its own: killed with all it started
+        )
 
     def _environment(self) -> dict[str, str]:
         slot, job = self.slot, self.job

@@ -7,6 +7,7 @@ import dataclasses
 import glob
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping, Sequence
 
 from algoperf_lite.machine.environment import available_cores
@@ -156,6 +157,13 @@ def check_backend() -> None:
             f"this process was to compute on {expected!r} and JAX has found {found!r} alone; its "
             "output has JAX's reasons: mend the driver or the plugin, or set JAX_PLATFORMS=cpu"
         )
+
+
+def is_in_use() -> bool:
+    """Whether JAX has looked for devices in this process, and has had its threads since."""
+    # Asked of JAX's own module, as each public question would look for devices.
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bridge.backends_are_initialized()
 
 
 def own() -> dict[str, str]:

@@ -4,10 +4,14 @@ Everything in the folder can be deleted at any time. Files of arrays carry the h
 content, are replaced atomically, and are made again when they are damaged.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
+import math
+import mmap
 import os
+import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -17,6 +21,8 @@ import numpy as np
 
 from algoperf_lite.storage import atomic
 
+_DIGEST_BYTES = 65  # a SHA-256 in hexadecimal and the end of its line
+_HEADER_BYTES = 2**16 + 10  # of an array, at most
 NO_CACHE = "ALGOPERF_LITE_NO_CACHE"  # 1: keep no generated data; trials inherit it
 
 
@@ -97,9 +103,31 @@ def _write(path: Path, content: dict[str, np.ndarray]) -> None:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    digest, _, body = path.read_bytes().partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("its hash does not match")
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        # Mapped, as `np.load` takes four times as long: it copies an archive in small pieces.
+        content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        whole = stack.enter_context(memoryview(content))
+        body = stack.enter_context(whole[_DIGEST_BYTES:])
+        if hashlib.sha256(body).hexdigest().encode() + b"\n" != whole[:_DIGEST_BYTES]:
+            raise ValueError("its hash does not match")
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+        return {info.filename.removesuffix(".npy"): _member(whole, info) for info in members}
+
+
+def _member(content: memoryview, info: zipfile.ZipInfo) -> np.ndarray:
+    """A copy of an array of an npz that is not compressed."""
+    start = info.header_offset
+    # Of the member's own header, whose last fields have these lengths (APPNOTE.TXT, 4.3.7).
+    start += 30 + sum(struct.unpack("<HH", content[start + 26 : start + 30]))
+    header = io.BytesIO(content[start : start + _HEADER_BYTES])
+    if np.lib.format.read_magic(header) != (1, 0):
+        raise ValueError(f"{info.filename} is of another version of numpy's format")
     # No pickle: a file that anybody may have put there must not run code.
-    with np.load(io.BytesIO(body), allow_pickle=False) as content:
-        return dict(content)
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(header)
+    if dtype.hasobject:
+        raise ValueError(f"{info.filename} holds objects")
+    count = math.prod(shape)
+    values = np.frombuffer(content, dtype, count, start + header.tell()).copy()
+    return values.reshape(shape, order="F" if is_fortran else "C")

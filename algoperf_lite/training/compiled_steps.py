@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, state_form
+from algoperf_lite.training import compilation, snapshot, state_form
 from algoperf_lite.training.selection import Chosen
 
 MODES = ("scan", "single", "unrolled")
@@ -131,6 +131,7 @@ class CompiledSteps:
         several = _scanned_steps if mode == "scan" else _unrolled_steps
         self._several = several if self.steps_per_dispatch > 1 else _one_step
         self._compiled: dict[Callable, jax.stages.Compiled] = {}
+        self._need: compilation.DeviceBytes | None = None
         self._steps_of_rows = self.steps_per_dispatch  # until compile() has seen how large rows are
 
     def compile(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
@@ -160,7 +161,7 @@ class CompiledSteps:
     def warm_up(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
         """Executes everything once on a copy of `state`."""
         # The first execution of a program costs tens of milliseconds that belong to compilation.
-        state_then = jax.tree.map(jnp.copy, state)
+        state_then = snapshot.copied(state)
         num_steps = self.steps_per_dispatch + (self._several is not _one_step)
         jax.block_until_ready(self.advance(state_then, constants, rows, 0, num_steps))
         jax.block_until_ready(self.evaluated(state, constants, rows, 0))
@@ -171,8 +172,10 @@ class CompiledSteps:
 
     def device_bytes(self) -> compilation.DeviceBytes:
         """What the most demanding program needs, state and data included."""
-        needs = map(compilation.device_bytes, self._compiled.values())
-        return max(needs, key=lambda need: need.total)
+        if self._need is None:  # kept, since XLA takes its time to say it
+            needs = map(compilation.device_bytes, self._compiled.values())
+            self._need = max(needs, key=lambda need: need.total)
+        return self._need
 
     def advance(
         self,

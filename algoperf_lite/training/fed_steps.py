@@ -20,7 +20,7 @@ from algoperf_lite.data.feed import Feed, HostBatch, Order
 from algoperf_lite.data.plan import Shuffled
 from algoperf_lite.data.source import Source
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, compiled_steps, probe, state_form
+from algoperf_lite.training import compilation, compiled_steps, probe, snapshot, state_form
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.probe import Reading
@@ -75,8 +75,7 @@ class FedStepper:
             self._refreshed = compilation.compiled(refreshed.lower(*arguments))
         if not self.device_bytes().fits(free_bytes):
             return False
-        copy = jax.tree.map(jnp.copy, state)
-        jax.block_until_ready(self.advance(copy, 0, 1))
+        jax.block_until_ready(self.advance(snapshot.copied(state), 0, 1))
         jax.block_until_ready(self.prepare_for_eval(state, 0))
         self._waited = 0.0
         if self._choose is None:

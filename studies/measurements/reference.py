@@ -96,13 +96,29 @@ def trial(
 
     `calibration` says how it steps; by default it does so one by one.
     """
+    [(_, record)] = jobs.run(
+        [spec(name, num_steps, directory, calibration, study)], local.local(1, 1)
+    )
+    if record["status"] != "not_reached":
+        raise RuntimeError(f"a trial of {name} {record['status']}: {record['error']}")
+    return record
+
+
+def spec(
+    name: str,
+    num_steps: int,
+    directory: Path,
+    calibration: Calibration | None = None,
+    study: int = 0,
+) -> TrialSpec:
+    """The same trial, not run."""
     stepping = {}
     if calibration is not None:
         stepping = {
             "stepping_mode": calibration.mode,
             "steps_per_dispatch": calibration.steps_per_dispatch,
         }
-    spec = TrialSpec(
+    return TrialSpec(
         submission=str(find.locate(REFERENCE)),
         workload=name,
         study=study,
@@ -113,10 +129,6 @@ def trial(
         config=ExperimentConfig(ruleset=tuning.Ruleset("self", 1, 1, 1.0), stop_at_target=False),
         **stepping,
     )
-    [(_, record)] = jobs.run([spec], local.local(1, 1))
-    if record["status"] != "not_reached":
-        raise RuntimeError(f"a trial of {name} {record['status']}: {record['error']}")
-    return record
 
 
 def seconds_per_step(record: Mapping[str, Any]) -> float:

@@ -24,6 +24,7 @@ SCORING_ORDER = (
 # A module that is found by its name as text escapes a reader of imports, so each has a reason.
 DYNAMIC = {
     "algoperf_lite.executors.child": "the job's module is named by the process that sent it",
+    "algoperf_lite.executors.template": "the module of the jobs that a template is to fork",
     "algoperf_lite.executors.multihost.member": "the same, for a job that several hosts share",
     "algoperf_lite.submission.algoperf_files": "a submission is a file anywhere, no module of ours",
     "algoperf_lite.submission.algoperf_shim.neighbours": "helpers lie where the submission does",

@@ -78,7 +78,8 @@ def _jobs(process):
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "algoperf_lite.executors.child" in child.cmdline():
+            line = " ".join(child.cmdline())  # of a template and what it has forked, or of neither
+            if "algoperf_lite.executors." in line:
                 found.append(child)
     return found
 

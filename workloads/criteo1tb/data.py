@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from algoperf_lite.storage import cache
+
 NUM_DENSE = 13
 NUM_CATEGORICAL = 26
 BLOCK_ROWS = 12_288  # rows are generated block by block, each from its own seed
 SPLIT_BLOCKS = {"train": 54, "validation": 1, "test": 1}
 CARDINALITIES = tuple(int(n) for n in np.geomspace(3, 2000, NUM_CATEGORICAL).round())
 
+_VERSION = 1  # of the cached bytes
 _SEED = 20_260_102  # fixed for ever: targets are calibrated on these bytes
 _ZIPF_EXPONENT = 1.25
 _QUANTA = 2**16  # resolution of the categories' probabilities
@@ -123,10 +126,15 @@ def _hashed_ids(column: int, num_categories: int) -> np.ndarray:
 @functools.cache
 def _split(split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs, targets, click probabilities) of all blocks of a split."""
+    found = cache.arrays(f"criteo1tb-{_VERSION}-{split}", functools.partial(_generate, split))
+    return found["inputs"], found["targets"], found["probabilities"]
+
+
+def _generate(split: str) -> dict[str, np.ndarray]:
     stream = list(SPLIT_BLOCKS).index(split)
     blocks = [_block((_SEED, stream, i)) for i in range(SPLIT_BLOCKS[split])]
-    inputs, targets, p = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    return inputs, targets, p
+    parts = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return dict(zip(("inputs", "targets", "probabilities"), parts, strict=True))
 
 
 def _block(seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
