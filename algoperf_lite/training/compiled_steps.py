@@ -37,12 +37,14 @@ INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM = 0, 1, 2
 Constants = tuple[PyTree, Array]  # hyperparameters and seed
 # (first step, steps) -> int32 (..., steps, batch size)
 BatchIndices = Callable[[int, int], np.ndarray]
+Since = int | Sequence[int]  # the step before which a loss sum begins, of each where it has several
 # (program, number of its arguments) -> the program for all members
 Parallelize = Callable[[Callable, int], Callable]
 
 
 class TrainState(NamedTuple):
-    """The state between two steps. `loss_sum` adds up training losses since an advance began."""
+    """The state between two steps. `loss_sum` adds up training losses since an advance began, or
+    has several sums, each since a step of its own."""
 
     step: Array
     params: PyTree
@@ -118,13 +120,18 @@ class CompiledSteps:
         several = _scanned_steps if mode == "scan" else _unrolled_steps
         self._several = several if self.steps_per_dispatch > 1 else _one_step
         self._compiled: dict[Callable, jax.stages.Compiled] = {}
+        self._sums: tuple[int, ...] = ()  # shape of the loss sums of one member
         self._steps_of_rows = self.steps_per_dispatch  # until compile() has seen how large rows are
 
-    def compile(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
-        """Compiles ahead of time; `state` and `constants` may be mere shapes.
+    def compile(
+        self, state: TrainState, constants: Constants, rows: BatchIndices, sums: Any = ()
+    ) -> None:
+        """Compiles ahead of time; `state` and `constants` may be mere shapes, and `sums` is the
+        shape of a member's loss sums.
 
         Raises ValueError where a step would change the state's structure or types.
         """
+        self._sums = sums
         # In whole dispatches, so that none of them lacks a row.
         most = min(_STEPS_OF_ROWS, _BYTES_OF_ROWS // rows(0, 1).nbytes)
         self._steps_of_rows *= max(1, most // self._steps_of_rows)
@@ -169,16 +176,18 @@ class CompiledSteps:
         first_step: int,
         num_steps: int,
         beat: Callable[[], None] = lambda: None,
+        since: Since | None = None,
     ) -> TrainState:
         """The state `num_steps` after `first_step`; consumes `state` and does not block.
 
-        `beat` is called once per dispatch.
+        `beat` is called once per dispatch. Losses are summed from `first_step` on, or from `since`.
         """
         assert self._compiled, "compile() comes before advance()"
         stop = first_step + num_steps
+        since = first_step if since is None else since
         for start in range(first_step, stop, self._steps_of_rows):
             count = min(self._steps_of_rows, stop - start)
-            window = self._placed(_one_step, self._window(rows, start, count, first_step))
+            window = self._placed(_one_step, self._window(rows, start, count, since))
             arguments = (*constants, self._data, *window)
             for program in self._dispatches(count):
                 state = self._compiled[program](state, *arguments)
@@ -205,15 +214,15 @@ class CompiledSteps:
         )
 
     def _window(
-        self, rows: BatchIndices, first_step: int, count: int, since: int
-    ) -> tuple[np.ndarray, np.int32, np.int32]:
+        self, rows: BatchIndices, first_step: int, count: int, since: Since
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The last arguments of a program: rows of the steps from `first_step` on, padded to the
-        one shape that it is compiled for; that step; and the one losses are summed from."""
+        one shape that it is compiled for; that step; and those that losses are summed from."""
         found = rows(first_step, count)
         *members, _, batch_size = found.shape
         padded = np.zeros((*members, self._steps_of_rows, batch_size), np.int32)
         padded[..., :count, :] = found
-        return padded, np.int32(first_step), np.int32(since)
+        return padded, np.int32(first_step), np.broadcast_to(np.int32(since), self._sums)
 
     def _placed(self, program: Callable, arguments: Sequence[np.ndarray]) -> list[Array]:
         """A program's last arguments on its devices."""

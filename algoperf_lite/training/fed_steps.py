@@ -18,7 +18,7 @@ from algoperf_lite.data.feed import Feed, HostBatch, Order
 from algoperf_lite.data.source import Source
 from algoperf_lite.spec import Array, Batch, PyTree
 from algoperf_lite.training import compilation, compiled_steps, probe
-from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.compiled_steps import Since, TrainState
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.train_step import TrainStep
@@ -57,13 +57,13 @@ class FedStepper:
         Returns False as `NativeStepper.compile` does. Raises ValueError where a step would change
         the state's structure or types, DataError where the first batch cannot be read.
         """
-        batch, first = self._feed.get(0), np.int32(0)
-        arguments = (state, *self._constants, batch, first)
+        batch, since = self._feed.get(0), np.zeros(state.loss_sum.shape, np.int32)
+        arguments = (state, *self._constants, batch, since)
         step = jax.jit(self.layout.whole(self._step), donate_argnums=0)
         compiled_steps.check_same_tree(state, jax.eval_shape(step, *arguments)[0])
         self._compiled = compilation.compiled(step.lower(*arguments))
         if self._training.submission.eval_params is not None:
-            arguments = (*arguments, state.model_state)
+            arguments = (state, *self._constants, batch, np.int32(0), state.model_state)
             refreshed = jax.jit(self.layout.whole(self._training.refreshed))
             self._refreshed = compilation.compiled(refreshed.lower(*arguments))
         if not self.device_bytes().fits(free_bytes):
@@ -85,13 +85,16 @@ class FedStepper:
         first_step: int,
         num_steps: int,
         beat: Callable[[], None] = lambda: None,
+        since: Since | None = None,
     ) -> TrainState:
         """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
 
         Consumes `state`; waits for batches, and for all but the last steps. `beat` is called once
-        per step. Raises DataError where a batch cannot be read.
+        per step; `since` is that of a `NativeStepper`. Raises DataError where a batch cannot be
+        read.
         """
-        since = self._placed(first_step)
+        since = first_step if since is None else since
+        since = self._placed(np.broadcast_to(np.int32(since), state.loss_sum.shape))
         for step in range(first_step, first_step + num_steps):
             batch = self._batch(step, state)
             state, token = self._compiled(state, *self._constants, batch, since)
@@ -163,10 +166,10 @@ class FedStepper:
             return batch
         return self._feed.get(step)
 
-    def _placed(self, number: int, program: Any = None, argument: int = -1) -> Array:
-        """A number where a program wants it as one of its last arguments."""
+    def _placed(self, number: int | np.ndarray, program: Any = None, argument: int = -1) -> Array:
+        """A number, or several, where a program wants it as one of its last arguments."""
         place = (program or self._compiled).input_shardings[0][argument]
-        return compiled_steps.put(np.int32(number), place)
+        return compiled_steps.put(np.asarray(number, np.int32), place)
 
     def _put(self, batch: HostBatch) -> Batch:
         return self.layout.put_batch(batch)
