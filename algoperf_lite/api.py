@@ -24,6 +24,7 @@ from algoperf_lite.experiment.board_repository.making import board_init as board
 from algoperf_lite.experiment.boards import importance as importance
 from algoperf_lite.experiment.boards import report as report
 from algoperf_lite.experiment.boards import score as score
+from algoperf_lite.experiment.branch_report import Telling
 from algoperf_lite.experiment.catalog import Listed
 from algoperf_lite.experiment.exports import export as export
 from algoperf_lite.experiment.fidelity import fidelity as fidelity
@@ -86,8 +87,8 @@ def run(
         at their ends.
       executor, num_workers, ray_address, coordinator_address, num_processes, process_id,
         distributed, shard, data_dir: see `experiment.placement.Placement`.
-      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race, repeat_suspicious:
-        see `experiment.jobs.Limits`.
+      heartbeat_timeout, memory_limit_gib, max_retries, checkpoint_share, race, branch,
+        repeat_suspicious: see `experiment.jobs.Limits`.
       decide, max_studies: see `experiment.deciding.Deciding`.
 
     Returns:
@@ -98,8 +99,8 @@ def run(
       RuntimeError: a machine that cannot go on, such as a full disk.
     """
     request = Request.of({"submissions": submissions, "workloads": workloads, **options})
-    reporter = reporter or Quiet()
     config, limits, names = request.config, request.limits, request.workload_names
+    reporter = Telling(reporter or Quiet(), limits.branch)
     data_dir = request.placement.data_folder
     if config.scale == "full":
         full_data.check(names, data_dir, is_here=request.placement.executor == "local")
@@ -141,6 +142,7 @@ def run(
             trials, decisions = deciding.run(planned, request.deciding, play, reporter.say)
         else:
             trials, decisions = play(planned), ()
+    reporter.close()
     sources.judge(path, _verdict)
     return RunResult(tuple(map(trial_result, trials)), Path(output_dir), tuple(decisions))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.cli import flag_types, numerics_flags
+from algoperf_lite.cli import flag_types, numerics_flags, several_budgets_flags
 from algoperf_lite.cli.flag_types import at_least, one_of, optional
 
 # Kept apart from `experiment`, whose modules take a second to load: `--help` need not wait.
@@ -145,19 +145,8 @@ def _add_budget(add: Callable[..., Any]) -> None:
         help="time (default): the reference's seconds on this machine; steps: the step hint; "
         "published (default at scale full): the benchmark's seconds",
     )
-    add(
-        "--budgets",
-        type=flag_types.shares,
-        metavar="A,B",
-        help="parts of the step hint, each the horizon of a run of its own: '0.25,0.5,1'",
-    )
+    several_budgets_flags.add(add)
     add("--max_global_steps", type=at_least(1), metavar="N", help="a further limit of every trial")
-    # Three values: what is not said depends on --budgets.
-    add(
-        "--stop_at_target",
-        action=argparse.BooleanOptionalAction,
-        help="default: yes, but not with --budgets, where the end of a run is what is compared",
-    )
     add(
         "--microbatches",
         type=at_least(1),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.population.config import PopulationConfig
-from algoperf_lite.schedules import text
+from algoperf_lite.schedules import stable, text
 from algoperf_lite.submission import find
 
 
@@ -64,6 +64,13 @@ class Contender:
         return {} if self.schedule is None else text.parse(self.schedule).search_space
 
     @property
+    def has_common_part(self) -> bool:
+        """Whether it does the same on every budget until the smallest of them cools down."""
+        if self.schedule is None or self.budget is None or self.population is not None:
+            return False
+        return stable.has_common_part(text.parse(self.schedule))
+
+    @property
     def name(self) -> str:
         """In logs and on leaderboards: 'nadamw+uba(phi=5)@0.25' is that on a quarter."""
         # All that varies is in it, since logs are told apart by their directory alone.
@@ -88,7 +95,7 @@ def contenders(
       schedules: in text; None for the submissions' own.
       budgets: parts of the step hint; None for one run that the ruleset ends.
     Raises ValueError for a submission, schedule or budget that is none, for two submissions of one
-    name, and for one whose schedule cannot be replaced.
+    name, for one whose schedule cannot be replaced, and as `stable.check` does.
     """
     paths = [find.locate(submission) for submission in submissions]
     # Names make directories: two submissions of one name would write over each other.
@@ -110,6 +117,8 @@ def contenders(
             # read off the log of the largest.
             on = runs if schedule.is_horizon_aware else runs[-1:]
         words = None if schedule is None else str(schedule)
+        if schedule is not None and on[0] is not None:
+            stable.check(schedule, on[0])
         found += [Contender(str(path), words, budget, population) for budget in on]
     return tuple(found)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_lite.executors.job import Event, Executor, Job, Outcome
+from algoperf_lite.experiment.branching import Round
 from algoperf_lite.experiment.race_order import Queue
 from algoperf_lite.storage import atomic, cache
 from algoperf_lite.submission import environments, find
@@ -36,6 +37,7 @@ class Limits:
       repeat_suspicious: whether trials that were much slower than their twins are run again, once.
       checkpoint_share: see `resume.Attempt`.
       race: whether a trial is stopped once another of its study has outrun it, see `trial.racing`.
+      branch: whether budgets share the steps that they have in common, see `branching.Round`.
     """
 
     heartbeat_timeout: float = 300.0
@@ -44,6 +46,7 @@ class Limits:
     repeat_suspicious: bool = False
     checkpoint_share: float = 0.02
     race: bool = False
+    branch: bool = True
 
     @property
     def memory_limit(self) -> int | None:
@@ -76,9 +79,11 @@ def run(
     Raises DiskFull where a trial cannot write its logs; it has no record then.
     """
     while trials:
-        again = []
-        queue = Queue.of(trials, among) if limits.race else None
-        for trial, record in _run_once(trials, executor, on_event, vectorize, limits, queue):
+        # Branches begin with what their trunk leaves them, so they wait for it to end.
+        part = Round.of(trials) if limits.branch else Round(trials)
+        again = list(part.later)
+        queue = Queue.of(part.now, among) if limits.race else None
+        for trial, record in _run_once(part, executor, on_event, vectorize, limits, queue):
             if queue is not None:
                 queue.tell(trial, record)
             if is_to_be_retried(Path(trial.directory), record, limits.max_retries):
@@ -97,19 +102,20 @@ def is_to_be_retried(directory: Path, record: Mapping[str, Any], max_retries: in
 
 
 def _run_once(
-    trials: list[TrialSpec],
+    part: Round,
     executor: Executor,
     on_event: Callable[[TrialSpec, Event], None],
     vectorize: bool,
     limits: Limits,
     queue: Queue | None,
 ) -> Iterator[tuple[TrialSpec, dict[str, Any]]]:
-    num_slots = executor.num_slots
+    num_slots, trials = executor.num_slots, part.now
     groups = populations(trials, num_slots) if vectorize else [[trial] for trial in trials]
     # Names are for people, and several trials may share one; a directory is one trial's alone.
     by_log = {_log(group): group for group in groups}
     in_order = groups if queue is None else ([trial] for trial in queue)
-    jobs = (_job(group, num_slots, vectorize, limits) for group in in_order)
+    how = num_slots, vectorize, limits
+    jobs = (_job(one, *how, part.branches.get(one[0].directory, ())) for one in in_order)
 
     def on_job_event(job: Job, event: Event) -> None:
         group = by_log[job.log]
@@ -148,8 +154,14 @@ def _log(group: list[TrialSpec]) -> Path:
     return Path(group[0].directory) / "output.txt"
 
 
-def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits) -> Job:
-    """One process's work: a trial, or all trials of a group."""
+def _job(
+    group: list[TrialSpec],
+    num_slots: int,
+    vectorize: bool,
+    limits: Limits,
+    branches: Sequence[TrialSpec] = (),
+) -> Job:
+    """One process's work: a trial and its `branches`, or all trials of a group."""
     # Trials end themselves at their budget; this limit is for those that do not.
     first, time_limit = group[0], None
     counts = first.config.count_compile
@@ -164,6 +176,7 @@ def _job(group: list[TrialSpec], num_slots: int, vectorize: bool, limits: Limits
             "checkpoint_share": limits.checkpoint_share,
             "num_processes": num_slots,
             "race": limits.race,
+            "branches": [dataclasses.asdict(one) for one in branches],
             **({"specs": [dataclasses.asdict(trial) for trial in group]} if vectorize else {}),
         },
         log=_log(group),

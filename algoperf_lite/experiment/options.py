@@ -91,6 +91,8 @@ class Request:
         options = {"stop_at_target": not options.get("budgets"), **options}
         selection, placement = _pick(Selection, options), _pick(Placement, options)
         choice, limits = _pick(RulesetChoice, options), _pick(Limits, options)
+        if placement.join is not None:  # hosts of one trial would have to branch together
+            limits = dataclasses.replace(limits, branch=False)
         contenders = selection.contenders()
         vectorize = options.get("vectorize") == "trials"
         check_forms(contenders, vectorize, several_hosts=placement.join is not None)

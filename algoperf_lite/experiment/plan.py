@@ -88,6 +88,7 @@ class Experiment:
             schedule=contender.schedule,
             whole_horizon=contender.budget is not None,
             budget=part,
+            in_step_with=self._in_step_with(contender, terms),
             workload=workload,
             study=study,
             trial=trial,
@@ -102,6 +103,17 @@ class Experiment:
             steps_per_dispatch=terms.steps_per_dispatch,
             data_dir=self.data_dir,
         )
+
+    def _in_step_with(self, contender: Contender, terms: Terms) -> tuple[float, ...]:
+        """Budgets of trials that do the same until they cool down, see `stops.cuts`."""
+        # Single steps are the same program, wherever a dispatch ends.
+        is_alone = self.config.vectorize == "none"
+        if terms.stepping_mode == "single" or not (is_alone and contender.has_common_part):
+            return ()
+        alike = dataclasses.replace(contender, budget=None)
+        of_all = (one for one in self.contenders if dataclasses.replace(one, budget=None) == alike)
+        found = tuple(one.budget for one in of_all)
+        return found if len(found) > 1 else ()
 
     def _num_evals(self, terms: Terms, part: float) -> int:
         """Evaluations in a part of the horizon."""

@@ -61,10 +61,10 @@ def _is_traceable(
     import optax
 
     from algoperf_lite import spec
-    from algoperf_lite.training import compiled_steps, train_step
+    from algoperf_lite.training import streams, train_step
 
     def program(traced: Mapping[str, Any], seed: Any) -> Any:
-        params, _ = workload.init_model_fn(compiled_steps.key(seed, compiled_steps.INIT_STREAM))
+        params, _ = workload.init_model_fn(streams.key(seed, streams.INIT_STREAM))
         hyperparameters = spec.hyperparameters({**point, **traced})
         optimizer = optax.with_extra_args_support(found.transformation(workload, hyperparameters))
         return optimizer.update(

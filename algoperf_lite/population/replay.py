@@ -118,7 +118,7 @@ def _schedule(
     imports = ["from algoperf_lite import schedules"]
     if origin.schedule is not None:
         size = "batch_size(workload)" if "batch_size" in names else "workload.batch_size"
-        return source(origin.schedule, horizon, size), imports
+        return source(origin.schedule, horizon, size, origin.budget), imports
     if not find.wants_default_schedule(tree):
         return "", []
     # `native.default_schedule`, written out as the other parts are.

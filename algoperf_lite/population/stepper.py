@@ -95,7 +95,7 @@ class PopulationStepper:
         # The program knows of one chunk; the others wait beside it while it runs.
         held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((state, traced)))
         waiting = (len(self.layout.chunks) - 1) * held // self.layout.num_devices
-        return self._programs.needed_bytes() + waiting
+        return self._programs.device_bytes().total + waiting
 
     def warm_up(self, population: Population) -> None:
         """Executes everything once on copies; see `compiled_steps.CompiledSteps.warm_up`."""

@@ -70,7 +70,12 @@ def power(
 
 
 def over(
-    shape: Shape, num_steps: Scalar, peak: Scalar, warmup: Scalar = 0.0, end: Scalar = 0.0
+    shape: Shape,
+    num_steps: Scalar,
+    peak: Scalar,
+    warmup: Scalar = 0.0,
+    end: Scalar = 0.0,
+    warmup_steps: Scalar | None = None,
 ) -> Schedule:
     """`shape` on a horizon of `num_steps` between `peak` and `end`, after a linear warmup.
 
@@ -80,12 +85,14 @@ def over(
       peak: learning rate at the end of the warmup.
       warmup: share of `num_steps` in [0, 1) over which the rate rises from 0 to `peak`.
       end: learning rate where the shape is 0.
+      warmup_steps: the same in steps, in place of `warmup`: for one that no horizon changes.
     """
+    rise = warmup * num_steps if warmup_steps is None else warmup_steps
     half = 0.5 if isinstance(shape, HalfStep) else 0.0
 
     def schedule(count: Scalar) -> jax.Array:
         count = _float(count)  # before any product: int32 would overflow
-        warmup_steps = _float(warmup * num_steps)
+        warmup_steps = _float(rise)
         decay_steps = jnp.maximum(_float(num_steps) - warmup_steps, 1.0)
         progress = (count - warmup_steps + half) / decay_steps
         falling = end + (peak - end) * shape(jnp.clip(progress, 0.0, 1.0 - half / decay_steps))

@@ -34,7 +34,10 @@ class Parameter(NamedTuple):
 
 # What `over` and `cool_down` take, and schedules of the step with them. The shares of AlgoPerf's
 # own search spaces lie within that of the warmup.
-_WARMUP = {"warmup": Parameter("Warmup", 0.05, ranges.log_between(0.01, 0.2))}
+_WARMUP = {
+    "warmup": Parameter("Warmup", 0.05, ranges.log_between(0.01, 0.2)),
+    "fixed_warmup": Parameter("Warmup", None),
+}
 _END = {"end": Parameter("End", 0.0, ranges.log_between(1e-3, 0.2))}
 TAIL = {
     "decay": Parameter("Share", 0.0, ranges.log_between(0.05, 0.5)),

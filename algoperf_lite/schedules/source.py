@@ -8,17 +8,21 @@ from algoperf_lite.schedules.signatures import TAIL, signatures
 from algoperf_lite.schedules.text import SEARCH, parse
 
 
-def source(text: str, horizon: str, batch_size: str) -> str:
+def source(text: str, horizon: str, batch_size: str, budget: float = 1.0) -> str:
     """The function `schedule_at(workload, hyperparameters)`, which does what a schedule's
     `NamedSchedule.build` does; its file needs `from algoperf_lite import schedules`.
 
     Args:
       text: as `parse` reads it.
       horizon, batch_size: expressions for the whole horizon in steps, and for examples per step.
+      budget: part of the whole budget that the workload's step hint will be.
     """
     named = parse(text)
     signature, given = signatures()[named.name], _expressions(named.parameters)
     warmup = given.pop("warmup", repr(signature.default("warmup")))
+    rise = f"{warmup} * horizon"
+    if "fixed_warmup" in given:  # the file sees the step hint of its part of the budget alone
+        rise = f"{float(given.pop('fixed_warmup')) / budget} * workload.step_hint"
     end = f"{given.pop('end', 0.0)} * peak"
     lines = [
         f"horizon = {horizon if named.is_horizon_aware else 'workload.step_hint'}",
@@ -26,12 +30,12 @@ def source(text: str, horizon: str, batch_size: str) -> str:
     ]
     if signature.returns != "Schedule":
         shape = f"schedules.{named.name}({_arguments(given)})"
-        lines += [f"return schedules.over({shape}, horizon, peak, warmup={warmup}, end={end})"]
+        lines += [f"return schedules.over({shape}, horizon, peak, end={end}, warmup_steps={rise})"]
         return _function(lines)
     tail = {name: given.pop(name) for name in TAIL if name in given}
     supplied = {
         "peak": "peak",
-        "warmup_steps": f"{warmup} * horizon",
+        "warmup_steps": rise,
         "batch_size": batch_size,
         "tokens_per_step": f"{batch_size} * workload.targets_per_example",
     }

@@ -72,6 +72,7 @@ class NamedSchedule:
         step_hint: Any = None,
         batch_size: Any = None,
         tokens_per_step: Any = None,
+        whole: Any = None,
     ) -> Callable[[Any], Any]:
         """The optax schedule; every argument may be a traced array. Loads JAX.
 
@@ -80,6 +81,7 @@ class NamedSchedule:
           peak: the highest learning rate.
           step_hint: the workload's; the warmup of a schedule without a horizon is a share of it.
           batch_size: in sequences; only `power` reads it, and `tokens_per_step`.
+          whole: steps that `fixed_warmup` is a share of, if not of the horizon.
         Raises ValueError for a number out of range, and where something is left to be searched.
         """
         if self.search_space:
@@ -96,22 +98,23 @@ class NamedSchedule:
             name: getattr(schedules, value)() if isinstance(value, str) else value
             for name, value in self.parameters
         }
-        warmup = given.pop("warmup", signature.default("warmup"))
+        rise = given.pop("warmup", signature.default("warmup")) * horizon
+        if "fixed_warmup" in given:
+            rise = given.pop("fixed_warmup") * (whole or horizon)
         end = given.pop("end", 0.0) * peak
         function = getattr(schedules, self.name)
         if signature.returns != "Schedule":
-            return schedules.over(function(**given), horizon, peak, warmup, end)
+            return schedules.over(function(**given), horizon, peak, 0.0, end, rise)
         tail = {name: given.pop(name) for name in TAIL if name in given}
         supplied = {
             "peak": peak,
-            "warmup_steps": warmup * horizon,
+            "warmup_steps": rise,
             "batch_size": batch_size,
             "tokens_per_step": tokens_per_step,
         }
         supplied = {name: supplied[name] for name in sorted(signature.required)}
-        for name, value in supplied.items():
-            if name != "warmup_steps":
-                self._check_positive(name, value)
+        for name in sorted(supplied.keys() - {"warmup_steps"}):
+            self._check_positive(name, supplied[name])
         schedule = function(**supplied, **given)
         return schedules.cool_down(schedule, horizon, end=end, **tail) if tail else schedule
 
@@ -134,9 +137,9 @@ def parse(text: str) -> NamedSchedule:
     `name[:parameter=value]*`; a value is a number, several joined by "+", the name of a shape, or
     "search", which leaves a number to the search space.
     Beside the function's own parameters there are, where they make sense, `warmup` (share of the
-    horizon, or of the step hint if there is none; default 0.05) and `end` (share of the peak;
-    default 0). A schedule without a horizon gets one by `decay`, the share of it that `cool_down`
-    takes.
+    horizon, or of the step hint if there is none; default 0.05) or `fixed_warmup` (share of the
+    step hint of the whole budget), and `end` (share of the peak; default 0). A schedule without a
+    horizon gets one by `decay`, the share of it that `cool_down` takes.
     """
     name, *words = text.split(":")
     known = {name: found.parameters for name, found in signatures().items() if found.is_schedule}
@@ -235,7 +238,10 @@ def _check_together(name: str, given: dict[str, Value]) -> None:
             f"{name} has {without_decay[0]} but no decay, expected both, since it never ends "
             f"without a decay; add for example ':decay=0.1'"
         )
+    if {"fixed_warmup", "warmup"} <= given.keys():
+        raise ValueError(f"{name} has warmup and fixed_warmup, expected one; leave the other out")
     warmup, decay = (given.get(share, signature.default(share)) for share in ("warmup", "decay"))
+    warmup = given.get("fixed_warmup", warmup)
     # Of what is searched the largest value counts, since any may be drawn.
     if _is_searched(warmup):
         warmup = signature.parameters["warmup"].searched["max"]

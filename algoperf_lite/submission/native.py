@@ -70,12 +70,13 @@ class Submission:
         learning_rate = self.schedule(workload, hyperparameters)
         return self.optimizer(workload, hyperparameters, learning_rate)
 
-    def on_schedule(self, named: NamedSchedule) -> Submission:
+    def on_schedule(self, named: NamedSchedule, whole: int | None = None) -> Submission:
         """The same with `named` in place of its own schedule.
 
         The peak is the hyperparameter `learning_rate`; the horizon is the workload's step hint
-        times the hyperparameter `horizon`, if there is one. What `named` leaves to be searched
-        comes into the search space.
+        times the hyperparameter `horizon`, if there is one. `whole` is the step hint of the whole
+        budget, where the workload's is that of a part. What `named` leaves to be searched comes
+        into the search space.
         Raises ValueError for a file that keeps its learning rate to itself, and as
         `tuning.with_schedule` does.
         """
@@ -91,6 +92,7 @@ class Submission:
                 step_hint=workload.step_hint,
                 batch_size=self.batch_size(workload),
                 tokens_per_step=self.batch_size(workload) * workload.targets_per_example,
+                whole=whole,
             )
 
         return dataclasses.replace(self, schedule=schedule, search_space=space)

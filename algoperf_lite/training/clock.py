@@ -1,7 +1,7 @@
 """The ledger: where every second of a trial's wall time went."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from scoring.logs.format import ACCOUNTS, ON_CLOCK
 
@@ -32,14 +32,16 @@ class Ledger:
         self._seconds = dict.fromkeys(ACCOUNTS, 0.0)
         self.earlier_wall = 0.0  # seconds of processes before this one
 
-    def go_on_from(self, earlier: dict[str, float]) -> None:
+    def go_on_from(self, earlier: dict[str, float], keep: Collection[str] = ()) -> None:
         """Goes on from the closed ledger of a process that was interrupted.
 
-        What this process has spent so far was to get there again: it becomes "checkpoint".
+        What this process has spent so far was to get there again: it becomes "checkpoint", but for
+        the accounts to `keep`.
         """
         self._book(self._account)
-        again = sum(self._seconds.values())
-        self._seconds |= {account: earlier[account] for account in ACCOUNTS}
+        own = {account: self._seconds[account] for account in keep}
+        again = sum(self._seconds.values()) - sum(own.values())
+        self._seconds |= {name: earlier[name] + own.get(name, 0.0) for name in ACCOUNTS}
         self._seconds["checkpoint"] += again
         self.earlier_wall = earlier["wall"]
 
@@ -71,7 +73,7 @@ class Ledger:
 
     def submission_seconds(self, count_compile: bool = False) -> float:
         """Seconds on the submission's clock; compilation only where the run counts it."""
-        return self.seconds(*ON_CLOCK, *(("compile",) if count_compile else ()))
+        return self.seconds(*_on_clock(count_compile))
 
     def off_clock(self) -> dict[str, float]:
         """Columns of a log's row that are not on the submission's clock, in seconds."""
@@ -90,6 +92,15 @@ class Ledger:
         reading = self._now()
         self._seconds[self._account] += reading - self._since
         self._since, self._account = reading, account
+
+
+def submission_seconds(ledger: Mapping[str, float], count_compile: bool = False) -> float:
+    """Seconds of a closed ledger that are on the submission's clock."""
+    return sum(ledger[account] for account in _on_clock(count_compile))
+
+
+def _on_clock(count_compile: bool) -> tuple[str, ...]:
+    return (*ON_CLOCK, "compile") if count_compile else ON_CLOCK
 
 
 def adds_up(ledger: dict[str, float], wall: float, least: float | None = None) -> bool:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, snapshot, state_form
+from algoperf_lite.training import compilation, snapshot, state_form, streams
 from algoperf_lite.training.selection import Chosen
 
 MODES = ("scan", "single", "unrolled")
@@ -32,21 +32,21 @@ UNROLLED_STEPS = 4  # more would save little of a dispatch and compile for longe
 _STEPS_OF_ROWS = 64
 _BYTES_OF_ROWS = 2**22  # at most, where batches are of hundreds of thousands of examples
 REFRESHING_BATCHES = 8  # from which evaluated parameters gather running statistics of their own
-# Streams of a trial's random numbers. They are apart, so that a change of one leaves the others.
-INIT_STREAM, STEP_STREAM, OPTIMIZER_STREAM, SELECTION_STREAM = 0, 1, 2, 3
 
 Constants = tuple[PyTree, Array]  # hyperparameters and seed
 # (first step, steps) -> int32 (..., steps, batch size)
 BatchIndices = Callable[[int, int], np.ndarray]
 # (state, hyperparameters, seed) -> the examples of the next step; None where the rows say them
 Choose = Callable[[Any, PyTree, Array], Chosen | None]
+Since = int | Sequence[int]  # the step before which a loss sum begins, of each where it has several
 # (program, number of its arguments) -> the program for all members
 Parallelize = Callable[[Callable, int], Callable]
 
 
 class TrainState(NamedTuple):
-    """The state between two steps. `loss_sum` adds up training losses since an advance began;
-    `selection` is that of the submission's `data_selection`, empty where it has none."""
+    """The state between two steps. `loss_sum` adds up training losses since an advance began, or
+    has several sums, each since a step of its own; `selection` is that of the submission's
+    `data_selection`, empty where it has none."""
 
     step: Array
     params: PyTree
@@ -54,21 +54,6 @@ class TrainState(NamedTuple):
     optimizer_state: PyTree
     loss_sum: Array
     selection: PyTree = ()
-
-
-def key(seed: Array, stream: int) -> Array:
-    """The random key of one of a trial's streams."""
-    return jax.random.fold_in(jax.random.key(seed), stream)
-
-
-def step_key(seed: Array, step: Array) -> Array:
-    """The random key of step number `step`, counted from 0."""
-    return jax.random.fold_in(key(seed, STEP_STREAM), step)
-
-
-def selection_key(seed: Array, step: Array) -> Array:
-    """The random key by which the examples of step number `step` are chosen."""
-    return jax.random.fold_in(key(seed, SELECTION_STREAM), step)
 
 
 def gathered(data: Batch, row: Array) -> Batch:
@@ -132,13 +117,18 @@ class CompiledSteps:
         self._several = several if self.steps_per_dispatch > 1 else _one_step
         self._compiled: dict[Callable, jax.stages.Compiled] = {}
         self._need: compilation.DeviceBytes | None = None
+        self._sums: tuple[int, ...] = ()  # shape of the loss sums of one member
         self._steps_of_rows = self.steps_per_dispatch  # until compile() has seen how large rows are
 
-    def compile(self, state: TrainState, constants: Constants, rows: BatchIndices) -> None:
-        """Compiles ahead of time; `state` and `constants` may be mere shapes.
+    def compile(
+        self, state: TrainState, constants: Constants, rows: BatchIndices, sums: Any = ()
+    ) -> None:
+        """Compiles ahead of time; `state` and `constants` may be mere shapes, and `sums` is the
+        shape of a member's loss sums.
 
         Raises ValueError where a step would change the state's structure or types.
         """
+        self._sums = sums
         # In whole dispatches, so that none of them lacks a row.
         most = min(_STEPS_OF_ROWS, _BYTES_OF_ROWS // rows(0, 1).nbytes)
         self._steps_of_rows *= max(1, most // self._steps_of_rows)
@@ -166,10 +156,6 @@ class CompiledSteps:
         jax.block_until_ready(self.advance(state_then, constants, rows, 0, num_steps))
         jax.block_until_ready(self.evaluated(state, constants, rows, 0))
 
-    def needed_bytes(self) -> int:
-        """Memory of a device while the most demanding program runs, state and data included."""
-        return self.device_bytes().total
-
     def device_bytes(self) -> compilation.DeviceBytes:
         """What the most demanding program needs, state and data included."""
         if self._need is None:  # kept, since XLA takes its time to say it
@@ -185,16 +171,18 @@ class CompiledSteps:
         first_step: int,
         num_steps: int,
         beat: Callable[[], None] = lambda: None,
+        since: Since | None = None,
     ) -> TrainState:
         """The state `num_steps` after `first_step`; consumes `state` and does not block.
 
-        `beat` is called once per dispatch.
+        `beat` is called once per dispatch. Losses are summed from `first_step` on, or from `since`.
         """
         assert self._compiled, "compile() comes before advance()"
         stop = first_step + num_steps
+        since = first_step if since is None else since
         for start in range(first_step, stop, self._steps_of_rows):
             count = min(self._steps_of_rows, stop - start)
-            window = self._placed(_one_step, self._window(rows, start, count, first_step))
+            window = self._placed(_one_step, self._window(rows, start, count, since))
             arguments = (*constants, self._data, *window)
             for program in self._dispatches(count):
                 state = self._compiled[program](state, *arguments)
@@ -221,15 +209,15 @@ class CompiledSteps:
         )
 
     def _window(
-        self, rows: BatchIndices, first_step: int, count: int, since: int
-    ) -> tuple[np.ndarray, np.int32, np.int32]:
+        self, rows: BatchIndices, first_step: int, count: int, since: Since
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The last arguments of a program: rows of the steps from `first_step` on, padded to the
-        one shape that it is compiled for; that step; and the one losses are summed from."""
+        one shape that it is compiled for; that step; and those that losses are summed from."""
         found = rows(first_step, count)
         *members, _, batch_size = found.shape
         padded = np.zeros((*members, self._steps_of_rows, batch_size), np.int32)
         padded[..., :count, :] = found
-        return padded, np.int32(first_step), np.int32(since)
+        return padded, np.int32(first_step), np.broadcast_to(np.int32(since), self._sums)
 
     def _placed(self, program: Callable, arguments: Sequence[np.ndarray]) -> list[Array]:
         """A program's last arguments on its devices."""
@@ -265,7 +253,7 @@ def _on_rows(
     row: Array,
 ) -> TrainState:
     """A step on its examples: those that are chosen, else those of `row`."""
-    key, chosen = step_key(seed, state.step), choose(state, traced, seed)
+    key, chosen = streams.step_key(seed, state.step), choose(state, traced, seed)
     if chosen is None:
         return step(state, traced, gathered(data, row), key)
     return step(state, traced, gathered(data, chosen.rows), key, chosen)

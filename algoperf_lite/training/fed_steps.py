@@ -20,8 +20,8 @@ from algoperf_lite.data.feed import Feed, HostBatch, Order
 from algoperf_lite.data.plan import Shuffled
 from algoperf_lite.data.source import Source
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, compiled_steps, probe, snapshot, state_form
-from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training import compilation, compiled_steps, probe, snapshot, state_form, streams
+from algoperf_lite.training.compiled_steps import Since, TrainState
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.selection import Chosen
@@ -65,7 +65,8 @@ class FedStepper:
         """
         self._compile_choice(state)
         batch, chosen = self._batch(0, state)
-        arguments = (state, *self._constants, batch, chosen, np.int32(0))
+        since = np.zeros(state.loss_sum.shape, np.int32)
+        arguments = (state, *self._constants, batch, chosen, since)
         step = jax.jit(self.layout.whole(self._step), donate_argnums=0)
         state_form.check_same(state, jax.eval_shape(step, *arguments)[0])
         self._compiled = compilation.compiled(step.lower(*arguments))
@@ -106,13 +107,16 @@ class FedStepper:
         first_step: int,
         num_steps: int,
         beat: Callable[[], None] = lambda: None,
+        since: Since | None = None,
     ) -> TrainState:
         """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
 
         Consumes `state`; waits for batches, and for all but the last steps. `beat` is called once
-        per step. Raises DataError where a batch cannot be read.
+        per step; `since` is that of a `NativeStepper`. Raises DataError where a batch cannot be
+        read.
         """
-        since = self._placed(first_step)
+        since = first_step if since is None else since
+        since = self._placed(np.broadcast_to(np.int32(since), state.loss_sum.shape))
         for step in range(first_step, first_step + num_steps):
             batch, chosen = self._batch(step, state)
             state, token = self._compiled(state, *self._constants, batch, chosen, since)
@@ -175,7 +179,7 @@ class FedStepper:
     ) -> tuple[TrainState, Array]:
         """The next state, and a number to wait for: the state itself is the next step's."""
         loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
-        key = compiled_steps.step_key(seed, state.step)
+        key = streams.step_key(seed, state.step)
         state = self._training.step(state._replace(loss_sum=loss_sum), traced, batch, key, chosen)
         return state, -state.step
 
@@ -203,10 +207,10 @@ class FedStepper:
             return self._feed.get(step)
         return self._feed.read(step, self._order.plan.picks(step))
 
-    def _placed(self, number: int, program: Any = None, argument: int = -1) -> Array:
-        """A number where a program wants it as one of its last arguments."""
+    def _placed(self, number: int | np.ndarray, program: Any = None, argument: int = -1) -> Array:
+        """A number, or several, where a program wants it as one of its last arguments."""
         place = (program or self._compiled).input_shardings[0][argument]
-        return compiled_steps.put(np.int32(number), place)
+        return compiled_steps.put(np.asarray(number, np.int32), place)
 
     def _put(self, batch: HostBatch) -> Batch:
         return self.layout.put_batch(batch)

@@ -8,7 +8,7 @@ import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
 from algoperf_lite.training import compilation, compiled_steps, data_parallel, probe
-from algoperf_lite.training.compiled_steps import TrainState
+from algoperf_lite.training.compiled_steps import Since, TrainState
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.data_parallel import DataParallel
 from algoperf_lite.training.probe import Reading, Readings
@@ -51,7 +51,7 @@ class NativeStepper:
         a device beside state and data, which are there. Raises ValueError where a step would change
         the state's structure or types.
         """
-        self.programs.compile(state, self._constants, self._rows)
+        self.programs.compile(state, self._constants, self._rows, state.loss_sum.shape)
         if not self.device_bytes().fits(free_bytes):
             return False
         self.programs.warm_up(state, self._constants, self._rows)
@@ -63,14 +63,16 @@ class NativeStepper:
         first_step: int,
         num_steps: int,
         beat: Callable[[], None] = lambda: None,
+        since: Since | None = None,
     ) -> TrainState:
         """The state after steps `first_step` .. `first_step + num_steps - 1`, counted from 0.
 
         Consumes `state` and does not block: the caller's clock must. `beat` is called once per
-        dispatch, so that a watchdog sees progress.
+        dispatch, so that a watchdog sees progress. Losses are summed from `first_step` on, or from
+        `since`.
         """
         return self.programs.advance(
-            state, self._constants, self._rows, first_step, num_steps, beat
+            state, self._constants, self._rows, first_step, num_steps, beat, since
         )
 
     def prepare_for_eval(self, state: TrainState, step: int) -> tuple[PyTree, PyTree]:

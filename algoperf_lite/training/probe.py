@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compiled_steps
+from algoperf_lite.training import streams
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.selection import Chosen
 from algoperf_lite.training.train_step import TrainStep
@@ -74,7 +74,7 @@ def readings(
 ) -> Readings:
     """The step after `state` on a batch, however it was `chosen`: parameters before it, gradient
     before clipping, update."""
-    key = compiled_steps.step_key(seed, state.step)
+    key = streams.step_key(seed, state.step)
     after, loss, gradient = training.observed(state, traced, batch, key, chosen)
     # The change as the parameters take it: what is lost to their precision is no update.
     update = jax.tree.map(jnp.subtract, after.params, state.params)

@@ -13,7 +13,14 @@ import optax
 from algoperf_lite import spec
 from algoperf_lite.spec import Array, Batch, ForwardPassMode, PyTree, Workload
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, compiled_steps, microbatches, selection, state_form
+from algoperf_lite.training import (
+    compilation,
+    compiled_steps,
+    microbatches,
+    selection,
+    state_form,
+    streams,
+)
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.selection import Chosen, Selector
 
@@ -26,9 +33,7 @@ def init_model(workload: Workload, seed: int) -> tuple[PyTree, PyTree]:
 
 def model_initializer(workload: Workload) -> Callable[[int], tuple[PyTree, PyTree]]:
     """`init_model` of a workload for any number of seeds, compiled once."""
-    init = jax.jit(
-        lambda seed: workload.init_model_fn(compiled_steps.key(seed, compiled_steps.INIT_STREAM))
-    )
+    init = jax.jit(lambda seed: workload.init_model_fn(streams.key(seed, streams.INIT_STREAM)))
     return lambda seed: init(np.uint32(seed))
 
 
@@ -63,7 +68,7 @@ class TrainStep:
         selector = self._selector(traced)
         if selector is None:
             return None
-        key = compiled_steps.selection_key(seed, state.step)
+        key = streams.selection_key(seed, state.step)
         return selector.choose(state.selection, key, state.step)
 
     def step(
@@ -154,7 +159,7 @@ class TrainStep:
         # Running statistics belong to the parameters that were trained. An average of parameters
         # has statistics of its own (Izmailov et al. 2018).
         params = self.submission.eval_params(state.optimizer_state, state.params)
-        key = compiled_steps.step_key(seed, state.step + i)
+        key = streams.step_key(seed, state.step + i)
         point = {**self.static, **traced}
         _, (model_state, _) = self._mean_loss(model_state, point, batch, key, None, params)
         return params, model_state

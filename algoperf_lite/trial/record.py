@@ -45,6 +45,8 @@ class TrialRecord:
       compile_seconds: off the clock unless `count_compile`.
       steps: done; `steps_to_target` and `time_to_target` when the target was first met.
       best, final: values of the metric on the validation split.
+      branch: the trial that made its first steps, their number and seconds, see `trunk`; None
+        where it made all of them.
       outrun: where it stopped and what had outrun it, see `racing.stop`; None where nothing had.
       ledger: {account: seconds, "wall": seconds}; see `clock.Ledger`.
       earlier_wall: seconds of the ledger from attempts before the last one.
@@ -97,6 +99,7 @@ class TrialRecord:
     final: float | None = None
     time_to_target: float | None = None
     steps_to_target: int | None = None
+    branch: Mapping[str, Any] | None = None
     outrun: Mapping[str, float] | None = None
     ledger: Mapping[str, float] = dataclasses.field(default_factory=dict)
     earlier_wall: float = 0.0

@@ -12,7 +12,7 @@ from algoperf_lite.machine import heartbeat
 from algoperf_lite.spec import Workload
 from algoperf_lite.storage import atomic
 from algoperf_lite.training import probe
-from algoperf_lite.trial import integrity, logs, racing
+from algoperf_lite.trial import integrity, logs, racing, stops
 from algoperf_lite.trial.forms.base import Candidate
 from algoperf_lite.trial.racing import Best
 from algoperf_lite.trial.resume import FIRST_ATTEMPT, Attempt
@@ -62,15 +62,18 @@ class Recorder:
         setup: TrialSetup,
         attempt: Attempt = FIRST_ATTEMPT,
         outrun_by: Callable[[float, int], Best | None] = lambda seconds, step: None,
+        tamper_check: integrity.TamperCheck | None = None,
     ):
         """Opens the logs, where a checkpoint of an earlier attempt left them (`state`).
 
         `outrun_by` is asked at each evaluation, see `racing.outrun_by`; by default nobody races.
+        `tamper_check` began before the submission was imported; None where it is not yet.
         """
         self.spec, self.workload, self._setup = spec, setup.workload, setup
         self._outrun_by, self._outrun = outrun_by, None
         self._compile_seconds: float | None = None
-        self._tamper_check = integrity.TamperCheck(type(setup.workload).__module__)
+        module = type(setup.workload).__module__
+        self._tamper_check = tamper_check or integrity.TamperCheck(module)
         self._last: Evaluation | None = None
         self._cause: str | None = None
         earlier = None if attempt.saved is None else attempt.saved.recorder
@@ -81,6 +84,8 @@ class Recorder:
         self._fingerprint = setup.facts["fingerprint"]
         if earlier is not None:
             self._fingerprint = _joined(self._fingerprint, earlier["fingerprint"])
+        # Where another trial made the first steps, see `trunk`.
+        self._branch = None if earlier is None else earlier.get("branch")
         self._preemption_count = attempt.number
         self._write_start(attempt.number)
 
@@ -91,6 +96,7 @@ class Recorder:
             "rows": self._logs.marks,
             "fingerprint": self._fingerprint["key"],
             "progress": dataclasses.asdict(self._progress),
+            "branch": self._branch,
         }
 
     @property
@@ -101,6 +107,7 @@ class Recorder:
             **dataclasses.asdict(self._progress),
             "fingerprint": self._fingerprint,
             "preemption_count": self._preemption_count,
+            "branch": self._branch,
             "compile_seconds": self._compile_seconds,
         }
 
@@ -158,7 +165,7 @@ class Recorder:
             verdict = self._verdict(step, row, found.is_finite)
             if verdict is Verdict.DIVERGED:
                 self._cause = _what_is_known(found)
-            if verdict.is_end or _is_quarter(step, self.workload.step_hint):
+            if verdict.is_end or stops.is_quarter(step, self.workload.step_hint):
                 row |= measure(found.params, found.model_state, "train")
                 row |= measure(found.params, found.model_state, "test")
         children.check()
@@ -273,11 +280,6 @@ def _what_is_known(found: Candidate) -> str:
     if loss is None:
         return first
     return f"{first}, and the mean training loss since the last evaluation is {loss:.4g}"
-
-
-def _is_quarter(step: int, horizon: int) -> bool:
-    """Whether `step` is the first or ends a quarter of the horizon: train and test are measured."""
-    return step == 1 or step == round(round(4 * step / horizon) * horizon / 4)
 
 
 def _workload_facts(workload: Workload) -> dict[str, Any]:

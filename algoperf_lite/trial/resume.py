@@ -28,6 +28,7 @@ from scoring.logs.format import DIAGNOSTICS, LINEAGE
 
 # Files beside the rows that any form of trial appends lines to.
 _GROWING = (LINEAGE, DIAGNOSTICS, "submission_metrics.jsonl")
+_STARTING = ("setup", "compile")
 _FIRST_COST = 0.3  # seconds: the first checkpoint loads orbax
 
 
@@ -51,6 +52,16 @@ class Saved:
     at: float
     attempt: int
     files: Mapping[str, Mark | None]
+
+    @property
+    def not_begun(self) -> list[str]:
+        """Accounts that are the first attempt's own: those that another trial had no part in."""
+        return [name for name in _STARTING if self.attempt < 0 and not self.ledger[name]]
+
+    @classmethod
+    def of_recorder(cls, recorder: Mapping[str, Any]) -> "Saved":
+        """What a recorder goes on from, whose trial another one trains."""
+        return cls(0, Snapshot((), {}), recorder, {}, 0.0, 0, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +94,7 @@ class Attempt:
         if step > 0:
             form.restore(step, self.snapshot)
         if self.saved is not None:
-            ledger.go_on_from(self.saved.ledger)
+            ledger.go_on_from(self.saved.ledger, self.saved.not_begun)
         ledger.lose(self.lost)
         return step
 
@@ -148,25 +159,48 @@ class Checkpointer:
         if not self.is_due:
             return
         began = self._ledger.seconds("checkpoint")
-        directory = Path(self._spec.directory)
         try:
-            arrays, facts = snapshot(step)
-            content = {
-                "terms": _terms(self._spec),
-                "form": facts,
-                "recorder": recorder,
-                "ledger": self._ledger.close(),
-                "at": time.time(),
-                "attempt": self._attempt,
-                "files": _marks(directory) | recorder["rows"],
-            }
-            checkpoints.save(directory, step, arrays, content)
+            found = Snapshot(*snapshot(step))
+            _save(self._spec, step, found, recorder, self._ledger.close(), self._attempt)
         except CannotCheckpoint as error:
             say(f"no checkpoints of this trial: {error}")
             self._share = 0.0
         except (OSError, MemoryError) as error:
             say(f"no checkpoint after step {step}: {error}")
         self._cost = self._ledger.seconds("checkpoint") - began
+
+
+def seed(
+    spec: TrialSpec,
+    step: int,
+    snapshot: Snapshot,
+    recorder: Mapping[str, Any],
+    ledger: dict[str, float],
+) -> None:
+    """Saves the checkpoint that the first attempt at a trial begins with, where another trial has
+    made its first steps. Raises OSError where it cannot be written."""
+    _save(spec, step, snapshot, recorder, ledger, attempt=-1)
+
+
+def _save(
+    spec: TrialSpec,
+    step: int,
+    snapshot: Snapshot,
+    recorder: Mapping[str, Any],
+    ledger: dict[str, float],
+    attempt: int,
+) -> None:
+    directory = Path(spec.directory)
+    content = {
+        "terms": _terms(spec),
+        "form": snapshot.facts,
+        "recorder": recorder,
+        "ledger": ledger,
+        "at": time.time(),
+        "attempt": attempt,
+        "files": _marks(directory) | recorder["rows"],
+    }
+    checkpoints.save(directory, step, snapshot.arrays, content)
 
 
 def say(line: str) -> None:

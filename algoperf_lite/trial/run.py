@@ -6,9 +6,8 @@ says how training advances between two evaluations, and what is evaluated.
 
 import dataclasses
 import functools
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ from algoperf_lite.trial.recorder import Recorder, Verdict
 from algoperf_lite.trial.resume import Checkpointer
 from algoperf_lite.trial.setup import prepare
 from algoperf_lite.trial.spec import TrialSpec
+from algoperf_lite.trial.stops import evaluation_steps
+from algoperf_lite.trial.trunk import Trunk, sharing
 
 Report = Callable[..., None]
 # TrialSpec.form names one of these.
@@ -50,7 +51,8 @@ def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
     Args:
       payload: {"spec", "started", "checkpoint_share"}; "num_processes", between which the
-        machine's memory is shared, for a population; "race", whether it may be outrun.
+        machine's memory is shared, for a population; "race", whether it may be outrun; "branches",
+        specs of trials that it trains with it.
     Returns {"disk_full": why} where there was no room to write.
     """
     report(event="beat")
@@ -62,6 +64,7 @@ def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
         checkpoint_share=payload["checkpoint_share"],
         memory_share=1 / payload.get("num_processes", 1),
         race=payload.get("race", False),
+        branches=tuple(map(TrialSpec.from_json, payload.get("branches", ()))),
     )
 
 
@@ -95,6 +98,7 @@ def run(
     checkpoint_share: float = 0.0,
     memory_share: float = 1.0,
     race: bool = False,
+    branches: Sequence[TrialSpec] = (),
 ) -> TrialRecord:
     """Trains, evaluates and logs a trial; returns its record, whatever happens to it.
 
@@ -107,6 +111,7 @@ def run(
         evaluation.
       memory_share: part of the machine's memory that this process may have.
       race: whether it ends once another trial of its study has outrun it, see `racing`.
+      branches: trials that do the same up to some step, which it trains with it, see `trunk`.
     Raises OSError where the disk is full: the trial's checkpoints stay.
     """
     clock = Ledger(now, started, barrier=collectives.barrier())
@@ -120,11 +125,13 @@ def run(
         beat = throttled(report)
         with while_compiling(beat):
             setup = prepare(spec, memory_share, lambda: report(event="beat"))
+            setup = sharing(setup) if branches else setup
         # Before the submission is imported: what it replaces of the harness has to show.
         against = {"outrun_by": functools.partial(_outrun_by, spec)} if race else {}
         recorder = Recorder(spec, setup, attempt, **against)
         report(event="beat")
-        form = FORMS[spec.form](spec, setup, clock, beat)
+        around = spec, setup, clock, beat
+        form = Trunk(*around, branches) if branches else FORMS[spec.form](*around)
         with form.environment():
             with while_compiling(beat):
                 form.start(attempt.snapshot)
@@ -225,18 +232,6 @@ def closed(clock: Ledger, report: Report) -> dict[str, Any]:
         "ledger": clock.close(),  # the parent checks it against the stamps of both events
         "earlier_wall": clock.earlier_wall,
     }
-
-
-def evaluation_steps(horizon: int, num_evals: int) -> Iterator[int]:
-    """1, then every `horizon / num_evals` steps, past the horizon too; strictly increasing."""
-    yield 1
-    last = 1
-    # Each stop is rounded, not the distance, so that the grid stays even on any horizon.
-    for index in itertools.count(1):
-        step = round(index * horizon / num_evals)
-        if step > last:
-            last = step
-            yield step
 
 
 def throttled(report: Report) -> Callable[[], None]:

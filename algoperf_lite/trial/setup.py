@@ -1,6 +1,7 @@
 """The setup of a trial: workload and data on the device, then its submission and its point."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from algoperf_lite.submission.native import Submission
 from algoperf_lite.training import compilation, compiled_steps, residency, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator, data_sha256
+from algoperf_lite.trial import stops
 from algoperf_lite.trial.spec import TrialSpec
 
 
@@ -36,6 +38,7 @@ class TrialSetup:
       initial: from a seed to (params, model_state).
       evaluate: compiled.
       metric_names: without the split in front.
+      whole_step_hint: the workload's own, of which the trial's horizon may be a part.
       memory_share: part of the machine's memory that this process may have.
       facts: fields of the record of any trial in these surroundings.
     """
@@ -46,6 +49,7 @@ class TrialSetup:
     initial: Callable[[int], tuple[PyTree, PyTree]]
     evaluate: Evaluator
     metric_names: tuple[str, ...]
+    whole_step_hint: int
     memory_share: float
     facts: Mapping[str, Any]
 
@@ -69,10 +73,11 @@ def prepare(
     workload = workloads.load(
         trial_spec.workload, trial_spec.config.scale, numerics.dtype, trial_spec.data_dir
     )
+    whole = workload.step_hint
     workload = dataclasses.replace(
         workload,
         validation_target_value=trial_spec.target,
-        step_hint=max(1, round(trial_spec.budget * workload.step_hint)),
+        step_hint=stops.horizon(trial_spec.budget, whole),
     )
     if trial_spec.parameter_multiplier is not None:
         workload = dataclasses.replace(
@@ -104,14 +109,15 @@ def prepare(
         "versions": fingerprint.versions(),
         "devices": devices.own(),
     }
-    return TrialSetup(workload, source, data, initial, evaluate, tuple(names), memory_share, facts)
+    around = workload, source, data, initial, evaluate, tuple(names), whole
+    return TrialSetup(*around, memory_share, facts)
 
 
-def load_submission(trial_spec: TrialSpec) -> Submission:
+def load_submission(trial_spec: TrialSpec, setup: TrialSetup) -> Submission:
     """The trial's submission, on its schedule."""
     entry = native.load(trial_spec.submission)
     if trial_spec.schedule is not None:
-        entry = entry.on_schedule(text.parse(trial_spec.schedule))
+        entry = entry.on_schedule(text.parse(trial_spec.schedule), setup.whole_step_hint)
     return entry
 
 
@@ -189,8 +195,13 @@ def stepping_facts(trial_spec: TrialSpec) -> dict[str, Any]:
     }
 
 
-def steps_per_dispatch(trial_spec: TrialSpec, workload: Workload) -> int:
+def steps_per_dispatch(trial_spec: TrialSpec, setup: TrialSetup) -> int:
     """The length of a dispatch that fits between evaluations, which no dispatch reaches beyond."""
+    workload = setup.workload
+    cuts = stops.cuts(trial_spec, setup.whole_step_hint)
+    if cuts:
+        gaps = [stop - start for start, stop in itertools.pairwise(cuts)]
+        return compiled_steps.dispatch_length(trial_spec.steps_per_dispatch, gaps)
     # The grid is rounded to steps, so two lengths of period take turns.
     period = workload.step_hint / trial_spec.num_evals
     periods = {max(1, math.floor(period)), math.ceil(period)}

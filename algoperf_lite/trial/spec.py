@@ -34,6 +34,8 @@ class TrialSpec:
       parameter_multiplier: in place of the workload's own, see `workloads.multiplier`.
       target: validation target; None trains for the whole budget.
       budget: the part of the workload's step hint that is the horizon, in (0, 1].
+      in_step_with: budgets of trials that do the same until one of them cools down, its own among
+        them, where it matters to the numbers which steps share a dispatch, see `stops.cuts`.
       num_evals: evaluations per horizon, evenly spaced in steps; one more comes after step 1.
       max_seconds: budget on the submission's clock; None for no such limit.
       max_global_steps: budget in steps; None for no such limit.
@@ -56,6 +58,7 @@ class TrialSpec:
     parameter_multiplier: float | None = None
     target: float | None = None
     budget: float = 1.0
+    in_step_with: tuple[float, ...] = ()
     num_evals: int = NUM_EVALS
     max_seconds: float | None = None
     max_global_steps: int | None = None
@@ -97,6 +100,7 @@ class TrialSpec:
         return cls(
             **{
                 **content,
+                "in_step_with": tuple(content.get("in_step_with", ())),
                 "config": ExperimentConfig.from_json(content["config"]),
                 "population": rules and PopulationConfig.from_json(rules),
             }

@@ -121,7 +121,7 @@ def run(
         stage = "start"
         # Imported once for all: each trial is charged the whole of it, as it would be alone.
         clock.switch("init", setup.data)
-        submission = trial_setup.load_submission(specs[0])
+        submission = trial_setup.load_submission(specs[0], setup)
         points = [trial_setup.point(spec, submission) for spec in specs]
         clock.switch("setup")
         import_seconds = clock.seconds("init")
@@ -185,7 +185,7 @@ def _start(
     clock.switch("compile", states)
     init_seconds = import_seconds + clock.seconds("init") - beginning
     batches = [trial_setup.batches(setup.workload, group.submission, seed) for seed in seeds]
-    way = spec.stepping_mode, trial_setup.steps_per_dispatch(spec, setup.workload)
+    way = spec.stepping_mode, trial_setup.steps_per_dispatch(spec, setup)
     native = native_stepper.NativeStepper(training, first, setup.data, batches[0], *way)
     native.compile(states[0])
     rate = trial_setup.learning_rate(training, first)

@@ -18,7 +18,7 @@ import numpy as np
 import workloads
 from algoperf_lite.spec import Array, Batch, PyTree, hyperparameters
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, train_step
+from algoperf_lite.training import compiled_steps, streams, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from studies.accelerator import published
 from studies.accelerator.findings import Say
@@ -114,7 +114,7 @@ def _native(workload: Any) -> tuple[Callable, Callable, tuple[Any, ...]]:
     def step(
         state: compiled_steps.TrainState, batch: Batch, traced: PyTree, seed: Array
     ) -> compiled_steps.TrainState:
-        return training.step(state, traced, batch, compiled_steps.step_key(seed, state.step))
+        return training.step(state, traced, batch, streams.step_key(seed, state.step))
 
     return init, step, (traced, _SEED)
 
@@ -132,7 +132,7 @@ def _bare(workload: Any) -> tuple[Callable, Callable, tuple[Any, ...]]:
 
 
 def _model(workload: Any, seed: Array) -> tuple[PyTree, PyTree]:
-    return workload.init_model_fn(compiled_steps.key(seed, compiled_steps.INIT_STREAM))
+    return workload.init_model_fn(streams.key(seed, streams.INIT_STREAM))
 
 
 def _compiled(workload: Any, way: str, share: int) -> Program:

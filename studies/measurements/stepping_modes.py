@@ -21,7 +21,7 @@ import numpy as np
 import workloads
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, data_order, native_stepper, train_step
+from algoperf_lite.training import compiled_steps, data_order, native_stepper, streams, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from studies import script
 from studies.measurements import reference
@@ -115,7 +115,7 @@ def _looped(
     def looped(state: Any, traced: Any, seed: Any, data: Any, rows: Any, count: Any) -> Any:
         def body(i: Any, state: Any) -> Any:
             batch = compiled_steps.gathered(data, rows[i])
-            return training.step(state, traced, batch, compiled_steps.step_key(seed, state.step))
+            return training.step(state, traced, batch, streams.step_key(seed, state.step))
 
         return jax.lax.fori_loop(0, count, body, state)
 

@@ -12,7 +12,7 @@ import workloads
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.spec import Batch, PyTree, Workload
 from algoperf_lite.submission import find, native
-from algoperf_lite.training import compiled_steps, train_step
+from algoperf_lite.training import compiled_steps, streams, train_step
 from algoperf_lite.training.data_order import Batches
 from tests.device_less import full_batches, optimized, target
 
@@ -161,7 +161,7 @@ def _fed_step(
     """The compiled step on a batch that is handed in: data of that size come from the host."""
 
     def step(state: PyTree, traced: PyTree, seed: Any, batch: Batch) -> PyTree:
-        return training.step(state, traced, batch, compiled_steps.step_key(seed, state.step))
+        return training.step(state, traced, batch, streams.step_key(seed, state.step))
 
     batch = _on(place, full_batches.shapes(training.workload))
     return jax.jit(step, donate_argnums=0).lower(state, *constants, batch).compile()

@@ -63,7 +63,7 @@ def steps(case: Case) -> Said:
 
 
 def _is_on_grid(step: float, horizon: int, num_evals: int) -> bool:
-    """Whether trials evaluate at a step, see `run.evaluation_steps`."""
+    """Whether trials evaluate at a step, see `stops.evaluation_steps`."""
     index = round(step * num_evals / horizon)
     near = {round(i * horizon / num_evals) for i in (index - 1, index, index + 1)}
     return step == 1 or step in near

@@ -16,7 +16,7 @@ from algoperf_lite.spec import PyTree, TrainingCompleteError
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission import algoperf, algoperf_shim, algoperf_view, find
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
-from algoperf_lite.training import compiled_steps, probe, residency, snapshot
+from algoperf_lite.training import probe, residency, snapshot, streams
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.snapshot import CannotCheckpoint, Snapshot
@@ -87,7 +87,7 @@ class AlgoPerf(Form):
         self._pipeline = pipeline = self._input_pipeline(layout, size.used)
         hyperparameters = spec.hyperparameters(point)
         self._stepper = OneByOneStepper(submission, view, hyperparameters, layout, pipeline)
-        key = jax.random.key_data(compiled_steps.key(trial.seed, compiled_steps.OPTIMIZER_STREAM))
+        key = jax.random.key_data(streams.key(trial.seed, streams.OPTIMIZER_STREAM))
         clock.switch("init", key)
         self._state = self._stepper.init(params, model_state, key)
         clock.switch("compile", self._state)

@@ -12,7 +12,7 @@ from algoperf_lite.data.feed import Feed, Order
 from algoperf_lite.data.source import Source
 from algoperf_lite.spec import Array, Batch, PyTree, Workload
 from algoperf_lite.submission.algoperf_shim import jax_sharding_utils
-from algoperf_lite.training import compiled_steps
+from algoperf_lite.training import compiled_steps, streams
 from algoperf_lite.training.data_order import Batches
 
 # Steps whose rows and random keys are made together: one by one, each would be a dispatch of its
@@ -157,11 +157,11 @@ def _select(
 def _augmented(
     workload: Workload, layout: PmapLayout, batch: Batch, seed: Array, position: Array
 ) -> Batch:
-    augment_key, _ = jax.random.split(compiled_steps.step_key(seed, position))
+    augment_key, _ = jax.random.split(streams.step_key(seed, position))
     return layout.shape_batch(workload.augment(batch, augment_key))
 
 
 def _keys(seed: Array, step: Array) -> Array:
-    _, key = jax.random.split(compiled_steps.step_key(seed, step))
+    _, key = jax.random.split(streams.step_key(seed, step))
     keys = key, jax.random.fold_in(key, 1), jax.random.fold_in(key, 2)
     return jnp.stack([jax.random.key_data(key) for key in keys])

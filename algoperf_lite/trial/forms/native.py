@@ -1,7 +1,9 @@
 """The native form: the harness steps an optax optimizer on its schedule in a compiled program."""
 
+import bisect
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -23,6 +25,7 @@ from algoperf_lite.training.fed_steps import FedStepper
 from algoperf_lite.training.probe import Reading
 from algoperf_lite.training.snapshot import Snapshot
 from algoperf_lite.trial import setup as trial_setup
+from algoperf_lite.trial import stops
 from algoperf_lite.trial.forms.base import Advanced, Candidate, Form
 from algoperf_lite.trial.setup import TrialSetup
 
@@ -33,7 +36,9 @@ class Native(Form):
     _stepper: native_stepper.NativeStepper | FedStepper
     _state: train_step.TrainState
     _prepared: tuple[PyTree, PyTree]
-    _since: int  # step of the last evaluation, from which losses are summed
+    _since: Sequence[int]  # the step from which each sum of losses is taken
+    _cuts: Sequence[int]  # see `stops.cuts`
+    num_sums = 1  # of losses: one for each trial whose evaluations it serves, its own first
     _kept: tuple[int, list[np.ndarray]] | None = None  # steps done, and the state then
 
     def start(self, saved: Snapshot | None) -> None:
@@ -41,7 +46,7 @@ class Native(Form):
         spec, setup, clock = self._spec, self._setup, self._clock
         params, model_state = setup.initial(spec.seed)
         clock.switch("init", params, model_state, setup.data)
-        submission = trial_setup.load_submission(spec)
+        submission = trial_setup.load_submission(spec, setup)
         point = trial_setup.point(spec, submission)
         traced, static = train_step.split_point(point)
         training = trial_setup.training(spec, setup.workload, submission, static)
@@ -65,6 +70,10 @@ class Native(Form):
         clock.switch("init")
         self._state = init(traced, params, model_state)
         clock.switch("compile", self._state)
+        self._cuts = stops.cuts(spec, setup.whole_step_hint)
+        if self.num_sums > 1:
+            zeros = layout.shared(np.zeros(self.num_sums, np.float32))
+            self._state = self._state._replace(loss_sum=zeros)
 
         def compiled(count: int) -> native_stepper.NativeStepper | FedStepper | None:
             cut = dataclasses.replace(training, microbatches=count)
@@ -72,7 +81,7 @@ class Native(Form):
                 readers = residency.num_readers()
                 stepper = FedStepper(cut, traced, setup.source, order, readers, layout)
             else:
-                per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
+                per_dispatch = trial_setup.steps_per_dispatch(spec, setup)
                 batches = trial_setup.batches(setup.workload, submission, spec.seed)
                 way = batches, spec.stepping_mode, per_dispatch, layout
                 stepper = native_stepper.NativeStepper(cut, traced, data, *way)
@@ -84,7 +93,7 @@ class Native(Form):
         self._compile(compiled, len(order.plan.picks(0)))
         self._facts["step_bytes"] = dataclasses.asdict(self._stepper.device_bytes())
         self._heartbeat()
-        self._traced = traced
+        self.training, self.traced = training, traced
         self._learning_rate = trial_setup.learning_rate(training, traced)
         self._is_finite = trial_setup.finiteness(layout.own(params))
 
@@ -119,10 +128,17 @@ class Native(Form):
         copied = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
         return collectives.broadcast_from_first(free - copied)
 
-    def advance(self, step: int, stop: int) -> Advanced:
-        """Dispatches the steps; the device computes them while the caller waits."""
-        self._since = step
-        self._state = self._stepper.advance(self._state, step, stop - step, self._heartbeat)
+    def advance(self, step: int, stop: int, since: Sequence[int] | None = None) -> Advanced:
+        """Dispatches the steps; the device computes them while the caller waits. Losses are summed
+        from `step` on, or each sum from its step of `since`."""
+        self._since = [step] if since is None else since
+        first = self._since[0] if self.num_sums == 1 else self._since
+        inside = self._cuts[
+            bisect.bisect_right(self._cuts, step) : bisect.bisect_left(self._cuts, stop)
+        ]
+        for start, end in itertools.pairwise([step, *inside, stop]):
+            how = start, end - start, self._heartbeat, first
+            self._state = self._stepper.advance(self._state, *how)
         return Advanced(stop, self._state)
 
     def prepare_for_eval(self, step: int) -> PyTree:
@@ -132,8 +148,9 @@ class Native(Form):
         self._prepared = self._stepper.prepare_for_eval(self._state, step)
         return self._prepared
 
-    def candidate(self, step: int) -> Candidate:
-        """This process's replica: every process evaluates, as waiting would take it as long."""
+    def candidate(self, step: int, of: int = 0) -> Candidate:
+        """This process's replica: every process evaluates, as waiting would take it as long. Its
+        loss is of sum number `of`."""
         self._stepper.rest()
         params, model_state, trained = self._stepper.layout.own(
             (*self._prepared, self._state.params)
@@ -141,8 +158,8 @@ class Native(Form):
         columns = {}
         # Steps count from 0 inside a schedule: this is the rate of the last step taken.
         if self._learning_rate is not None:
-            columns["learning_rate"] = self._learning_rate(self._traced, step - 1)
-        loss = float(self._state.loss_sum) / (step - self._since)
+            columns["learning_rate"] = self._learning_rate(self.traced, step - 1)
+        loss = self.loss_sums()[of] / (step - self._since[of])
         return Candidate(params, model_state, self._is_finite(trained), loss, columns)
 
     def probe(self, step: int) -> Reading:
@@ -167,16 +184,37 @@ class Native(Form):
         if hasattr(self, "_stepper"):  # not where it failed before
             self._stepper.close()
 
+    def loss_sums(self) -> list[float]:
+        """The sums of losses."""
+        return np.ravel(self._state.loss_sum).tolist()
+
     def snapshot(self, step: int) -> Snapshot:
         """The training state; all else follows from spec and step."""
-        return Snapshot(snapshot.host_arrays(self._state), {})
+        return self._snapshot()
+
+    def _snapshot(self, of: int = 0) -> Snapshot:
+        """The same as the trial has it that sum number `of` is of."""
+        return Snapshot(snapshot.host_arrays(self._with_sum(of)), {})
+
+    def _with_sum(self, of: int) -> train_step.TrainState:
+        if self.num_sums == 1:
+            return self._state
+        return self._state._replace(loss_sum=self._state.loss_sum[of])
 
     def restore(self, step: int, saved: Snapshot | None) -> None:
         """Puts the state in place, process 0's on every process."""
+        own = self._with_sum(0)
         arrays = collectives.broadcast_arrays_from_first(
-            saved and saved.arrays, snapshot.host_arrays(self._state)
+            saved and saved.arrays, snapshot.host_arrays(own)
         )
-        self._state = snapshot.like(self._state, arrays)
+        self._state = snapshot.like(own, arrays)
+        if self.num_sums > 1:
+            self.put_sums([float(self._state.loss_sum)] * self.num_sums)
+
+    def put_sums(self, sums: Sequence[float]) -> None:
+        """Puts sums of losses in place."""
+        numbers = self._stepper.layout.shared(np.array(sums, np.float32))
+        self._state = self._state._replace(loss_sum=numbers)
 
 
 def _check_same_everywhere(setup: TrialSetup, submission: Submission) -> None:

@@ -90,7 +90,7 @@ def prepare(
     # Members differ in their initial parameters too, as trials of a study do.
     models = [setup.initial(seed) for seed in seeds]
     clock.switch("init", models, setup.data)
-    submission = trial_setup.load_submission(spec)
+    submission = trial_setup.load_submission(spec, setup)
     space = trial_setup.space(spec, submission)
     first = evolution.initial(space, spec.population, spec.seed)
     traced = population_stepper.stacked_points(first.points)
@@ -103,7 +103,7 @@ def prepare(
     clock.switch("init")
     states = [init(_of(traced, member), *model) for member, model in enumerate(models)]
     clock.switch("compile", states)
-    per_dispatch = trial_setup.steps_per_dispatch(spec, setup.workload)
+    per_dispatch = trial_setup.steps_per_dispatch(spec, setup)
     programs = _Programs(training, setup.data, batches, spec.stepping_mode, per_dispatch)
     if saved is None:
         num_steps = spec.max_global_steps or setup.workload.step_hint

@@ -179,7 +179,7 @@ def _every_flag_of_run():
         "max_studies": "5",
     }
     switches = {"stop_at_target", "count_compile", "deterministic", "diagnostics", "distributed"}
-    switches |= {"race", "repeat_suspicious"}
+    switches |= {"race", "branch", "repeat_suspicious"}
     names = [*options.defaults(), "output_dir"]
     return [
         "run",

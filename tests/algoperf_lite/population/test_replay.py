@@ -13,7 +13,7 @@ from algoperf_lite.population import evolution, lineage, replay
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.schedules import text
 from algoperf_lite.submission import find, native
-from algoperf_lite.training import compiled_steps, train_step
+from algoperf_lite.training import streams, train_step
 
 CLIPPED = '''"""SGD whose training step reads two hyperparameters itself."""
 
@@ -95,7 +95,7 @@ def _rates_and_params(submission, point_of):
         traced, _ = train_step.split_point(point_of(number))
         rate = training.learning_rate(traced, np.int32(number))
         rates += [] if rate is None else [float(rate)]
-        state = step(state, traced, batch, compiled_steps.key(np.uint32(7), number))
+        state = step(state, traced, batch, streams.key(np.uint32(7), number))
     params = state.params
     if submission.eval_params is not None:
         params = submission.eval_params(state.optimizer_state, params)

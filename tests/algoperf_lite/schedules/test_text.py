@@ -59,6 +59,7 @@ def test_every_schedule_parses_without_parameters_and_builds(name):
             ),
         ),
         ("constant", lambda: schedules.over(schedules.constant(), 400, 0.5, 0.05)),
+        ("wsd:fixed_warmup=0.1", lambda: schedules.over(schedules.wsd(), 1000, 0.5, 0.1)),
         ("inverse_sqrt:warmup=0.1", lambda: schedules.inverse_sqrt(0.5, 40.0)),
         ("power:a=2", lambda: schedules.power(0.5, **POWER, warmup_steps=20.0, a=2.0)),
         (
@@ -122,6 +123,8 @@ def test_horizon_and_peak_may_be_traced():
         ("sgdr:restarts=0.5+0.25", "restarts of sgdr is '0.5+0.25', expected ascending shares"),
         ("sgdr:restarts=0.5+", "restarts of sgdr is '0.5+', expected ascending shares"),
         ("wsd:warmup=0.5:decay=0.6", "warmup 0.5 and decay 0.6 of wsd add up to more than the"),
+        ("wsd:warmup=0:fixed_warmup=0.1", "wsd has warmup and fixed_warmup, expected one"),
+        ("wsd:fixed_warmup=0.9", "warmup 0.9 and decay 0.2 of wsd add up to more than the horizon"),
         ("wsd:warmup=0.9", "warmup 0.9 and decay 0.2 of wsd add up to more than the horizon"),
         ("power:decay=0.96", "warmup 0.05 and decay 0.96 of power add up"),
         ("power:cooldown=linear", "power has cooldown but no decay"),

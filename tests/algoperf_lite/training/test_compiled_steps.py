@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from algoperf_lite.training import compiled_steps, snapshot
+from algoperf_lite.training import compiled_steps, snapshot, streams
 from algoperf_lite.training.compiled_steps import CompiledSteps, TrainState
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.data_parallel import DataParallel
@@ -50,7 +50,7 @@ def _by_hand():
     @jax.jit
     def step(state, traced, seed, data, row):
         batch = compiled_steps.gathered(data, row)
-        return _step(state, traced, batch, compiled_steps.step_key(seed, state.step))
+        return _step(state, traced, batch, streams.step_key(seed, state.step))
 
     states = [_start()]
     for row in ORDER.indices(0, STEPS):

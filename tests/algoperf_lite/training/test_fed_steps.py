@@ -4,6 +4,7 @@ import dataclasses
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -87,6 +88,27 @@ def test_steps_are_the_same_in_one_go_and_in_pieces_for_any_number_of_readers(tr
         finally:
             fed.close()
     jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
+def test_several_sums_of_losses_begin_where_they_are_told_to(trial):
+    training, traced, state, source, _ = trial
+    batches = Batches(source.num_examples, 8, SEED)
+    data = jax.device_put(dict(source.arrays))
+    resident = NativeStepper(training, traced, data, batches, "single", 1)
+    fed = _fed(trial, num_workers=0)
+    for stepper in (resident, fed):
+        ends = []
+        for sums, since in (((), None), ((2,), [0, 2])):
+            begun = _fresh(state)._replace(loss_sum=jnp.zeros(sums))
+            stepper.compile(begun)
+            half = stepper.advance(_fresh(begun), 0, 2)
+            ends.append(stepper.advance(half, 2, STEPS - 2, since=since))
+            if since is None:  # the whole from its first step
+                ends.append(stepper.advance(_fresh(begun), 0, STEPS))
+        later, whole, several = ends
+        np.testing.assert_array_equal(several.loss_sum, [whole.loss_sum, later.loss_sum])
+        jax.tree.map(np.testing.assert_array_equal, several.params, whole.params)
+    fed.close()
 
 
 def test_waiting_for_a_batch_is_counted_and_reading_ahead_is_not(trial):

@@ -11,7 +11,7 @@ import pytest
 import workloads
 from algoperf_lite.spec import ParameterType
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, probe, train_step
+from algoperf_lite.training import probe, streams, train_step
 
 TYPES = {"a": {"kernel": ParameterType.WEIGHT, "bias": ParameterType.BIAS}}
 TYPES["b"] = {"kernel": ParameterType.WEIGHT}
@@ -82,7 +82,7 @@ def test_a_look_is_at_the_gradient_before_clipping_and_at_the_update_that_was_ap
             lambda leaf: leaf + 20 if leaf.dtype == jnp.int32 else leaf, state.optimizer_state
         ),
     )
-    key = compiled_steps.step_key(seed, state.step)
+    key = streams.step_key(seed, state.step)
     for clip in ({}, {"grad_clip": np.float32(1e-3)}):
         point = {**traced, **clip}
         after = jax.jit(training.step)(state, point, batch, key)
@@ -112,7 +112,7 @@ def _norm(tree):
 
 def test_a_step_is_the_same_program_as_if_nobody_could_look(step):
     training, state, traced, seed, batch = step
-    arguments = (state, traced, batch, compiled_steps.step_key(seed, 0))
+    arguments = (state, traced, batch, streams.step_key(seed, 0))
 
     def taken(*arguments):
         return training.observed(*arguments)[0]

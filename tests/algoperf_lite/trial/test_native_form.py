@@ -14,7 +14,7 @@ from algoperf_lite import tuning
 from algoperf_lite.machine import memory
 from algoperf_lite.training import native_stepper
 from algoperf_lite.training.clock import ON_CLOCK, adds_up
-from algoperf_lite.trial import run
+from algoperf_lite.trial import stops
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
 
@@ -187,7 +187,7 @@ def test_hyperparameters_may_be_given(tmp_path):
 @pytest.mark.parametrize(("horizon", "num_evals"), [(2000, 40), (7, 40), (1, 40), (3840, 48)])
 def test_the_grid_is_even_and_strictly_increasing(horizon, num_evals):
     steps = list(
-        itertools.takewhile(lambda s: s <= horizon, run.evaluation_steps(horizon, num_evals))
+        itertools.takewhile(lambda s: s <= horizon, stops.evaluation_steps(horizon, num_evals))
     )
     assert steps[0] == 1
     assert steps == sorted(set(steps))
