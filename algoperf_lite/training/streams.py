@@ -1,4 +1,4 @@
-"""Streams of a trial's random numbers. They are apart, so that a change of one leaves the others."""
+"""A trial's random numbers, in streams apart: a change of one leaves the others."""
 
 import jax
 
