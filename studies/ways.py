@@ -74,9 +74,8 @@ class Search:
         self._way = Way(*payload["way"])
         self._entry = native.load(payload["submission"])
         self._sign = 1.0 if workload.target_metric_name in LOWER_IS_BETTER else -1.0
-        size = payload["members"]
         interval = max(1, workload.step_hint // NUM_LOOKS)
-        self.rules = PopulationConfig(self._size(size), interval)
+        self.rules = PopulationConfig(self._size(payload["members"]), interval)
         self._evaluate = Evaluator(workload)
 
     def course(self) -> Course:
@@ -94,7 +93,10 @@ class Search:
             if step == self._workload.step_hint:
                 break
             if self._way.rule == "pbt":
-                lineage.append(self._evolved(lineage, step, fitness))
+                seed = self._payload["seed"]
+                lineage.append(
+                    evolution.generation(lineage, step, fitness, self._space(), self.rules, seed)
+                )
                 members = stepper.select(members, lineage[-1].parents)
                 members = stepper.with_hyperparameters(members, stacked_points(lineage[-1].points))
             elif self._way.rule == "halving":
@@ -115,6 +117,7 @@ class Search:
         return max(2, int(whole_runs / cost))
 
     def initial(self) -> evolution.Generation:
+        """The members' points before any training."""
         own = self._entry.self_tuning_point | {"horizon": 1.0}  # the budget is all there is
         start = evolution.initial(self._space(), self.rules, self._payload["seed"])
         searched = start.points if self._way.points == "searched" else ({},) * self.rules.size
@@ -163,23 +166,13 @@ class Search:
         goal = self._sign * self._payload["target"]
         return any(value is not None and value <= goal for value in fitness)
 
-    def _evolved(
-        self,
-        lineage: Sequence[evolution.Generation],
-        step: int,
-        fitness: Sequence[float | None],
-    ) -> evolution.Generation:
-        seed = self._payload["seed"]
-        return evolution.generation(lineage, step, fitness, self._space(), self.rules, seed)
-
     def halved(self, active: list[bool], fitness: Sequence[float | None], step: int) -> list[bool]:
         """The better half goes on where a rung has just been passed."""
         before = step - self.rules.ready_interval
         horizon = self._workload.step_hint
         if not any(before < rung * horizon <= step for rung in RUNGS):
             return active
-        losses = [math.inf if value is None else value for value in fitness]
-        ranking = np.argsort(losses, kind="stable")
+        ranking = np.argsort(_losses(fitness), kind="stable")
         kept = set(ranking[: max(1, sum(active) // 2)].tolist())
         return [i in kept for i in range(len(active))]
 
@@ -191,7 +184,7 @@ class Search:
         arrived: int | None,
         spent: int,
     ) -> Course:
-        losses = [math.inf if value is None else value for value in fitness]
+        losses = _losses(fitness)
         best = int(np.argmin(losses))
         if not math.isfinite(losses[best]):
             return Course(None, None, arrived, spent)
@@ -199,3 +192,8 @@ class Search:
         evaluated = stepper.prepare_for_eval(members, self._workload.step_hint, only)
         test = self._metric(stepper.member(evaluated, best), "test")
         return Course(self._sign * losses[best], test, arrived, spent)
+
+
+def _losses(fitness: Sequence[float | None]) -> list[float]:
+    """Infinite for a member that diverged or stopped."""
+    return [math.inf if value is None else value for value in fitness]

@@ -161,7 +161,7 @@ class Checkpointer:
         began = self._ledger.seconds("checkpoint")
         try:
             found = Snapshot(*snapshot(step))
-            _save(self._spec, step, found, recorder, self._ledger.close(), self._attempt)
+            save(self._spec, step, found, recorder, self._ledger.close(), self._attempt)
         except CannotCheckpoint as error:
             say(f"no checkpoints of this trial: {error}")
             self._share = 0.0
@@ -170,26 +170,17 @@ class Checkpointer:
         self._cost = self._ledger.seconds("checkpoint") - began
 
 
-def seed(
+def save(
     spec: TrialSpec,
     step: int,
     snapshot: Snapshot,
     recorder: Mapping[str, Any],
     ledger: dict[str, float],
+    attempt: int = -1,
 ) -> None:
-    """Saves the checkpoint that the first attempt at a trial begins with, where another trial has
-    made its first steps. Raises OSError where it cannot be written."""
-    _save(spec, step, snapshot, recorder, ledger, attempt=-1)
-
-
-def _save(
-    spec: TrialSpec,
-    step: int,
-    snapshot: Snapshot,
-    recorder: Mapping[str, Any],
-    ledger: dict[str, float],
-    attempt: int,
-) -> None:
+    """Saves a checkpoint of a trial; with the default `attempt`, the one that its first attempt
+    begins with, where another trial has made its first steps. Raises OSError where it cannot be
+    written."""
     directory = Path(spec.directory)
     content = {
         "terms": _terms(spec),

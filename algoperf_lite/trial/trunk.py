@@ -239,7 +239,7 @@ class Trunk(Native):
         try:
             state = {**branch.recorder.state, "branch": told}
             saved = self._snapshot(branch.number)
-            resume.seed(branch.spec, step, saved, state, branch.ledger(self._clock))
+            resume.save(branch.spec, step, saved, state, branch.ledger(self._clock))
             resume.say(f"{name} branches off after step {step}")
         except (OSError, MemoryError) as error:  # it is trained all the same, if later
             resume.say(f"{name} does not branch off: {error}")

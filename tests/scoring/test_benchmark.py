@@ -74,6 +74,21 @@ def test_a_target_is_the_median_of_the_reruns_in_its_provenance(name):
         benchmark.load(benchmark.provenance_path(benchmark.FOLDER / f"{name}.json"))
 
 
+def test_targets_of_lite_v2_stand_in_lite_v3_where_the_runs_that_set_them_are_the_same():
+    old, new = benchmark.load("lite_v2").workloads, benchmark.load("lite_v3").workloads
+    before, after = benchmark.provenance("lite_v2"), benchmark.provenance("lite_v3")
+    assert new.keys() == old.keys()
+    kept = {name for name, origin in after.items() if "first_set_in" in origin}
+    assert {name for name in new if not name.startswith(("criteo1tb", "digits"))} == kept
+    for name in kept:
+        steps = [
+            targets[name].step_hint * origins[name]["horizon"]
+            for targets, origins in ((old, before), (new, after))
+        ]
+        assert steps[0] == steps[1] and old[name].value == new[name].value
+        assert before[name]["best_of_reruns"] == after[name]["best_of_reruns"]
+
+
 def test_metrics_have_one_direction_in_harness_and_scoring():
     assert benchmark.LOWER_IS_BETTER == LOWER_IS_BETTER
 

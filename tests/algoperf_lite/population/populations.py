@@ -26,6 +26,10 @@ BATCH = 4
 
 def points(name):
     """One member's point each; larger models get fewer."""
+    if name == "imagenet_resnet":
+        # At 3e-3 its batch norm, on batches of 4, makes a difference by rounding grow tenfold in
+        # ten steps; up to 1e-3 none grows.
+        return [POINTS[0], {**POINTS[0], "learning_rate": 5e-4}]
     return POINTS if name == "digits" else POINTS[:2]
 
 

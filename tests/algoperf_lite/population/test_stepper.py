@@ -57,18 +57,17 @@ def _member_losses(stepper):
 
 
 @pytest.mark.parametrize(
-    ("name", "num_steps", "rtol"),
+    ("name", "chunk_size"),
     [
-        ("digits", 50, 1e-5),
-        pytest.param("finewebedu_lm", 50, 1e-5, marks=pytest.mark.slow),
-        # At the larger of the two rates a difference by rounding grows tenfold in ten steps.
-        pytest.param("imagenet_resnet", 10, 1e-4, marks=pytest.mark.slow),
+        ("digits", 2),
+        pytest.param("finewebedu_lm", 2, marks=pytest.mark.slow),
+        pytest.param("imagenet_resnet", 2, marks=pytest.mark.slow),
     ],
 )
-def test_members_that_run_together_learn_as_trials_alone(name, num_steps, rtol):
-    stepper, population = together(name, 2)
-    found = _losses(stepper, population, num_steps, _member_losses(stepper))
-    np.testing.assert_allclose(found, _losses_alone(name, 50)[:num_steps], rtol=rtol)
+def test_members_that_run_together_learn_as_trials_alone(name, chunk_size):
+    stepper, population = together(name, chunk_size)
+    found = _losses(stepper, population, 50, _member_losses(stepper))
+    np.testing.assert_allclose(found, _losses_alone(name, 50), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
