@@ -33,10 +33,12 @@ from algoperf_lite.submission.native import Submission
 from algoperf_lite.training import train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator
+from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial import setup
 
 CONFIDENCE = 0.95
-WIDENED = ".widened"  # of the names of files with what lies beyond a grid's edges
+# Of the names of files: with what lies beyond a grid's edges, and with the runs of its best.
+WIDENED, FINALISTS = ".widened", ".finalists"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +71,14 @@ class Result:
         return np.where(np.isnan(self.values_S), np.inf, sign * self.values_S)
 
 
-def run(cells: Sequence[Cell], num_seeds: int, folder: Path, part: str = "") -> dict[Cell, Result]:
+def run(
+    cells: Sequence[Cell], num_seeds: int, folder: Path, part: str = "", first: int = 0
+) -> dict[Cell, Result]:
     """Trains what is not finished; the same call continues and recalls.
 
     Args:
       part: ends the names of files, for cells that join settings of which others are kept.
+      first: number of the first seed.
     Raises ValueError for a schedule that leaves something to be searched.
     """
     # Peaks share a program, as hyperparameters are traced; anything else is compiled anew.
@@ -94,7 +99,7 @@ def run(cells: Sequence[Cell], num_seeds: int, folder: Path, part: str = "") -> 
             "budget": budget,
             "workload": workload,
             "peaks": [cell.peak for cell in group],
-            "seeds": seeds(num_seeds),
+            "seeds": seeds(num_seeds, first),
         }
     kept = conduct("studies.grid", jobs)
     return {
@@ -102,6 +107,11 @@ def run(cells: Sequence[Cell], num_seeds: int, folder: Path, part: str = "") -> 
         for group, content in zip(groups.values(), kept, strict=True)
         for cell, values in zip(group, content["values"], strict=True)
     }
+
+
+def preload() -> None:
+    """Loads what jobs load, for a template that forks them."""
+    trial_run.preload()
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
@@ -188,9 +198,9 @@ def population_of(
     return stepper, stepper.population(states, traced)
 
 
-def seeds(count: int) -> list[int]:
-    """The seeds of all studies."""
-    return [tuning.trial_seed(0, study, 1) for study in range(count)]
+def seeds(count: int, first: int = 0) -> list[int]:
+    """The seeds of studies, from the `first`."""
+    return [tuning.trial_seed(0, study, 1) for study in range(first, first + count)]
 
 
 def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dict[str, Any]]:

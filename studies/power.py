@@ -115,6 +115,9 @@ def _trained(
     return found
 
 
+preload = grid.preload
+
+
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
     """A job: perplexity at the end of training for every choice and seed."""
     base = workloads.load(WORKLOAD, "lite")

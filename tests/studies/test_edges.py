@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from studies import edges, grid, power, regret, uba
+from studies import best_peaks, edges, grid, power, regret, uba
 
 SEEDS = 3
 
@@ -63,12 +63,10 @@ def test_one_of_many_schedules_is_not_better_by_chance():
 
     # 0.1 apart with a p of 0.026: surely so alone, and not as one of three.
     results = {cell("cosine"): _result(1.0, 2.0, 3.0), cell("rex"): _result(0.92, 1.86, 2.9)}
-    keys = ["cosine", "rex"], [0.5], ["digits"]
-    said = uba.verdicts(uba.best(results), *keys)
-    assert said == {("rex", 0.5, "digits"): "better"}
+    said = best_peaks.verdicts(best_peaks.best(results))
+    assert said == {("nadamw", "rex", 0.5, "digits"): "better"}
     results |= {cell("linear"): _result(1.3, 1.7, 3.1), cell("wsd"): _result(1.4, 1.9, 3.2)}
-    keys = ["cosine", "rex", "linear", "wsd"], [0.5], ["digits"]
-    assert set(uba.verdicts(uba.best(results), *keys).values()) == {""}
+    assert set(best_peaks.verdicts(best_peaks.best(results)).values()) == {""}
 
 
 def _made(monkeypatch, loss):
@@ -95,7 +93,8 @@ def _made(monkeypatch, loss):
 def _run_uba(tmp_path, **given):
     fields = {
         **{"schedules": ["cosine", "linear"], "budgets": [0.5, 1.0], "workloads": ["digits"]},
-        **{"peaks": [0.3, 1.0, 3.0], "num_seeds": SEEDS, "submission": "nadamw"},
+        **{"peaks": [0.3, 1.0, 3.0], "num_search_seeds": 1, "num_seeds": SEEDS},
+        **{"submissions": ["nadamw"]},
         **{"output_dir": tmp_path / "runs", "output": tmp_path / "uba", **given},
     }
     uba.run(argparse.Namespace(**fields))
@@ -112,7 +111,7 @@ def test_the_study_of_budgets_widens_what_ends_at_an_edge_and_says_so(tmp_path, 
 
     asked = _made(monkeypatch, loss)
     text = _run_uba(tmp_path)
-    first, second = asked
+    first, second, finals = asked
     assert sorted(path.name for path in first) == [
         *("cosine@0.5.json", "cosine@1.json", "linear@0.5.json", "linear@1.json")
     ]
@@ -123,6 +122,12 @@ def test_the_study_of_budgets_widens_what_ends_at_an_edge_and_says_so(tmp_path, 
     ]
     for payload in second.values():
         assert payload["peaks"] == pytest.approx([9 * own, 27 * own], rel=1e-5)
+    # Of the best peak, with seeds that chose none.
+    assert len(finals) == 4 and all(grid.FINALISTS in path.name for path in finals)
+    for payload in finals.values():
+        assert len(payload["peaks"]) == 1
+        assert payload["seeds"] == grid.seeds(SEEDS + 1)[1:]
+    assert {s for payload in first.values() for s in payload["seeds"]} == set(grid.seeds(1))
     cosine, linear = (
         [line for line in text.splitlines() if line.startswith(f"| {name} |")][0]
         for name in ("cosine", "linear")

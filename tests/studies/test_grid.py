@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studies import families, grid, uba
+from studies import best_peaks, families, grid, uba
 
 pytestmark = pytest.mark.slow
 
@@ -41,9 +41,9 @@ def test_the_best_peak_is_that_of_the_lowest_median_and_the_table_says_what_is_s
         cell("linear", 1): _result(0.7, 0.711, 0.2, metric="accuracy"),
         cell("rex", 1): _result(np.nan, 0.9, 0.9, metric="accuracy"),
     }
-    found = uba.best(results)
-    assert found["cosine", 0.5, "digits"][0].peak == 2
-    lines = list(uba.table(found, ["cosine", "linear", "rex"], [0.5], ["digits"]))
+    found = best_peaks.best(results)
+    assert found["nadamw", "cosine", 0.5, "digits"][0].peak == 2
+    lines = list(uba.table(found, ["cosine", "linear", "rex"], [0.5], [("nadamw", "digits")]))
     assert "| cosine | 0.6 (0.1-0.61), peak 2, at the edge |" in lines
     assert "| linear | 0.7 (0.2-0.711), peak 1, better |" in lines
     assert "| rex | diverged in 1 of 3 |" in lines
