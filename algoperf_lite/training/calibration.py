@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import statistics
 import sys
@@ -214,6 +215,11 @@ def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
         for way in in_race:
             samples[way].append(ways[way](counts[way]))
     return first | {way: statistics.median(times) for way, times in samples.items()}
+
+
+def preload() -> None:
+    """Loads what calibrations of all workloads load, for a template that forks them."""
+    importlib.import_module("workloads.linen")  # JAX and flax with it
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ from algoperf_lite.trial.run import Report
 from algoperf_lite.trial.setup import TrialSetup
 from algoperf_lite.trial.spec import TrialSpec
 
+preload = trial_run.preload
+
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Trials as one job of `executors`: {"specs", "num_processes", "started"} -> {"records"}.

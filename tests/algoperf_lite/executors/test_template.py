@@ -214,11 +214,12 @@ def test_a_template_with_a_thread_forks_processes_that_start_anew(run, tmp_path)
     assert "its template has 2 threads" in (tmp_path / "0_draw.txt").read_text()
 
 
-def test_the_template_of_trials_has_one_thread_and_no_device():
+@pytest.mark.parametrize("module", ["trial.run", "trial.vectorized", "training.calibration"])
+def test_the_templates_of_the_harness_have_one_thread_and_no_device(module):
     script = (
+        "import importlib\n"
         "from algoperf_lite.executors import template\n"
-        "from algoperf_lite.trial import run\n"
-        "run.preload()\n"
+        f"importlib.import_module('algoperf_lite.{module}').preload()\n"
         "assert template.not_pristine() is None, template.not_pristine()\n"
         "import jax; jax.devices()\n"
         "assert template.not_pristine() == 'devices in use'\n"
