@@ -96,8 +96,10 @@ def budgets(directory: Path, shares: Sequence[float]) -> Iterator[str]:
 
 
 def studies(whose: str, board: Side) -> Iterator[str]:
-    """A table: each study against each other, and halves against each other."""
+    """A table: each study against each other, and halves against each other; none of one study."""
     numbers = sorted({trial.study for trial in board.trials})
+    if len(numbers) < 2:
+        return
     yield f"**{whose} board against itself**"
     yield ""
     yield from _head("A against B", "comparisons", "tau by time", "by steps", "by metric")

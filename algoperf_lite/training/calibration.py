@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import importlib
 import json
 import statistics
 import sys
@@ -219,7 +218,7 @@ def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
 
 def preload() -> None:
     """Loads what calibrations of all workloads load, for a template that forks them."""
-    importlib.import_module("workloads.linen")  # JAX and flax with it
+    import workloads.linen  # noqa: F401  JAX and flax come with it
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:

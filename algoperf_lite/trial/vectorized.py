@@ -39,10 +39,9 @@ from algoperf_lite.trial.record import TrialRecord
 from algoperf_lite.trial.recorder import Recorder
 from algoperf_lite.trial.replayed_clock import ReplayedClock, SingleTrialSeconds
 from algoperf_lite.trial.run import Report
+from algoperf_lite.trial.run import preload as preload
 from algoperf_lite.trial.setup import TrialSetup
 from algoperf_lite.trial.spec import TrialSpec
-
-preload = trial_run.preload
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -136,8 +135,7 @@ def run(
         if atomic.is_full(error):
             raise
         failed = {**record.failure(error), "stage": stage}
-    closed = trial_run.closed(clock, report)
-    return _records(specs, trials, failed, closed)
+    return _records(specs, trials, failed, trial_run.closed(clock, report))
 
 
 def _groups(

@@ -1,6 +1,7 @@
 """The study of fidelity: its tables from a hand-made board, and the names that it matches."""
 
 import argparse
+import shutil
 
 import pytest
 
@@ -51,6 +52,12 @@ def test_logs_in_the_place_of_scores_are_compared_and_held_against_themselves(bo
     lines = tables(board, published=None, logs=board)
     assert sum("board against itself" in line for line in lines) == 2
     assert not any("published scores" in line for line in lines)
+
+
+def test_one_study_is_not_compared_with_itself(board):
+    for folder in board.glob("*/study_1"):
+        shutil.rmtree(folder)
+    assert not any("against itself" in line for line in tables(board))
 
 
 def test_counterparts_are_on_the_published_board():
