@@ -12,7 +12,15 @@ from studies import edges, grid
 
 BASELINE = "cosine"
 ELSEWHERE = "uba, phi of the other workloads"  # in the place of a schedule's name
-Setting = tuple[str, str, float, str]  # submission, schedule, budget, workload
+
+
+class Setting(NamedTuple):
+    """What a cell is a peak of."""
+
+    submission: str
+    schedule: str  # or ELSEWHERE
+    budget: float
+    workload: str
 
 
 class Chosen(NamedTuple):
@@ -65,7 +73,7 @@ def best(results: Mapping[grid.Cell, grid.Result], widened: Collection[grid.Cell
 
 def setting(cell: grid.Cell) -> Setting:
     """What a cell is a peak of."""
-    return cell.submission, cell.schedule, cell.budget, cell.workload
+    return Setting(cell.submission, cell.schedule, cell.budget, cell.workload)
 
 
 def _peaks(cells: Collection[grid.Cell]) -> dict[Setting, list[float]]:
@@ -93,27 +101,30 @@ def elsewhere(found: Best) -> Best:
     """
     ranks: dict[Setting, float] = {}
     for group in _grouped(found):
-        with_phi = [key for key in group if schedules_text.parse(key[1]).name == "uba"]
+        with_phi = [key for key in group if schedules_text.parse(key.schedule).name == "uba"]
         losses = [np.median(found[key].result.losses_S) for key in with_phi]
         ranks |= zip(with_phi, scipy.stats.rankdata(losses), strict=True)
     added: Best = {}
-    for submission, schedule, budget, workload in ranks:
+    for submission, workload in dict.fromkeys((key.submission, key.workload) for key in ranks):
         others: dict[str, list[float]] = {}
         for key, rank in ranks.items():
-            if key[0] == submission and key[3] != workload:
-                others.setdefault(key[1], []).append(rank)
-        if len(others) > 1 and schedule == min(others, key=lambda one: np.mean(others[one])):
-            key = submission, schedule, budget, workload
-            added[submission, ELSEWHERE, budget, workload] = found[key]
+            if key.submission == submission and key.workload != workload:
+                others.setdefault(key.schedule, []).append(rank)
+        if len(others) < 2:
+            continue
+        chosen = min(others, key=lambda schedule: np.mean(others[schedule]))
+        for key in ranks:
+            if (key.submission, key.schedule, key.workload) == (submission, chosen, workload):
+                added[key._replace(schedule=ELSEWHERE)] = found[key]
     return added
 
 
 def _grouped(found: Best) -> list[list[Setting]]:
     """The settings of schedules, by what they share: submission, budget and workload."""
-    groups: dict[tuple[str, float, str], list[Setting]] = {}
+    groups: dict[Setting, list[Setting]] = {}
     for key in found:
-        if key[1] != ELSEWHERE:
-            groups.setdefault((key[0], *key[2:]), []).append(key)
+        if key.schedule != ELSEWHERE:
+            groups.setdefault(key._replace(schedule=""), []).append(key)
     return list(groups.values())
 
 
@@ -125,7 +136,7 @@ def verdicts(found: Best) -> dict[Setting, str]:
     """
     said: dict[Setting, str] = {}
     for group in _grouped(found):
-        baseline = group[0][0], BASELINE, *group[0][2:]
+        baseline = group[0]._replace(schedule=BASELINE)
         if baseline not in found:
             continue
         results = {key: found[key].result for key in group if key != baseline}
@@ -135,5 +146,5 @@ def verdicts(found: Best) -> dict[Setting, str]:
             mean, _, _ = grid.difference(one, against)
             is_told = surely[key] < 1 - grid.CONFIDENCE
             said[key] = ("better" if mean < 0 else "worse") if is_told else ""
-    again = [key for key in found if key[1] == ELSEWHERE]
+    again = [key for key in found if key.schedule == ELSEWHERE]
     return said | {key: said.get(setting(found[key].cell), "") for key in again}

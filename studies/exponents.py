@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.output.with_suffix(".md").write_text("\n".join(table(found, cells)) + "\n")
 
 
-def best_peaks(found: Summary) -> np.ndarray:
+def interpolated_peaks(found: Summary) -> np.ndarray:
     """The best peak of each cell and seed, (C, S); NaN where the best of those tried lies at the
     edge, or training beside it diverged."""
     log_K = np.log(found.choices)
@@ -97,7 +97,7 @@ def exponents(peaks_CS: np.ndarray, cells: Sequence[Cell]) -> np.ndarray:
 
 def table(found: Summary, cells: Sequence[Cell]) -> Iterator[str]:
     """Lines of markdown: the exponents beside the paper's, and each cell's best peak."""
-    peaks_CS = best_peaks(found)
+    peaks_CS = interpolated_peaks(found)
     yield "| exponent of | here | Power's paper |"
     yield "|---|---|---|"
     for (name, paper), values_S in zip(PAPER.items(), exponents(peaks_CS, cells), strict=True):

@@ -17,10 +17,14 @@ from pathlib import Path
 from scoring import benchmark, leaderboard
 from scoring.benchmark import Benchmark
 from scoring.leaderboard import Leaderboard
+from scoring.protocol import Protocol
 from scoring.stats import fidelity, sides
 from scoring.views import fidelity as rows
 from scoring.views.text import ASCII
 from studies import board, script
+
+# By steps, which a busy machine does not change.
+PROTOCOL = Protocol(ruleset="self", by="steps", only_present=True)
 
 SMOKE = {
     "submissions": ["nadamw", "adamw", "nesterov"],
@@ -49,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     goal = benchmark.load("lite")
     # Families without variants have no gate, and would only dilute what it does.
     families = arguments.workloads or [w for w in goal.base_workloads if goal.variants_of(w)]
+    families = [benchmark.nearest(w, goal.base_workloads, "family") for w in families]
     goal = replace(goal, base_workloads=tuple(families))
     if arguments.smoke:
         goal = _within_reach(goal)
@@ -81,11 +86,7 @@ def _leaders(folder: Path, goal: Benchmark) -> list[str]:
             f"{str(folder)!r} has no board whose leaders could be taken; run `python -m "
             "studies.board` first, give its --output_dir, or name --submissions"
         )
-    return [row.submission for row in _score(folder, goal).rows]
-
-
-def _score(folder: Path, goal: Benchmark) -> Leaderboard:
-    return leaderboard.score(folder, goal, ruleset="self", by="steps", only_present=True)
+    return [row.submission for row in leaderboard.score(folder, goal, PROTOCOL).rows]
 
 
 def variants_table(found: board.Records, variants: Sequence[str], goal: Benchmark) -> Iterator[str]:
@@ -110,9 +111,9 @@ def gates_table(
     # Of these alone: a score depends on the field, and others were run on no variant.
     every = sides.open_side(folder, goal)
     every = replace(every, trials=tuple(t for t in every.trials if t.submission in names))
-    free = leaderboard.score_trials(every.trials, goal, _score(folder, goal).protocol)
+    free = leaderboard.score_trials(every.trials, goal, PROTOCOL)
     gated = {
-        seed: leaderboard.score_trials(every.trials, drawn, free.protocol)
+        seed: leaderboard.score_trials(every.trials, drawn, PROTOCOL)
         for seed, drawn in draws.items()
     }
     headings = [f"draw {seed} | lost there" for seed in draws]
@@ -128,7 +129,7 @@ def gates_table(
     # An order takes three.
     for seed, drawn in draws.items() if len(free.rows) > 2 else ():
         found = fidelity.compare(every, replace(every, benchmark=drawn))
-        cells = rows.agreements(found, ASCII)[1]  # by steps
+        cells = next(row for row in rows.agreements(found, ASCII) if row.a_by == "steps")
         yield (
             f"Kendall's tau of the scores without and with draw {seed}: {cells.tau}; 95% interval "
             f"over studies {cells.studies}, over workloads {cells.workloads}."
@@ -142,10 +143,10 @@ def lost(free: Leaderboard, gated: Leaderboard, submission: str) -> list[str]:
     return [name for name in without if without[name] < infinite == held[name]]
 
 
-def _scored(board_: Leaderboard, submission: str) -> str:
+def _scored(scored: Leaderboard, submission: str) -> str:
     """'0.812 (0.790-0.833), place 1'; an interval where studies are enough for one."""
-    place = board_.places[submission]
-    row = board_.rows[place]
+    place = scored.places[submission]
+    row = scored.rows[place]
     interval = "" if row.low is None else f" ({row.low:.3f}-{row.high:.3f})"
     return f"{row.score:.3f}{interval}, place {place + 1}"
 

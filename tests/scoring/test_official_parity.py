@@ -120,18 +120,22 @@ def test_workloads_outside_the_score_are_named_and_not_scored(official, golden):
 
 def test_cold_scoring_is_fast_and_small(shared_logs):
     program = (
-        "import time\n"
+        "import statistics, time\n"
         "def seconds(work):\n"
         "    began = time.process_time()\n"
         "    work()\n"
         "    return time.process_time() - began\n"
-        "loop = min(seconds(lambda: sum(i * i for i in range(3_000_000))) for _ in range(5))\n"
+        "def loops():\n"
+        "    return [seconds(lambda: sum(i * i for i in range(3_000_000))) for _ in range(3)]\n"
+        "before = loops()\n"
         "began = time.process_time()\n"
         "import json, re, scoring\n"
         f"root = {str(shared_logs / 'external_tuning')!r}\n"
         "board = scoring.score(root, 'algoperf_v05', reference='baseline')\n"
         "json.dumps(board.to_json(), allow_nan=False)\n"
-        "print((time.process_time() - began) / loop)\n"
+        "took = time.process_time() - began\n"
+        # On both sides of it, as a busy machine changes its speed.
+        "print(took / statistics.median(before + loops()))\n"
         # Not ru_maxrss, which a process inherits from the one that started it.
         "print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
     )
@@ -140,5 +144,5 @@ def test_cold_scoring_is_fast_and_small(shared_logs):
     )
     loops, kilobytes = done.stdout.split()
     # Processor time, in loops of plain Python: seconds would say how fast the machine is.
-    assert float(loops) < 25
+    assert float(loops) < 20
     assert int(kilobytes) < 250_000
