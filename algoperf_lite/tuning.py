@@ -1,6 +1,7 @@
 """Rulesets, seeds, search spaces and the quasi-random points drawn from them."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -64,8 +65,8 @@ def point(
     seed = np.random.SeedSequence([experiment_seed, study, _TUNING_STREAM])
     # On the first primes, unlike AlgoPerf's sequence on bases near 1,000, five points do cover
     # four dimensions evenly.
-    sampler = _halton()(len(search_space), scramble=True, rng=np.random.default_rng(seed))
-    units = sampler.random(num_trials)[trial - 1]
+    (child,) = seed.spawn(1)  # as scipy's sampler takes it: points stay what they were
+    units = scrambled_halton(len(search_space), trial - 1, np.random.default_rng(child))
     names = ordered(search_space)
     return {name: value_at(search_space[name], u) for name, u in zip(names, units, strict=True)}
 
@@ -102,15 +103,26 @@ def with_schedule(space: SearchSpace, added: Mapping[str, Any], submission: str)
     return {**space, **added}
 
 
-def preload() -> None:
-    """Loads the sampler that `point` needs, a second's work, before a submission's clock runs."""
-    _halton()
+def scrambled_halton(num_dimensions: int, index: int, rng: np.random.Generator) -> list[float]:
+    """One point in [0, 1)^D of a Halton sequence on the first primes, by its index from 0.
 
-
-def _halton() -> type:
-    from scipy.stats import qmc  # takes a second to import, and checking a space needs none of it
-
-    return qmc.Halton
+    The digits of the index are permuted, each place anew: Owen (2017), algorithm 1. It is the
+    sequence of `scipy.stats.qmc.Halton`, which takes a second or more to import, and whose use of
+    `rng` is not the same in all its versions.
+    """
+    numbers = itertools.count(2)
+    primes = (n for n in numbers if all(n % divisor for divisor in range(2, math.isqrt(n) + 1)))
+    units = []
+    for base in itertools.islice(primes, num_dimensions):
+        unit, rest, weight = 0.0, index, 1.0 / base
+        # As many places as a float64 has.
+        for _ in range(math.ceil(54 / math.log2(base)) - 1):
+            permutation = np.arange(base)
+            rng.shuffle(permutation)
+            unit += int(permutation[rest % base]) * weight
+            rest, weight = rest // base, weight / base
+        units.append(unit)
+    return units
 
 
 def value_at(dimension: Mapping[str, Any], unit: float) -> Any:

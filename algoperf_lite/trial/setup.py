@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import workloads
-from algoperf_lite import tuning
 from algoperf_lite.data.source import Source
 from algoperf_lite.machine import devices, fingerprint
 from algoperf_lite.population import config
@@ -65,7 +64,6 @@ def prepare(
     is in nobody's ledger. Raises `devices.WrongBackend` where JAX has not found what it should.
     """
     devices.check_backend()
-    tuning.preload()
     heartbeat()
 
     numerics = trial_spec.config.numerics

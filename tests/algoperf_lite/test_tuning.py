@@ -61,6 +61,20 @@ def test_a_schedule_adds_to_a_dict_without_its_names_and_to_nothing_else():
         tuning.with_schedule({**SPACE, **more}, more, "mine")
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_sequence_is_that_of_scipy(seed):
+    expected = qmc.Halton(13, scramble=True, rng=np.random.default_rng(seed)).random(60)
+    for index in range(60):
+        (child,) = np.random.SeedSequence(seed).spawn(1)  # as SciPy takes it
+        found = tuning.scrambled_halton(13, index, np.random.default_rng(child))
+        assert found == expected[index].tolist()
+
+
+def test_points_are_what_they_were():
+    was = {"beta": 0.5986215259398249, "layers": 2, "learning_rate": 0.024376434275677063}
+    assert tuning.point(SPACE, 5, 7, 1, 3) == pytest.approx(was, rel=1e-14)
+
+
 def test_points_cover_the_space_better_than_chance():
     names = [f"x{i}" for i in range(4)]
     space = {name: {"min": 0.0, "max": 1.0, "scaling": "linear"} for name in names}
