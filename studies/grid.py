@@ -223,6 +223,7 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
             payload={**payloads[path], **stepped[payloads[path]["workload"]]},
             log=path.with_suffix(".txt"),
             cache=cache.folder() / "compiled",
+            preload=(payloads[path]["workload"],),
         )
         for path in missing
     ]

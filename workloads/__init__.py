@@ -162,9 +162,14 @@ def _folder(family: str) -> Path:
     return _FOLDER / family  # a path that is absolute stays what it is
 
 
-def preload(family: str) -> None:
-    """Imports a family, as `load` would; makes no data."""
-    _module(family)
+def preload(*workload_names: str) -> None:
+    """Imports the families of workloads, as `load` would; makes no data.
+
+    What comes from elsewhere is left out: its files may do anything when they are imported.
+    """
+    for family in map(base_of, workload_names):
+        if family is not None and not is_outside(family):
+            _module(family)
 
 
 # Imported by name when it is asked for: a family brings flax, its generators and its metrics.

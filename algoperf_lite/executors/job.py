@@ -19,8 +19,8 @@ class Job:
       name: for people.
       module: has `work(payload, report) -> dict`; `report(**event)` says that it is alive. The
         events "closing" and "closed" come before and after it stops a clock of its own. It may have
-        `preload()`, which loads what all its jobs need, finds no devices and starts no thread: see
-        `template`.
+        `preload(*names)`, which loads what its jobs need, finds no devices and starts no thread:
+        see `template`.
       payload: JSON-able argument.
       log: file that takes over its stdout and stderr; None discards them.
       silence_limit: seconds without a report after which it is killed.
@@ -32,6 +32,7 @@ class Job:
       python: interpreter that runs it; None for the one of the command.
       variables: of its environment, beside those of every job.
       numerics: precision and determinism of its process.
+      preload: arguments of the module's `preload`, which are names of workloads.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Job:
     python: Path | None = None
     variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
     numerics: Numerics = USUAL
+    preload: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

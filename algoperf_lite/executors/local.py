@@ -20,11 +20,11 @@ _POLL_SECONDS = 0.1
 class Local:
     """Runs jobs on this machine, one per slot; see `slots`.
 
-    `uses_templates` says whether jobs are forked from templates where they can be.
+    Jobs are forked from `templates` where there are any and they can be.
     """
 
     worker_slots: Sequence[Slot]
-    uses_templates: bool = False
+    templates: Templates | None = None
 
     @property
     def num_slots(self) -> int:
@@ -47,7 +47,7 @@ class Local:
     def stream(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Event | Outcome]]:
         """`run`, with what jobs report as items between the outcomes."""
         waiting, free = iter(jobs), list(self.worker_slots)
-        with _Running(Templates() if self.uses_templates else None) as running:
+        with _Running(self.templates) as running:
             while True:
                 # Not one more than there is room for: a job is made when it is to run.
                 for job in itertools.islice(waiting, len(free)):
@@ -79,8 +79,6 @@ class _Running:
             process.kill()  # all of them first: each may take a moment to be gone
         for process in self.processes:
             process.close()
-        if self._templates is not None:
-            self._templates.close()
         self._selector.close()
 
     def start(self, job: Job, slot: Slot) -> None:
@@ -106,7 +104,7 @@ class _Running:
 
 def local(cores_per_job: int, num_workers: int | None, devices_per_job: int | None = 1) -> Local:
     """An executor of this machine; the arguments are those of `slots`."""
-    return Local(slots(cores_per_job, num_workers, devices_per_job), uses_templates=True)
+    return Local(slots(cores_per_job, num_workers, devices_per_job), Templates())
 
 
 def slots(

@@ -67,8 +67,7 @@ class Process:
         """The process, forked from a template; None where that is not its way to start."""
         if self._templates is None:
             return None
-        found = self._templates.of(self.job.module, self._environment(), output)
-        return found.fork(output, writer)
+        return self._templates.of(self._environment(), output).fork(self.job, output, writer)
 
     def _fresh(self, output: IO[bytes], writer: int) -> subprocess.Popen[bytes]:
         python = str(self.job.python or sys.executable)

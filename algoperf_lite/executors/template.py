@@ -1,9 +1,10 @@
-"""Templates: processes that have loaded what all jobs of a module need, and fork one for each job.
+"""Templates: processes that have loaded what jobs need, and fork one for each job.
 
-Loading takes a second or more and is the same for every job, so it is done once. A template runs no
-job itself: whatever a job changes in its own process is gone with it, and the next one begins where
-the first one did. A process can be forked only while it has a single thread, and JAX has many once
-it has found its devices; a template has looked for none.
+Loading takes seconds and is the same for every job, so it is done once in a command: when the first
+job that needs something asks for it. A template runs no job itself: whatever a job changes in its
+own process is gone with it, and the next one begins where the first one did. A process can be
+forked only while it has a single thread, and JAX has many once it has found its devices; a template
+has looked for none.
 """
 
 import contextlib
@@ -16,7 +17,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +28,7 @@ from algoperf_lite.machine import devices
 from algoperf_lite.machine.devices import Slot
 
 _MESSAGE_BYTES = 4096  # at most; it is a few numbers
-_Key = tuple[str, frozenset[tuple[str, str]]]
+_Key = frozenset[tuple[str, str]]
 
 
 def can_fork(job: Job, slot: Slot) -> bool:
@@ -44,24 +46,19 @@ def can_fork(job: Job, slot: Slot) -> bool:
 
 
 class Templates:
-    """The templates of a command, one for each module and environment; none outlives `close`."""
+    """The templates of a command, one for each environment; none outlives this object."""
 
     def __init__(self) -> None:
         self._found: dict[_Key, Template] = {}
 
-    def of(self, module: str, variables: Mapping[str, str], output: IO[bytes]) -> "Template":
-        """The template for jobs of a module in an environment; a new one writes to `output`."""
-        key = module, frozenset(variables.items())
+    def of(self, variables: Mapping[str, str], output: IO[bytes]) -> "Template":
+        """The template for jobs in an environment; a new one writes to `output`."""
+        key = frozenset(variables.items())
         if key in self._found and self._found[key].is_gone():
             self._found.pop(key).close()
         if key not in self._found:
-            self._found[key] = Template(module, variables, output)
+            self._found[key] = Template(variables, output)
         return self._found[key]
-
-    def close(self) -> None:
-        """Ends them, and with them what they have forked."""
-        for template in self._found.values():
-            template.close()
 
 
 class Forked:
@@ -93,15 +90,15 @@ class Forked:
 class Template:
     """A template as the command sees it."""
 
-    def __init__(self, module: str, variables: Mapping[str, str], output: IO[bytes]):
-        """Starts it; what goes wrong while it loads is written to `output`."""
+    def __init__(self, variables: Mapping[str, str], output: IO[bytes]):
+        """Starts it; what goes wrong as it starts is written to `output`."""
         # Packets, so that what it and its forks say at the same time stays apart.
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._forked: dict[int, Forked] = {}
         self._count = 0
         with theirs:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", __name__, module, str(theirs.fileno())],
+                [sys.executable, "-m", __name__, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -109,16 +106,19 @@ class Template:
                 env=variables,
                 start_new_session=True,
             )
+        self.close = weakref.finalize(self, _end, self._popen, self._channel)
 
-    def fork(self, output: IO[bytes], events: int) -> Forked:
-        """A process that writes to `output` and has the pipe `events`; does not wait for it."""
+    def fork(self, job: Job, output: IO[bytes], events: int) -> Forked:
+        """A job's process, which writes to `output` and has the pipe `events`; does not wait for
+        it."""
         reader, writer = os.pipe()
         number, self._count = self._count, self._count + 1
         forked = self._forked[number] = Forked(self, self._popen.pid, os.fdopen(writer, "wb"))
         # One that is gone is found out when the process is asked for.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            request = {"number": number, "module": job.module, "preload": job.preload}
             files = [reader, output.fileno(), events]
-            socket.send_fds(self._channel, [str(number).encode()], files)
+            socket.send_fds(self._channel, [json.dumps(request).encode()], files)
         os.close(reader)
         return forked
 
@@ -132,7 +132,7 @@ class Template:
             except ConnectionResetError:
                 message = b""
             if not message:
-                self._end()
+                self._take_end()
                 return
             self._take(**json.loads(message))
             if wait:
@@ -144,11 +144,11 @@ class Template:
         else:
             self._forked.pop(number).returncode = code
 
-    def _end(self) -> None:
+    def _take_end(self) -> None:
         """Takes in that it is gone, and so are all that it had forked."""
         code = self._popen.wait()
         for forked in self._forked.values():
-            # What it could not even fork has its own end: an import that fails, above all.
+            # What it could not even fork has its own end.
             was_there = forked.pid != self._popen.pid
             forked.returncode = -signal.SIGKILL if was_there else code
         self._forked.clear()
@@ -158,32 +158,25 @@ class Template:
         self.listen()
         return self._popen.returncode is not None
 
-    def close(self) -> None:
-        """Ends it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
-        self._channel.close()
+
+def _end(template: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
+    """Ends a template, and with it what it has forked."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(template.pid, signal.SIGKILL)
+    template.wait()
+    channel.close()
 
 
 # --- in the template --------------------------------------------------------------------------
 
 
 def main(argv: list[str]) -> None:
-    """Runs a template, and in each of its forks a job; `argv` is the jobs' module and the socket of
-    the command."""
-    module, channel = argv[0], socket.socket(fileno=int(argv[1]))
+    """Runs a template, and in each of its forks a job; `argv` is the socket of the command."""
+    channel = socket.socket(fileno=int(argv[0]))
     channel.set_inheritable(False)
     child.die_with_parent()
     child.leave_sigterm_to_parent()
-    preload = getattr(importlib.import_module(module), "preload", None)
-    if preload is not None:
-        preload()
-    why = not_pristine()
-    # Collecting garbage writes to every object; what lies still, all forks share.
-    gc.collect()
-    gc.freeze()
-    events = str(_next_job(channel))
+    module, events, why = _next_job(channel)
     if why is not None:
         print(f"this process starts anew, as its template has {why}", file=sys.stderr, flush=True)
         os.set_inheritable(int(events), True)
@@ -204,8 +197,20 @@ def not_pristine() -> str | None:
     return None if count == 1 else f"{count} threads"
 
 
-def _next_job(channel: socket.socket) -> int:
-    """Forks a process for each request, and returns there, with the pipe for its events.
+def _load(module: str, names: Sequence[str]) -> None:
+    """Loads what a module's jobs need; one that cannot be loaded is for its jobs to tell."""
+    with contextlib.suppress(Exception):
+        preload = getattr(importlib.import_module(module), "preload", None)
+        if preload is not None:
+            preload(*names)
+    # Collecting garbage writes to every object; what lies still, all forks share.
+    gc.collect()
+    gc.freeze()
+
+
+def _next_job(channel: socket.socket) -> tuple[str, str, str | None]:
+    """Forks a process for each request, and returns there: the job's module, the pipe for its
+    events, and what `not_pristine` says of the template.
 
     The template itself stays inside until the command is gone.
     """
@@ -213,7 +218,7 @@ def _next_job(channel: socket.socket) -> int:
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(waker)
-    template, numbers = os.getpid(), {}
+    template, numbers, loaded, why = os.getpid(), {}, set(), None
     while True:
         ready, _, _ = select.select([channel, wakened], [], [])
         if wakened in ready:
@@ -225,15 +230,21 @@ def _next_job(channel: socket.socket) -> int:
         request, files, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 3, how)
         if not files:
             sys.exit()
+        asked = json.loads(request)
+        key = asked["module"], *asked["preload"]
+        if key not in loaded:
+            loaded.add(key)
+            _load(asked["module"], asked["preload"])
+            why = not_pristine()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(wakened)
             os.close(waker)
-            _detach(channel, int(request), template, *files[:2])
-            return files[2]
-        numbers[pid] = int(request)
+            _detach(channel, asked["number"], template, *files[:2])
+            return asked["module"], str(files[2]), why
+        numbers[pid] = asked["number"]
         for file in files:
             os.close(file)
 

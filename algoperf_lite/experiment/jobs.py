@@ -188,6 +188,7 @@ def _job(
         memory_limit=limits.memory_limit,
         python=environments.python(find.locate(first.submission)) if is_isolated else None,
         numerics=first.config.numerics,
+        preload=(first.workload,),
     )
 
 

@@ -15,6 +15,7 @@ from algoperf_lite import tuning
 from algoperf_lite.executors.job import Job
 from algoperf_lite.experiment.contenders import Contender
 from algoperf_lite.machine.numerics import Numerics
+from algoperf_lite.storage import cache
 from algoperf_lite.submission import algoperf_files, environments, find, missing
 from algoperf_lite.trial.config import ExperimentConfig
 
@@ -76,6 +77,10 @@ def jobs(
             # A file that hangs must not hold up calibrations for long; its trial will be ended.
             time_limit=_LOADING_SECONDS if paths else None,
             python=python,
+            # As of the calibrations that run beside, and so from the same template.
+            cache=cache.subfolder("compiled"),
+            numerics=config.numerics,
+            preload=tuple(workload_names),
         )
         for number, (python, paths) in enumerate(files.items())
     ]
@@ -95,6 +100,9 @@ def job_for_workloads(
     asked = {"outside": outside, "scale": scale, "dtype": numerics.dtype, "needs": needs}
     payload = {**asked, "foreign": [], "contenders": [], "workloads": []}
     return Job("check of workloads", __name__, payload) if outside else None
+
+
+preload = workloads.preload
 
 
 def work(payload: Mapping[str, Any], report: Any) -> dict[str, Any]:

@@ -196,6 +196,7 @@ def calibrate(
             silence_limit=silence_limit,
             cache=cache.subfolder("compiled"),
             numerics=numerics,
+            preload=(name,),
         )
         for name in workload_names
     ]

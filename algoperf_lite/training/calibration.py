@@ -216,9 +216,11 @@ def fastest(ways: Mapping[str, Callable[[int], float]]) -> dict[str, float]:
     return first | {way: statistics.median(times) for way, times in samples.items()}
 
 
-def preload() -> None:
-    """Loads what calibrations of all workloads load, for a template that forks them."""
-    import workloads.linen  # noqa: F401  JAX and flax come with it
+def preload(*workload_names: str) -> None:
+    """Loads what calibrations load, for a template that forks them."""
+    import workloads
+
+    workloads.preload(*workload_names)
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:

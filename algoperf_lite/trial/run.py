@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import workloads
-from algoperf_lite import tuning
 from algoperf_lite.machine import memory
 from algoperf_lite.machine.heartbeat import while_compiling
 from algoperf_lite.storage import atomic
@@ -39,11 +38,7 @@ FORMS = {"native": Native, "algoperf": AlgoPerf, "population": Population}
 _HEARTBEAT_SECONDS = 1.0
 
 
-def preload() -> None:
-    """Loads what trials load before their submission, for a template that forks them."""
-    tuning.preload()
-    for name in workloads.names():
-        workloads.preload(name)
+preload = workloads.preload  # what a template loads, before a submission is there
 
 
 def work(payload: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _trials(
     name: str, arguments: argparse.Namespace, folder: Path, executor: Local
 ) -> Iterator[Mapping[str, Any]]:
     """Records of trials, each run when it is asked for."""
-    kind = "now" if executor.uses_templates else "before"
+    kind = "now" if executor.templates else "before"
     specs = [
         reference.spec(name, arguments.steps, folder / f"{kind}_{turn}")
         for turn in range(arguments.turns + 1)
@@ -158,6 +158,7 @@ def _parts(name: str, turns: int) -> dict[str, float]:
                 module=__spec__.name,  # as a script it has no other name
                 payload={"workload": name, "directory": str(folder / str(turn)), "turn": turn},
                 cache=cache.subfolder("compiled"),
+                preload=(name,),
             )
             for turn in range(turns + 1)
         ]

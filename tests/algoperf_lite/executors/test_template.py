@@ -12,6 +12,7 @@ import pytest
 from algoperf_lite.executors import template
 from algoperf_lite.executors.job import Job
 from algoperf_lite.executors.local import Local
+from algoperf_lite.executors.template import Templates
 from algoperf_lite.machine.devices import Slot
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="templates are for Linux")
@@ -106,6 +107,15 @@ def daemon(payload):
     return {{}}
 """
 
+LOADS = """
+import os
+loaded = []
+def preload(name):
+    loaded.append(name)
+def work(payload, report):
+    return {"parent": os.getppid(), "loaded": loaded}
+"""
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
@@ -118,7 +128,7 @@ def run(tmp_path, monkeypatch):
             Job(f"{i}", "forked_jobs", {"kind": kind}, tmp_path / f"{i}_{kind}.txt", **limits)
             for i, kind in enumerate(kinds)
         ]
-        found = list(Local([ON_A_CORE], uses_templates).run(jobs))
+        found = list(Local([ON_A_CORE], Templates() if uses_templates else None).run(jobs))
         return [outcome for _, outcome in found]
 
     return run
@@ -146,6 +156,24 @@ def test_a_fork_has_the_files_that_a_fresh_process_has(run):
     _, forked = run("pids", "pids")
     assert kinds(forked) == kinds(fresh)
     assert kinds(fresh).count("log") == 2
+
+
+def test_one_template_loads_for_each_job_what_those_before_have_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    for name in ("first", "second"):
+        (tmp_path / f"{name}_jobs.py").write_text(LOADS)
+    here = Local([ON_A_CORE], Templates())
+    work = [("first", "a"), ("first", "b"), ("second", "a"), ("first", "a")]
+    found = [
+        outcome.result
+        for module, name in work
+        # Each in a run of its own, as the phases of a command are.
+        for _, outcome in here.run([Job("j", f"{module}_jobs", {}, preload=(name,))])
+    ]
+    assert len({each["parent"] for each in found}) == 1
+    assert [each["loaded"] for each in found] == [["a"], ["a", "b"], ["a"], ["a", "b"]]
+    del here
+    assert not psutil.pid_exists(found[0]["parent"])
 
 
 @pytest.mark.slow
@@ -217,9 +245,9 @@ def test_a_template_with_a_thread_forks_processes_that_start_anew(run, tmp_path)
 @pytest.mark.parametrize("module", ["trial.run", "trial.vectorized", "training.calibration"])
 def test_the_templates_of_the_harness_have_one_thread_and_no_device(module):
     script = (
-        "import importlib\n"
+        "import importlib, workloads\n"
         "from algoperf_lite.executors import template\n"
-        f"importlib.import_module('algoperf_lite.{module}').preload()\n"
+        f"importlib.import_module('algoperf_lite.{module}').preload(*workloads.names())\n"
         "assert template.not_pristine() is None, template.not_pristine()\n"
         "import jax; jax.devices()\n"
         "assert template.not_pristine() == 'devices in use'\n"
@@ -251,12 +279,13 @@ def test_templates_and_forks_die_with_the_command(run, tmp_path, number):
     script.write_text(
         "from algoperf_lite.executors.job import Job\n"
         "from algoperf_lite.executors.local import Local\n"
+        "from algoperf_lite.executors.template import Templates\n"
         "from algoperf_lite.machine.devices import Slot\n"
         "job = Job('c', 'forked_jobs', {'kind': 'hang'})\n"
         "def tell(job, event):\n"
         "    if event['event'] == 'beat':\n"
         "        print(event['pid'], flush=True)\n"
-        f"list(Local([Slot(({CORE},), backend='cpu')], True).run([job], tell))\n"
+        f"list(Local([Slot(({CORE},), backend='cpu')], Templates()).run([job], tell))\n"
     )
     parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     job = psutil.Process(int(parent.stdout.readline()))
