@@ -13,6 +13,10 @@ from algoperf_lite.testing.batches import named_leaves, same_bits, small_batch
 from algoperf_lite.training import data_order, native_stepper, residency, train_step
 from algoperf_lite.training.evaluation import data_sha256
 
+_ROUNDED_SHARE = (
+    0.01  # of all parameters; of nadamw on the ten lite workloads at most 0.0011 differ
+)
+
 
 def check_submission(submission: Submission, workload: Workload, num_steps: int = 3) -> None:
     """Everything the harness relies on in a native submission, tried on `workload`."""
@@ -103,14 +107,25 @@ def _check_points(
     step = jax.jit(jax.vmap(training.step, in_axes=(0, 0, None, None)))
     together = two_steps(init, step, jax.tree.map(lambda *leaves: np.stack(leaves), *points))
     for index, member in enumerate(alone):
-        for (leaf, expected), got in zip(
-            named_leaves(member), jax.tree.leaves(together), strict=True
-        ):
-            # vmap orders sums anew, and Adam divides by small roots of them: three digits are left.
-            np.testing.assert_allclose(
-                np.asarray(got)[index],
-                expected,
-                rtol=1e-3,
-                atol=1e-5,
-                err_msg=f"{name}: {leaf} differs between vmapped and single steps",
-            )
+        pairs = zip(named_leaves(member), jax.tree.leaves(together), strict=True)
+        _check_alike(name, {leaf: (one, np.asarray(got)[index]) for (leaf, one), got in pairs})
+
+
+def _check_alike(name: str, leaves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Parameters by name, each from single steps and from vmapped ones: the same but for rounding.
+
+    vmap orders sums anew, and Adam divides by small roots of them: three digits are left. Where a
+    gradient is nothing but rounding, as that of the bias of attention's keys, Adam makes whole
+    steps of it in any direction, so a few parameters are let go.
+    """
+    differs = {
+        leaf: ~np.isclose(together, alone, rtol=1e-3, atol=1e-5)
+        for leaf, (alone, together) in leaves.items()
+    }
+    count = sum(leaf.sum() for leaf in differs.values())
+    allowed = _ROUNDED_SHARE * sum(leaf.size for leaf in differs.values())
+    worst = max(differs, key=lambda leaf: differs[leaf].mean())
+    assert count <= allowed, (
+        f"{name}: {count} parameters differ between vmapped and single steps, at most "
+        f"{allowed:.0f} by rounding; most of all {worst}"
+    )

@@ -15,12 +15,24 @@ import pytest
 import workloads
 from algoperf_lite import spec, testing
 from algoperf_lite.submission import find, native
+from algoperf_lite.training.evaluation import data_sha256
 
 # The fast tier has those that compile in a second or two.
 EACH_WORKLOAD = [
     pytest.param(name, marks=() if name in ("digits", "criteo1tb") else pytest.mark.slow)
     for name in workloads.names()
 ]
+
+OTHER_UNDER_VMAP = """
+import optax
+from jax.custom_batching import custom_vmap
+search_space = {"lr": {"feasible_points": [0.1]}}
+self_tuning_point = {"lr": 0.1}
+rate = custom_vmap(lambda x: x)
+rate.def_vmap(lambda size, batched, x: (1.1 * x, batched[0]))
+def optimizer(workload, hyperparameters):
+    return optax.sgd(rate(hyperparameters.lr))
+"""
 
 
 @pytest.mark.parametrize("name", find.names())
@@ -38,6 +50,13 @@ def test_the_reference_conforms_on_every_workload(name):
 @pytest.mark.parametrize("name", ["schedule_free_adamw", "muon"])
 def test_submission_conforms_with_batch_norm(name):
     testing.check_submission(native.load(name), workloads.load("imagenet_resnet"))
+
+
+def test_who_is_another_under_vmap_does_not_conform(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(OTHER_UNDER_VMAP)
+    with pytest.raises(AssertionError, match="parameters differ between vmapped and single steps"):
+        testing.check_submission(native.load(str(path)), workloads.load("digits"))
 
 
 @pytest.mark.parametrize("name", find.names())
@@ -110,17 +129,33 @@ def test_muon_takes_hidden_matrices_and_nothing_else():
     assert len(taken) == 12
 
 
-@pytest.mark.parametrize("name", EACH_WORKLOAD)
+# Models of three kinds; programs of the others take half a minute to compile, twice.
+@pytest.mark.parametrize(
+    "name", ["digits", "criteo1tb", pytest.param("finewebedu_lm", marks=pytest.mark.slow)]
+)
 def test_two_processes_compute_the_same_bits(name):
+    found = _in_another_process(f"testing.digest(workloads.load({name!r}), native.load('nadamw'))")
+    assert len(found) == 64
+    assert found == testing.digest(workloads.load(name), native.load("nadamw"))
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_same_data():
+    names = workloads.names()
+    found = _in_another_process(f"*[data_sha256(workloads.load(name)) for name in {names!r}]")
+    assert found.split() == [data_sha256(workloads.load(name)) for name in names]
+
+
+def _in_another_process(expression):
+    """What another Python prints of an expression."""
     code = (
         "import workloads\nfrom algoperf_lite import testing\n"
         "from algoperf_lite.submission import native\n"
-        f"print(testing.digest(workloads.load({name!r}), native.load('nadamw')))"
+        "from algoperf_lite.training.evaluation import data_sha256\n"
+        f"print({expression})"
     )
     command = [sys.executable, "-c", code]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert len(found) == 64
-    assert found == testing.digest(workloads.load(name), native.load("nadamw"))
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _code_lines(source):
