@@ -35,7 +35,7 @@ _SECOND_SHARE = 0.9  # of what is left after the trials, for what was not ready 
 _MEASURE_SECONDS = {False: 60.0, True: 600.0}  # of one item; a CPU is slow, and busy
 SMOKE = {
     "tiny": True,
-    "only": ["card", "lite"],
+    "only": ["card"],
     "budget": 1800.0,
     "output": script.SMOKE_FOLDER / "accelerator",
 }

@@ -198,12 +198,13 @@ class Command:
 
 def _smoke_flags(module: str) -> set[str]:
     """The flags of a study that --smoke sets, read from its file: loading them all loads JAX."""
-    path = ROOT / Path(*module.split(".")).with_suffix(".py")
-    if not path.exists():
-        return set()  # the test of its flags says so
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SMOKE":
-            return {f"--{key.value}" for key in node.value.keys}
+    place = ROOT / Path(*module.split("."))
+    # A package has it in one of its files; where there is neither, the test of its flags says so.
+    paths = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    for path in filter(Path.exists, paths):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SMOKE":
+                return {f"--{key.value}" for key in node.value.keys}
     return set()
 
 
