@@ -1,5 +1,6 @@
 """The ledger: where every second of a trial's wall time went."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping
 
@@ -117,3 +118,28 @@ def adds_up(ledger: dict[str, float], wall: float, least: float | None = None) -
 def booked(ledger: dict[str, float]) -> float:
     """Seconds of all accounts of a closed ledger."""
     return sum(seconds for account, seconds in ledger.items() if account != "wall")
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleTrialSeconds:
+    """The seconds that one trial takes by itself: all that is on a submission's clock.
+
+    Attributes:
+      init_seconds: to import the submission and make its first state.
+      compile_seconds: on the clock only where compilation counts.
+      seconds_per_step, seconds_per_prepare_for_eval: medians.
+      quartiles: of the seconds per step.
+      num_turns: how many samples these are of.
+    """
+
+    init_seconds: float
+    compile_seconds: float
+    seconds_per_step: float
+    seconds_per_prepare_for_eval: float
+    quartiles: tuple[float, float]
+    num_turns: int
+
+    def seconds(self, step: int, num_evals: int, count_compile: bool = False) -> float:
+        """On the submission's clock after `step` steps and as many preparations as evaluations."""
+        steps = step * self.seconds_per_step + num_evals * self.seconds_per_prepare_for_eval
+        return self.init_seconds + steps + (self.compile_seconds if count_compile else 0.0)

@@ -1,6 +1,5 @@
 """The clock of trials that train together: what each would have taken alone, measured once."""
 
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from algoperf_lite.training.clock import Ledger
+from algoperf_lite.training.clock import Ledger, SingleTrialSeconds
 from algoperf_lite.training.compiled_steps import TrainState
 from algoperf_lite.training.native_stepper import NativeStepper
 from algoperf_lite.trial.forms.member import Together
@@ -17,31 +16,6 @@ _WARMUP_STEPS = 4  # tell about how long a step takes
 _TURN_SECONDS = 0.1  # at most, unless a step takes longer
 _TURNS = 9  # at least
 _MEASURED_SECONDS = 0.6  # at least
-
-
-@dataclasses.dataclass(frozen=True)
-class SingleTrialSeconds:
-    """The seconds that one trial takes by itself: all that is on a submission's clock.
-
-    Attributes:
-      init_seconds: to import the submission and make its first state.
-      compile_seconds: on the clock only where compilation counts.
-      seconds_per_step, seconds_per_prepare_for_eval: medians.
-      quartiles: of the seconds per step.
-      num_turns: how many samples these are of.
-    """
-
-    init_seconds: float
-    compile_seconds: float
-    seconds_per_step: float
-    seconds_per_prepare_for_eval: float
-    quartiles: tuple[float, float]
-    num_turns: int
-
-    def seconds(self, step: int, num_evals: int, count_compile: bool = False) -> float:
-        """On the submission's clock after `step` steps and as many preparations as evaluations."""
-        steps = step * self.seconds_per_step + num_evals * self.seconds_per_prepare_for_eval
-        return self.init_seconds + steps + (self.compile_seconds if count_compile else 0.0)
 
 
 def measure(

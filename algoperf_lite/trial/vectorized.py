@@ -29,7 +29,7 @@ from algoperf_lite.population.stepper import PopulationStepper
 from algoperf_lite.storage import atomic
 from algoperf_lite.submission.native import Submission
 from algoperf_lite.training import native_stepper, train_step
-from algoperf_lite.training.clock import Ledger
+from algoperf_lite.training.clock import Ledger, SingleTrialSeconds
 from algoperf_lite.trial import attempts, logs, record, replayed_clock
 from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial import setup as trial_setup
@@ -37,7 +37,7 @@ from algoperf_lite.trial.forms.base import Heartbeat
 from algoperf_lite.trial.forms.member import Member, Together
 from algoperf_lite.trial.record import TrialRecord
 from algoperf_lite.trial.recorder import Recorder
-from algoperf_lite.trial.replayed_clock import ReplayedClock, SingleTrialSeconds
+from algoperf_lite.trial.replayed_clock import ReplayedClock
 from algoperf_lite.trial.run import Report
 from algoperf_lite.trial.run import preload as preload
 from algoperf_lite.trial.setup import TrialSetup

@@ -12,7 +12,7 @@ from algoperf_lite.experiment.sources import Source
 from algoperf_lite.submission import find
 from scoring.benchmark import Benchmark
 from scoring.logs import origins, read
-from scoring.logs.format import CLOCK, SOURCES, STEP
+from scoring.logs.format import CLOCK, SOURCES
 from scoring.logs.pack import MANIFEST, Pack
 
 VIOLATION = "violation"  # of `findings.SEVERITIES`
@@ -94,10 +94,19 @@ def left_out(found: Sequence[Case]) -> Said:
 def copied(first: dict[str, str], case: Case) -> Said:
     """The trial has not the readings of another: clocks do not repeat themselves.
 
+    Trials that shared a program have one clock, which was replayed; of theirs, losses and metrics
+    do not repeat themselves.
+
     Args:
       first: {hash of readings: place} of the trials before it, which it joins.
     """
-    readings = [f"{row[STEP]},{row[CLOCK]}" for row in case.rows]
+    is_shared = case.record.get("timing") == "replayed"
+    readings = [
+        ",".join(
+            text for name, text in row.items() if ("/" in name if is_shared else name == CLOCK)
+        )
+        for row in case.rows
+    ]
     if readings:
         key = hashlib.sha256("\n".join(readings).encode()).hexdigest()
         if first.setdefault(key, case.place) != case.place:

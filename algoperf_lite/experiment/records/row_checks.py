@@ -1,6 +1,8 @@
 """Questions to the rows of a trial: are they those that were hashed, what do they say about the
 target, and can the clocks be clocks?"""
 
+import dataclasses
+
 import numpy as np
 
 from algoperf_lite.experiment.records.case import Case, Said, number
@@ -118,7 +120,11 @@ def clocks(case: Case) -> Said:
     for name, values in columns.items():
         if not all(0 <= a <= b for a, b in zip(values, values[1:] or values, strict=False)):
             yield "clock", f"{name} does not run forward"
+    limit = case.spec.max_seconds
+    if limit is not None and columns[CLOCK] and columns[CLOCK][-1] > limit:
+        yield "clock", f"an evaluation after {columns[CLOCK][-1]:.2f} s, beyond {limit:.2f} s"
     if case.record["timing"] == "replayed":  # the times of one trial, the ledger of many
+        yield from _replayed(case)
         return
     *parts, whole = columns.values()
     for row, total in enumerate(whole):
@@ -127,9 +133,21 @@ def clocks(case: Case) -> Said:
             return
     if any(row[CLOCK] != row[SCORE] for row in case.rows):
         yield "clock", f"{CLOCK} and {SCORE} differ"
-    limit = case.spec.max_seconds
-    if limit is not None and columns[CLOCK] and columns[CLOCK][-1] > limit:
-        yield "clock", f"an evaluation after {columns[CLOCK][-1]:.2f} s, beyond {limit:.2f} s"
+
+
+def _replayed(case: Case) -> Said:
+    """A replayed clock is what the seconds of a single trial, as they were measured, add up to."""
+    names = [field.name for field in dataclasses.fields(clock.SingleTrialSeconds)]
+    single = clock.SingleTrialSeconds(**{name: case.record["replay"][name] for name in names})
+    for count, row in enumerate(case.rows, start=1):
+        expected = single.seconds(int(number(row[STEP])), count, case.record["count_compile"])
+        if abs(number(row[CLOCK]) - expected) > _ROUNDING + _ROUNDING * expected:
+            yield (
+                "clock",
+                f"at step {row[STEP]} it says {row[CLOCK]:.12} s; a trial's measured seconds add "
+                f"up to {expected:.6g}",
+            )
+            return
 
 
 def ledger(case: Case) -> Said:

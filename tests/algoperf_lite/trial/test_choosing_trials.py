@@ -8,6 +8,7 @@ import numpy as np
 import trials
 
 from algoperf_lite import tuning
+from algoperf_lite.training.clock import SingleTrialSeconds
 from algoperf_lite.trial import replayed_clock, vectorized
 
 _BAD = """
@@ -25,7 +26,7 @@ def data_selection(workload, hyperparameters):
 
 def _slow(*arguments):
     """A measurement of steps so slow that running them together pays."""
-    return replayed_clock.SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
+    return SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
 
 
 def _losses(directory):

@@ -15,7 +15,7 @@ import trials
 from algoperf_lite import tuning
 from algoperf_lite.experiment import jobs
 from algoperf_lite.experiment.directory import Directory
-from algoperf_lite.training.clock import adds_up
+from algoperf_lite.training.clock import SingleTrialSeconds, adds_up
 from algoperf_lite.trial import attempts, logs, replayed_clock, vectorized
 from algoperf_lite.trial.config import ExperimentConfig
 from algoperf_lite.trial.spec import TrialSpec
@@ -107,7 +107,7 @@ def _together(specs):
 
 def _slow(stepper, state, period, init_seconds, compile_seconds):
     """A measurement of steps so slow that running them together pays."""
-    return replayed_clock.SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
+    return SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
 
 
 def test_budget_and_target_hold_on_the_replayed_clock(tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_budget_and_target_hold_on_the_replayed_clock(tmp_path, monkeypatch):
 
 
 def test_compilation_counts_where_it_is_to_count():
-    alone = replayed_clock.SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
+    alone = SingleTrialSeconds(2.0, 5.0, 1.0, 0.5, (1.0, 1.0), 9)
     assert alone.seconds(10, 3) == 13.5
     assert alone.seconds(10, 3, count_compile=True) == 18.5
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import random
 import shutil
+from pathlib import Path
 
 import forging
 import pytest
@@ -92,6 +93,47 @@ def test_what_is_drawn_needs_steps(recorded):
         api.verify(recorded, trials=3)
     with pytest.raises(ValueError, match="unknown option of verify 'trial'; did you mean 'trials'"):
         api.verify(recorded, trial=3)
+
+
+# --- trials that shared a program ---------------------------------------------------------------
+
+# run --submissions=nadamw --workloads=digits --vectorize=trials --num_studies=2
+# --num_tuning_trials=2 --budget_by=steps, packed.
+TOGETHER = Path(__file__).with_name("recorded_together.zip")
+FIRST, SECOND = (f"nadamw/study_0/digits_jax/trial_{number}" for number in (1, 2))
+
+
+@pytest.fixture
+def together(tmp_path):
+    """The folder of what is packed, and what packs it anew and verifies it."""
+    shutil.copy(TOGETHER, tmp_path / "recorded.zip")
+    folder = tmp_path / "together"
+    folder.mkdir()
+    pack.read(TOGETHER).unpack(folder)
+    return folder, lambda: api.verify(forging.packed(folder, tmp_path / "again.zip"))
+
+
+def test_trials_that_shared_a_program_are_confirmed(together):
+    _, verified = together
+    found = verified()
+    assert (found.level, found.rows) == ("L0", ())
+
+
+def test_a_replayed_clock_that_was_made_faster_is_found(together):
+    folder, verified = together
+    forging.change_rows(folder / FIRST, forging.scaled(0.5))
+    [problem] = [problem for problem in verified().rows if problem.kind == "clock"]
+    assert problem.place == FIRST
+    assert problem.what.startswith("at step 1 it says 0.0102")
+    assert problem.what.endswith("a trial's measured seconds add up to 0.0204653")
+
+
+def test_a_copy_of_one_beside_it_is_found(together):
+    folder, verified = together
+    for name in forging.ROWS:
+        shutil.copy(folder / FIRST / name, folder / SECOND / name)
+    said = {problem.what for problem in verified().rows if problem.kind == "copy"}
+    assert said == {f"it has the readings of {FIRST}"}
 
 
 # --- forgeries ----------------------------------------------------------------------------------
