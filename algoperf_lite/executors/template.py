@@ -27,7 +27,7 @@ from algoperf_lite.executors.job import Job
 from algoperf_lite.machine import devices
 from algoperf_lite.machine.devices import Slot
 
-_MESSAGE_BYTES = 4096  # at most; it is a few numbers
+_MESSAGE_BYTES = 2**16  # at most; it is a few names and numbers
 _Key = frozenset[tuple[str, str]]
 
 
