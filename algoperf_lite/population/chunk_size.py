@@ -62,7 +62,7 @@ class Candidates:
 
 def choose(
     candidates: Candidates,
-    seconds_alone: float,
+    seconds_alone: float | None,
     num_steps: int,
     compile_seconds: float,
     memory_share: float = 1.0,
@@ -70,17 +70,22 @@ def choose(
     """The faster of the smallest chunks (one member per device) and the largest that fit.
 
     Args:
-      seconds_alone: per step of one member's own program, measured.
+      seconds_alone: per step of one member's own program, measured; None to measure nothing and
+        take the smallest.
       num_steps: of each member.
       compile_seconds: about what another program costs.
       memory_share: the part of the host's memory that this process may have.
     """
     num_members = candidates.alone.layout.num_members
     devices = candidates.devices if len(candidates.devices) > 1 else ()
-    smallest, seconds = candidates.alone, {1: seconds_alone}
+    smallest = candidates.alone
     if devices and num_members > 1:
         smallest = candidates.stepper(MemberSharding.even(num_members, 1, devices))
         smallest.compile(candidates.population(smallest))
+    if seconds_alone is None:
+        return Choice(smallest, {}, "the smallest chunk was asked for")
+    seconds = {1: seconds_alone}
+    if smallest is not candidates.alone:
         seconds = {len(devices): member_seconds(smallest, candidates.population(smallest))}
     layout = smallest.layout
     if num_members <= layout.num_devices:

@@ -107,8 +107,7 @@ def prepare(
     programs = _Programs(training, setup.data, batches, spec.stepping_mode, per_dispatch)
     if saved is None:
         num_steps = spec.max_global_steps or setup.workload.step_hint
-        compiling = clock.seconds("compile")
-        choice = _choose(programs, states, traced, num_steps, compiling, setup.memory_share)
+        choice = _choose(programs, states, traced, num_steps, setup.memory_share)
         stepper, stepping = choice.stepper, choice.to_json()
         members = stepper.population(states, traced)
     else:
@@ -132,7 +131,6 @@ def _choose(
     states: Sequence[TrainState],
     traced: Stacked,
     num_steps: int,
-    compile_seconds: float,
     memory_share: float,
 ) -> chunk_size.Choice:
     """The layout that is faster here, compiled and warmed up."""
@@ -144,14 +142,16 @@ def _choose(
         return stepper.population([first, *states[1:]], traced)
 
     single.compile(fresh(single))
-    seconds = chunk_size.member_seconds(single, fresh(single))
     devices = tuple(jax.local_devices())
     candidates = chunk_size.Candidates(single, programs.on, fresh, devices)
+    # On a CPU one member after another is fastest (`studies.measurements.chunk_sizes`), and what is
+    # not left to a measurement gives the same bits in every run.
+    seconds = None
+    if devices[0].platform != "cpu":
+        seconds = chunk_size.member_seconds(single, fresh(single))
     # A population's steps are on its clock and compilation is not. Where chunks can be many times
     # faster, its score must not depend on how long a compiler took, or on whether it had to.
-    if devices[0].platform != "cpu":
-        compile_seconds = 0.0
-    return chunk_size.choose(candidates, seconds, num_steps, compile_seconds, memory_share)
+    return chunk_size.choose(candidates, seconds, num_steps, 0.0, memory_share)
 
 
 def _devices() -> tuple[jax.Device, ...]:

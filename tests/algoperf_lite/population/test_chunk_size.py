@@ -38,6 +38,11 @@ def test_the_faster_one_is_chosen_and_both_measurements_are_kept(candidates, mon
     assert fast_alone.to_json()["chunk_size"] == 1
 
 
+def test_without_a_measurement_the_smallest_is_taken(candidates):
+    choice = chunk_size.choose(candidates, None, 10**12, compile_seconds=0.0)
+    assert choice.stepper is candidates.alone and choice.seconds_per_member_step == {}
+
+
 def test_nothing_is_compiled_for_a_gain_that_does_not_pay_for_it(candidates):
     choice = chunk_size.choose(candidates, 1e-3, 1000, compile_seconds=1.0)
     assert choice.stepper is candidates.alone

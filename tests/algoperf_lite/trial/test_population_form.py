@@ -53,13 +53,6 @@ def _curves(directory):
     ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_member_after_another():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunk_size, "choose", trials.choose_one)
-        yield
-
-
 def _run(spec):
     """Its record; it keeps a checkpoint after each evaluation."""
     return trials.run(spec, checkpoint_share=1.0)

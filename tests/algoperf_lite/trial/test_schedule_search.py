@@ -13,7 +13,7 @@ from algoperf_lite.experiment.contenders import contenders
 from algoperf_lite.experiment.records import record_checks
 from algoperf_lite.experiment.records.case import Case
 from algoperf_lite.experiment.sources import Source
-from algoperf_lite.population import chunk_size, lineage
+from algoperf_lite.population import lineage
 from algoperf_lite.population.config import PopulationConfig
 from algoperf_lite.schedules import text
 from algoperf_lite.submission import find, native
@@ -102,7 +102,6 @@ def test_a_trial_that_was_cut_short_goes_on_at_its_point(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_population_evolves_them_and_goes_on_after_a_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunk_size, "choose", trials.choose_one)
     rules = {"population": PopulationConfig(4, 5), "max_global_steps": 18}
     whole, cut = _spec(tmp_path / "whole", **rules), _spec(tmp_path / "cut", **rules)
     expected = trials.run(whole)

@@ -3,7 +3,6 @@
 import contextlib
 
 from algoperf_lite import tuning
-from algoperf_lite.population import chunk_size
 from algoperf_lite.trial import checkpoints
 from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial.config import ExperimentConfig
@@ -34,14 +33,6 @@ def on_digits(directory, /, **fields):
 def run(spec, **how):
     """The record of a trial that is run in this process, as `trial.json` has it."""
     return trial_run.run(spec, **how).to_json()
-
-
-def choose_one(candidates, seconds_alone, *_):
-    """In the place of `chunk_size.choose`: one member after another, whatever was measured.
-
-    Trials that took other chunks differ by rounding, and a busy machine measures anything.
-    """
-    return chunk_size.Choice(candidates.alone, {1: seconds_alone}, "for a test")
 
 
 class _Cut(BaseException):
