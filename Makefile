@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: quickstart test test-slow test-all device-less device-less-python lint clean
+.PHONY: quickstart test test-slow test-long test-all device-less device-less-python lint clean
 
 quickstart: .venv/installed
 	$(BIN)/algoperf-lite quickstart
@@ -13,11 +13,15 @@ test: .venv/installed-test
 
 # Hosts, Ray, faults, cheats, the browser, all workloads, commands that documents quote.
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not long"
+
+# Every variant of every workload: for changes of those.
+test-long: .venv/installed-test
+	$(BIN)/python -m pytest -m long
 
 # One run of both, which compiles a program once for both.
 test-all: device-less-python
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not long"
 
 # All programs compiled for an H100 without one, and compared with a table. It takes long.
 device-less: device-less-python

@@ -8,6 +8,7 @@ from scoring import benchmark
 
 FAMILIES = workloads.names()
 VARIANTS = [variant for family in FAMILIES for variant in workloads.variants(family)]
+FIRST = [variant for family in FAMILIES for variant in workloads.variants(family)[:1]]
 QUICK = ("digits", "criteo1tb")  # compile in a second or two
 
 
@@ -17,7 +18,15 @@ def test_workload_conforms(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in [*FAMILIES, *VARIANTS] if name not in QUICK])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Half a minute each: of each family one variant, and the others where workloads change.
+        pytest.param(name, marks=() if name in (*FAMILIES, *FIRST) else pytest.mark.long)
+        for name in [*FAMILIES, *VARIANTS]
+        if name not in QUICK
+    ],
+)
 def test_every_other_workload_conforms(name):
     testing.check_workload(workloads.load(name))
 

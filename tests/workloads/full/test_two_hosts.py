@@ -33,9 +33,10 @@ import optax
 def optimizer(workload, hyperparameters):
     return optax.sgd(0.01, momentum=0.9)
 """
-# Each batch of the first two is divided among the hosts' readers, where a row of ogbg is a bin of
-# graphs; wmt lies on the devices. All nine were seen to agree, which takes too long for a test.
-FAMILIES = ("criteo1tb", "ogbg", "wmt")
+# Each batch of the two is divided among the hosts' readers, where a row of ogbg is a bin of
+# graphs. All nine were seen to agree, which takes too long for a test; what lies on the devices is
+# tested at lite scale.
+FAMILIES = ("criteo1tb", "ogbg")
 CALIBRATED = "criteo1tb"  # by the hosts together, as the benchmark does not know it
 
 
@@ -117,7 +118,7 @@ def test_two_hosts_train_on_files_what_one_does(tmp_path):
         expected, record = logs.read_record(one), logs.read_record(two)
         assert record["status"] == expected["status"] == "not_reached", record
         assert record["steps"] == expected["steps"] == STEPS
-        assert record["stepping"]["is_fed"] is expected["stepping"]["is_fed"] is (name != "wmt")
+        assert record["stepping"]["is_fed"] is expected["stepping"]["is_fed"] is True
         assert record["stepping"]["num_devices"] == 2
         assert record["fingerprint"]["num_processes"] == 2
         assert len(_rows(two)) == len(_rows(one)) > 1
