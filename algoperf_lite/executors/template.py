@@ -106,6 +106,7 @@ class Template:
                 env=variables,
                 start_new_session=True,
             )
+        # Also called when nobody holds this object any more: an executor needs no end of its own.
         self.close = weakref.finalize(self, _end, self._popen, self._channel)
 
     def fork(self, job: Job, output: IO[bytes], events: int) -> Forked:

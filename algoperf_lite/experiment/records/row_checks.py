@@ -1,8 +1,6 @@
 """Questions to the rows of a trial: are they those that were hashed, what do they say about the
 target, and can the clocks be clocks?"""
 
-import dataclasses
-
 import numpy as np
 
 from algoperf_lite.experiment.records.case import Case, Said, number
@@ -137,8 +135,7 @@ def clocks(case: Case) -> Said:
 
 def _replayed(case: Case) -> Said:
     """A replayed clock is what the seconds of a single trial, as they were measured, add up to."""
-    names = [field.name for field in dataclasses.fields(clock.SingleTrialSeconds)]
-    single = clock.SingleTrialSeconds(**{name: case.record["replay"][name] for name in names})
+    single = clock.SingleTrialSeconds(**case.record["replay"])
     for count, row in enumerate(case.rows, start=1):
         expected = single.seconds(int(number(row[STEP])), count, case.record["count_compile"])
         if abs(number(row[CLOCK]) - expected) > _ROUNDING + _ROUNDING * expected:
