@@ -236,7 +236,7 @@ class CalibrationRow:
       workload: its name.
       seconds_per_step: median, in the faster mode.
       step_hint: steps whose time is the budget.
-      mode: of stepping, see `compiled_steps.MODES`.
+      mode: of stepping, see `modes.MODES`.
     """
 
     workload: str

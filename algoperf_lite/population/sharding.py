@@ -10,8 +10,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from algoperf_lite.spec import PyTree
 
 _AXIS = "member"
-# Of a program's arguments: state, hyperparameters, seed, data, rows, their first step, and the step
-# that losses are summed from. Data and steps are shared by all members.
+# Of a program's arguments: state, hyperparameters, seed, data, rows, their span, and the step that
+# losses are summed from. Data and steps are shared by all members.
 _MEMBER_AXES = (0, 0, 0, None, 0, None, None)
 
 

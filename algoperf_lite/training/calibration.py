@@ -15,12 +15,13 @@ from algoperf_lite.machine import devices, heartbeat
 from algoperf_lite.machine.fingerprint import fingerprint
 from algoperf_lite.machine.numerics import USUAL, Numerics
 from algoperf_lite.storage import atomic, cache
+from algoperf_lite.training import modes
 
 REFERENCE = "nadamw"
 
 # Of a dispatch, at most: enough to hide its cost, and few where a loop is hopelessly slow. A number
 # that does not follow from a measurement, as single steps are left over and may round otherwise.
-SCANNED_STEPS = 8
+LOOPED_STEPS = 8
 DISPATCH_SECONDS = 1e-4  # cost of a dispatch, about; unrolling can save a step no more
 
 # Among the seconds by mode: those of single steps whose batches never have to be waited for.
@@ -39,8 +40,8 @@ class Calibration:
 
     Attributes:
       seconds_per_step: median, in the faster mode.
-      mode: the faster of `compiled_steps.MODES`.
-      steps_per_dispatch: at most, see `compiled_steps.dispatch_length`.
+      mode: the faster of `modes.MODES`.
+      steps_per_dispatch: at most, see `modes.dispatch_length`.
       seconds_by_mode: what decided; where batches are read on the way, with and without waiting.
       step_hint: of the workload; with seconds_per_step, the reference's time.
       key: of the fingerprint it holds for.
@@ -95,11 +96,12 @@ def calibrate(
 
 
 def _recalled(path: Path) -> dict[str, Any] | None:
-    from algoperf_lite.training import compiled_steps  # loads JAX
+    import jax
 
     try:
         found = json.loads(path.read_text())
-        is_of_this_version = Calibration(**found).mode in compiled_steps.MODES
+        worth_it = modes.modes_on(jax.default_backend())
+        is_of_this_version = Calibration(**found).mode in worth_it
     except (OSError, ValueError, TypeError):
         return None
     return found if is_of_this_version else None  # to be measured and replaced
@@ -110,7 +112,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
 
     from algoperf_lite.data.feed import Order
     from algoperf_lite.submission import native
-    from algoperf_lite.training import collectives, compiled_steps, residency, train_step
+    from algoperf_lite.training import collectives, residency, train_step
     from algoperf_lite.training.data_order import Batches
     from algoperf_lite.training.data_parallel import DataParallel
     from algoperf_lite.training.fed_steps import FedStepper
@@ -135,7 +137,7 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
 
     def timed(mode: str) -> Callable[[int], float]:
         """Seconds per step over a number of steps, by a program compiled here and now."""
-        length = compiled_steps.dispatch_length(SCANNED_STEPS, [period])
+        length = modes.dispatch_length(LOOPED_STEPS, [period])
         stepper = NativeStepper(training, traced, data, batches, mode, length, layout)
         stepper.compile(state)
 
@@ -156,15 +158,15 @@ def _measure(workload: Any, beat: Callable[[], None]) -> Calibration:
 
         return seconds_per_step
 
-    seconds = fastest({"single": timed("single"), "scan": timed("scan")})
-    best = min(seconds.values())
-    if min(seconds, key=seconds.get) == "single" and best < DISPATCH_SECONDS / _MIN_RELATIVE_GAIN:
-        seconds |= fastest({mode: timed(mode) for mode in ("single", "unrolled")})
+    many, one, few = modes.modes_on(jax.default_backend())
+    seconds = fastest({mode: timed(mode) for mode in (one, many)})
+    is_short = seconds[one] < DISPATCH_SECONDS / _MIN_RELATIVE_GAIN
+    if is_short and seconds[one] <= seconds[many]:
+        seconds |= fastest({mode: timed(mode) for mode in (one, few)})
     mode = min(seconds, key=seconds.__getitem__)
-    length = compiled_steps.steps_of(mode, SCANNED_STEPS)
-    return Calibration(
-        seconds[mode], workload.step_hint, mode, length, seconds, fingerprint()["key"]
-    )
+    length = modes.steps_of(mode, LOOPED_STEPS)
+    found = seconds[mode], workload.step_hint, mode, length, seconds
+    return Calibration(*found, fingerprint()["key"])
 
 
 def _fed_seconds(stepper: Any, state: Any, beat: Callable[[], None]) -> dict[str, float]:

@@ -1,19 +1,12 @@
 """Compiled training steps: how many a dispatch runs, for one member or for several together.
 
-Three ways with one interface and the same numbers up to rounding: "scan", many steps per dispatch
-in a device loop; "single", one jitted step per dispatch; "unrolled", a few steps written out in one
-program. Which is fastest depends on machine and model: a loop saves dispatches, but XLA's CPU
-backend runs convolutions inside loops 10 to 35 times slower (jax#12868); unrolling saves some of
-them and compiles longer. A measurement decides (`calibration.calibrate`); nothing looks at names.
-
-No step waits for the host. The loop's length is part of its program: with a bound that is only
-known when it runs, XLA's GPU backend would ask the host before each step whether there is another.
-And rows go to the device for many steps at a time; a step finds its own by its number.
+All modes of stepping (`modes`) have one interface. No step waits for the host: rows go to the
+device for many steps at a time, and a step finds its own by its number.
 """
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,12 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from algoperf_lite.spec import Array, Batch, PyTree
-from algoperf_lite.training import compilation, snapshot, state_form, streams
+from algoperf_lite.training import compilation, modes, snapshot, state_form, streams
 from algoperf_lite.training.selection import Chosen
 
-MODES = ("scan", "single", "unrolled")
-_FORMER_NAMES = {"loop": "scan"}  # in directories of experiments that were begun earlier
-UNROLLED_STEPS = 4  # more would save little of a dispatch and compile for longer
 # Steps whose rows go to the device together. Evaluations lie closer together at lite scale, and a
 # larger piece would be padding.
 _STEPS_OF_ROWS = 64
@@ -67,27 +57,13 @@ def single(program: Callable, num_arguments: int) -> Callable:
     return program
 
 
-def dispatch_length(most: int, periods: Collection[int]) -> int:
-    """The length up to `most` with which such stretches of steps take the fewest dispatches; of
-    several, the shortest.
-
-    Steps that do not fill a dispatch are single ones, so the longest is not always the best.
-    """
-    lengths = range(1, max(1, min(most, max(periods))) + 1)
-    return min(lengths, key=lambda length: sum(sum(divmod(steps, length)) for steps in periods))
-
-
-def steps_of(mode: str, scanned: int) -> int:
-    """Steps that a dispatch in `mode` makes, where one in "scan" makes `scanned`."""
-    return {"scan": scanned, "single": 1, "unrolled": UNROLLED_STEPS}[mode]
-
-
 class CompiledSteps:
     """Steps for any state, hyperparameters, seed and rows of the shapes they are compiled for.
 
     The data set lies on the device, and so do the rows of the next batches; a step gathers its own.
-    State buffers are donated. A program of one step is compiled; "scan" and "unrolled" need another
-    one, of several, and a submission that evaluates other parameters one for those.
+    State buffers are donated. "single" and "loop" take one program; "scan" and "unrolled" take one
+    of several steps and one of a single step, and a submission that evaluates other parameters
+    takes one for those.
     """
 
     def __init__(
@@ -103,18 +79,20 @@ class CompiledSteps:
         """`step` and `evaluated` are those of `train_step.TrainStep`; `evaluated` is None where the
         trained parameters are evaluated.
 
-        `steps_per_dispatch` is the length of "scan"; other modes have theirs. Steps that are left
-        over are single ones. Where `choose` returns examples, these are a step's, and the rows
-        that come from the host go unread.
+        `steps_per_dispatch` is the length of "loop" and "scan"; other modes have theirs. Where
+        `choose` returns examples, these are a step's, and the rows that come from the host go
+        unread.
         """
-        mode = _FORMER_NAMES.get(mode, mode)
-        if mode not in MODES:
-            raise ValueError(f"unknown stepping mode {mode!r}; expected one of {MODES}")
-        self.steps_per_dispatch = steps_of(mode, max(1, steps_per_dispatch))
+        if mode not in modes.MODES:
+            raise ValueError(f"unknown stepping mode {mode!r}; expected one of {modes.MODES}")
+        self.steps_per_dispatch = modes.steps_of(mode, max(1, steps_per_dispatch))
         self._evaluated, self._data, self._spread = evaluated, data, spread
-        self._step = functools.partial(_on_rows, step, choose)
-        several = _scanned_steps if mode == "scan" else _unrolled_steps
+        # Inlined, so that the programs are as they would be without; but it is traced once for all.
+        self._step = jax.jit(functools.partial(_on_rows, step, choose), inline=True)
+        several = {"loop": _looped_steps, "scan": _scanned_steps}.get(mode, _unrolled_steps)
         self._several = several if self.steps_per_dispatch > 1 else _one_step
+        # Steps that do not fill a dispatch.
+        self._rest = _looped_steps if self._several is _looped_steps else _one_step
         self._compiled: dict[Callable, jax.stages.Compiled] = {}
         self._need: compilation.DeviceBytes | None = None
         self._sums: tuple[int, ...] = ()  # shape of the loss sums of one member
@@ -133,7 +111,7 @@ class CompiledSteps:
         most = min(_STEPS_OF_ROWS, _BYTES_OF_ROWS // rows(0, 1).nbytes)
         self._steps_of_rows *= max(1, most // self._steps_of_rows)
         shapes = self._window(rows, 0, 1, 0)
-        for program in dict.fromkeys((_one_step, self._several)):
+        for program in dict.fromkeys((self._rest, self._several)):
             arguments = (*constants, self._data, *shapes)
             stepped = functools.partial(program, self._step, self.steps_per_dispatch)
             jitted = jax.jit(self._spread(stepped, 1 + len(arguments)), donate_argnums=0)
@@ -152,7 +130,7 @@ class CompiledSteps:
         """Executes everything once on a copy of `state`."""
         # The first execution of a program costs tens of milliseconds that belong to compilation.
         state_then = snapshot.copied(state)
-        num_steps = self.steps_per_dispatch + (self._several is not _one_step)
+        num_steps = self.steps_per_dispatch + (self._several is not self._rest)
         jax.block_until_ready(self.advance(state_then, constants, rows, 0, num_steps))
         jax.block_until_ready(self.evaluated(state, constants, rows, 0))
 
@@ -182,9 +160,13 @@ class CompiledSteps:
         since = first_step if since is None else since
         for start in range(first_step, stop, self._steps_of_rows):
             count = min(self._steps_of_rows, stop - start)
-            window = self._placed(_one_step, self._window(rows, start, count, since))
-            arguments = (*constants, self._data, *window)
-            for program in self._dispatches(count):
+            window = self._window(rows, start, count, since)
+            placed, span, sums = self._placed(self._rest, window)
+            spans = {self.steps_per_dispatch: span}
+            for program, length in self._dispatches(count):
+                if length not in spans:
+                    spans[length] = put(_span(start, length), span.sharding)
+                arguments = (*constants, self._data, placed, spans[length], sums)
                 state = self._compiled[program](state, *arguments)
                 beat()
         return state
@@ -201,28 +183,39 @@ class CompiledSteps:
         [batches] = self._placed(self._evaluated, [rows(step, REFRESHING_BATCHES)])
         return self._compiled[self._evaluated](state, *constants, self._data, batches)
 
-    def _dispatches(self, count: int) -> Iterator[Callable]:
-        """The programs that make `count` steps, in order."""
-        several, left = divmod(count, self.steps_per_dispatch)
-        return itertools.chain(
-            itertools.repeat(self._several, several), itertools.repeat(_one_step, left)
-        )
+    def _dispatches(self, count: int) -> Iterator[tuple[Callable, int]]:
+        """The programs that make `count` steps, in order, each with the length that it is told; all
+        but a loop have one of their own."""
+        length = self.steps_per_dispatch
+        several, left = divmod(count, length)
+        yield from itertools.repeat((self._several, length), several)
+        if self._rest is not _looped_steps:
+            yield from itertools.repeat((self._rest, length), left)
+        elif left:
+            yield self._rest, left
 
     def _window(
         self, rows: BatchIndices, first_step: int, count: int, since: Since
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The last arguments of a program: rows of the steps from `first_step` on, padded to the
-        one shape that it is compiled for; that step; and those that losses are summed from."""
+        one shape that it is compiled for; that step and the length of a dispatch; and the steps
+        that losses are summed from."""
         found = rows(first_step, count)
         *members, _, batch_size = found.shape
         padded = np.zeros((*members, self._steps_of_rows, batch_size), np.int32)
         padded[..., :count, :] = found
-        return padded, np.int32(first_step), np.broadcast_to(np.int32(since), self._sums)
+        span = _span(first_step, self.steps_per_dispatch)
+        return padded, span, np.broadcast_to(np.int32(since), self._sums)
 
     def _placed(self, program: Callable, arguments: Sequence[np.ndarray]) -> list[Array]:
         """A program's last arguments on its devices."""
         places = _places(self._compiled[program], len(arguments))
         return [put(*pair) for pair in zip(arguments, places, strict=True)]
+
+
+def _span(first_step: int, length: int) -> np.ndarray:
+    """The step that the rows on the device begin with, and the steps that a loop makes."""
+    return np.array([first_step, length], np.int32)
 
 
 def _one_step(
@@ -233,13 +226,13 @@ def _one_step(
     seed: Array,
     data: Batch,
     rows: Array,
-    first_step: Array,
+    span: Array,
     since: Array,
 ) -> TrainState:
     del count
     # Reset here, as a new zero from the host would be a transfer of its own.
     loss_sum = jnp.where(state.step == since, 0.0, state.loss_sum)
-    row = jax.lax.dynamic_index_in_dim(rows, state.step - first_step, keepdims=False)
+    row = jax.lax.dynamic_index_in_dim(rows, state.step - span[0], keepdims=False)
     return step(state._replace(loss_sum=loss_sum), traced, seed, data, row)
 
 
@@ -257,6 +250,14 @@ def _on_rows(
     if chosen is None:
         return step(state, traced, gathered(data, row), key)
     return step(state, traced, gathered(data, chosen.rows), key, chosen)
+
+
+def _looped_steps(step: Callable, count: int, state: TrainState, *arguments: Any) -> TrainState:
+    *_, span, _ = arguments
+    # Under vmap a bound that members do not share would make every step a choice for each of them.
+    return jax.lax.fori_loop(
+        0, span[1], lambda _, state: _one_step(step, 1, state, *arguments), state
+    )
 
 
 def _scanned_steps(step: Callable, count: int, state: TrainState, *arguments: Any) -> TrainState:

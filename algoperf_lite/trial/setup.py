@@ -20,7 +20,7 @@ from algoperf_lite.spec import Array, PyTree, Workload
 from algoperf_lite.submission import native, requirements
 from algoperf_lite.submission.algoperf import AlgoPerfSubmission
 from algoperf_lite.submission.native import Submission
-from algoperf_lite.training import compilation, compiled_steps, residency, train_step
+from algoperf_lite.training import compilation, modes, residency, train_step
 from algoperf_lite.training.data_order import Batches
 from algoperf_lite.training.evaluation import Evaluator, data_sha256
 from algoperf_lite.trial import stops
@@ -199,14 +199,14 @@ def steps_per_dispatch(trial_spec: TrialSpec, setup: TrialSetup) -> int:
     cuts = stops.cuts(trial_spec, setup.whole_step_hint)
     if cuts:
         gaps = [stop - start for start, stop in itertools.pairwise(cuts)]
-        return compiled_steps.dispatch_length(trial_spec.steps_per_dispatch, gaps)
+        return modes.dispatch_length(trial_spec.steps_per_dispatch, gaps)
     # The grid is rounded to steps, so two lengths of period take turns.
     period = workload.step_hint / trial_spec.num_evals
     periods = {max(1, math.floor(period)), math.ceil(period)}
     rules = trial_spec.population
     if rules is not None and rules.ready_interval is not None:  # it stops for generations too
         periods.add(rules.ready_interval)
-    return compiled_steps.dispatch_length(trial_spec.steps_per_dispatch, periods)
+    return modes.dispatch_length(trial_spec.steps_per_dispatch, periods)
 
 
 def learning_rate(

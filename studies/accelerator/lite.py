@@ -11,7 +11,7 @@ import numpy as np
 import workloads
 from algoperf_lite.spec import PyTree
 from algoperf_lite.submission import native
-from algoperf_lite.training import compiled_steps, data_order, native_stepper, train_step
+from algoperf_lite.training import compiled_steps, data_order, modes, native_stepper, train_step
 from algoperf_lite.training.calibration import REFERENCE
 from algoperf_lite.training.clock import Ledger
 from studies.accelerator.findings import Say
@@ -62,7 +62,7 @@ def _steppers(
     batches = data_order.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     data = jax.device_put(workload.dataset("train"))
     made = {}
-    for mode in compiled_steps.MODES:
+    for mode in modes.modes_on(jax.default_backend()):
         made[mode] = native_stepper.NativeStepper(training, traced, data, batches, mode, CHUNK)
         made[mode].compile(state)
     return made, state

@@ -22,7 +22,7 @@ import workloads
 from algoperf_lite.machine import fingerprint
 from algoperf_lite.spec import Workload
 from algoperf_lite.training import calibration as training_calibration
-from algoperf_lite.training import compiled_steps
+from algoperf_lite.training import modes
 from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.training.clock import Ledger
 from studies import script
@@ -96,7 +96,7 @@ def _steps_row(name: str, turns: int, seconds: float) -> str:
 def _harness(workload: Workload, calibration: Calibration) -> Way:
     # No dispatch is longer than the steps between two evaluations, as in a trial.
     period = max(1, round(workload.step_hint / NUM_EVALS))
-    length = compiled_steps.dispatch_length(calibration.steps_per_dispatch, [period])
+    length = modes.dispatch_length(calibration.steps_per_dispatch, [period])
     _, stepper, state = reference.stepper(workload, calibration, length)
     step = 0
 

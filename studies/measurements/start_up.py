@@ -1,7 +1,8 @@
 """The start of a trial: seconds from its process to its first update, and what they go to.
 
-Trials of the reference, one at a time on one core, in turns: those of another checkout (--before),
-or else processes of their own, and those that are forked from a template, as `run` does it. "Cold"
+Trials of the reference, one at a time on one core, stepping as calibrated, in turns: those of
+another checkout (--before), or else processes of their own, and those that are forked from a
+template, as `run` does it. "Cold"
 is the first trial of a command with no compiled program kept, the template's own start included;
 "warm" are the next ones. Generated data are kept in either case.
 
@@ -13,6 +14,7 @@ fork must not train faster or slower.
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import os
 import statistics
@@ -29,6 +31,8 @@ from algoperf_lite.executors.job import Job
 from algoperf_lite.executors.local import Local
 from algoperf_lite.experiment import jobs
 from algoperf_lite.storage import cache
+from algoperf_lite.training import calibration
+from algoperf_lite.training.calibration import Calibration
 from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial.spec import TrialSpec
 from studies import script
@@ -63,9 +67,10 @@ def run(arguments: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|")
     others = []
     for name in arguments.workloads:
-        row, steps = _starts(name, arguments)
+        measured = calibration.calibrate(name)
+        row, steps = _starts(name, measured, arguments)
         print(row, flush=True)
-        parts = _parts(name, arguments.turns)
+        parts = _parts(name, measured, arguments.turns)
         values = " | ".join(f"{parts[part]:.2f}" for part in PARTS)
         others.append((f"| {name} | {values} | {sum(parts.values()):.2f} |", steps))
     print(f"\n| workload | {' | '.join(PARTS)} | all |")
@@ -76,18 +81,19 @@ def run(arguments: argparse.Namespace) -> None:
     print("\n".join(row for _, row in others))
 
 
-def _starts(name: str, arguments: argparse.Namespace) -> tuple[str, str]:
+def _starts(name: str, measured: Calibration, arguments: argparse.Namespace) -> tuple[str, str]:
     """Rows of the first and the last table."""
     ways = {True: Local(local.slots(1, 1)), False: local.local(1, 1)}
     cold = {}
     for is_before, executor in ways.items():
         with reference.no_programs() as folder, _in(arguments.before, is_before):
-            [(_, record)] = jobs.run([reference.spec(name, 1, folder / "cold")], executor)
+            spec = reference.spec(name, 1, folder / "cold", measured)
+            [(_, record)] = jobs.run([spec], executor)
             cold[is_before] = _seconds(record)
     found: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
     with reference.no_programs() as folder:
         trials = {
-            is_before: _trials(name, arguments, folder, executor)
+            is_before: _trials(name, measured, arguments, folder, executor)
             for (is_before, executor) in ways.items()
         }
         for turn in range(arguments.turns + 1):
@@ -107,12 +113,16 @@ def _starts(name: str, arguments: argparse.Namespace) -> tuple[str, str]:
 
 
 def _trials(
-    name: str, arguments: argparse.Namespace, folder: Path, executor: Local
+    name: str,
+    measured: Calibration,
+    arguments: argparse.Namespace,
+    folder: Path,
+    executor: Local,
 ) -> Iterator[Mapping[str, Any]]:
     """Records of trials, each run when it is asked for."""
     kind = "now" if executor.templates else "before"
     specs = [
-        reference.spec(name, arguments.steps, folder / f"{kind}_{turn}")
+        reference.spec(name, arguments.steps, folder / f"{kind}_{turn}", measured)
         for turn in range(arguments.turns + 1)
     ]
     for _, record in jobs.run(specs, executor):
@@ -148,7 +158,7 @@ def _range(seconds: list[float]) -> str:
 # --- where the seconds go ---------------------------------------------------------------------
 
 
-def _parts(name: str, turns: int) -> dict[str, float]:
+def _parts(name: str, measured: Calibration, turns: int) -> dict[str, float]:
     """Medians of the parts over some warm trials."""
     found: dict[str, list[float]] = {part: [] for part in PARTS}
     with reference.no_programs() as folder:
@@ -156,7 +166,12 @@ def _parts(name: str, turns: int) -> dict[str, float]:
             Job(
                 name=name,
                 module=__spec__.name,  # as a script it has no other name
-                payload={"workload": name, "directory": str(folder / str(turn)), "turn": turn},
+                payload={
+                    "workload": name,
+                    "calibration": dataclasses.asdict(measured),
+                    "directory": str(folder / str(turn)),
+                    "turn": turn,
+                },
                 cache=cache.subfolder("compiled"),
                 preload=(name,),
             )
@@ -176,7 +191,8 @@ def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, f
     began = time.monotonic()
     told: dict[str, list[tuple[float, float]]] = {part: [] for part in _EVENTS.values()}
     jax.monitoring.register_event_duration_secs_listener(functools.partial(_note, told))
-    spec: TrialSpec = reference.spec(payload["workload"], 1, Path(payload["directory"]))
+    measured = Calibration(**payload["calibration"])
+    spec: TrialSpec = reference.spec(payload["workload"], 1, Path(payload["directory"]), measured)
     workload = workloads.load(spec.workload)
     for split in ("train", *workload.evaluated_splits):
         workload.source(split)

@@ -12,7 +12,7 @@ import workloads
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.spec import Batch, PyTree, Workload
 from algoperf_lite.submission import find, native
-from algoperf_lite.training import compiled_steps, streams, train_step
+from algoperf_lite.training import modes, streams, train_step
 from algoperf_lite.training.data_order import Batches
 from tests.device_less import full_batches, optimized, target
 
@@ -20,7 +20,7 @@ REFERENCE = "nadamw"
 STEPS_PER_DISPATCH = 16
 MEMBERS = 8  # of the population that "members" is the step of
 # A mode of several steps a dispatch brings the program of a single one along.
-KINDS = (*(mode for mode in compiled_steps.MODES if mode != "single"), "eval", "members")
+KINDS = (*(mode for mode in modes.modes_on("gpu") if mode != "single"), "eval", "members")
 LITE_ONLY = ("digits",)
 SMALL = ("criteo1tb", "fastmri", "ogbg")  # at full scale; their memory is the natural one
 
@@ -117,8 +117,8 @@ def _steps_of(name: str, work: optimized.Work) -> int:
     """Steps that a dispatch makes; 1 where it is a loop of unknown length, which counts once."""
     kind = name.split("/")[3]
     if kind == "unrolled":
-        return compiled_steps.UNROLLED_STEPS
-    if kind in compiled_steps.MODES and kind != "single":
+        return modes.UNROLLED_STEPS
+    if kind in modes.MODES and kind != "single":
         # The loop over steps is the one that holds all the others.
         return max(work.loops, key=lambda loop: loop.body.launches).trips or 1
     return 1
@@ -150,7 +150,7 @@ def _steps(program: Program, place: jax.sharding.Sharding) -> dict[str, jax.stag
 def _name(program: Program, function: str) -> str:
     """The name of one of a mode's programs: most modes have single steps for what is left over."""
     kind = "evaluated" if function == "evaluated" else program.kind
-    if function == "_one_step" and kind in compiled_steps.MODES:
+    if function == "_one_step" and kind in modes.MODES:
         kind = "single"
     return dataclasses.replace(program, kind=kind).name
 

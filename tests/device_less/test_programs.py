@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 import workloads
-from algoperf_lite.training.compiled_steps import MODES
+from algoperf_lite.training.modes import modes_on
 from tests.device_less import environment, programs
 from tests.device_less.__main__ import UNABLE
 
@@ -19,7 +19,7 @@ def test_steps_cost_an_h100_what_the_table_says(family):
     chosen = environment.python()
     if chosen is None:
         pytest.skip(environment.wanting())
-    only = programs.Program(family, kind=MODES[0]).name
+    only = programs.Program(family, kind=modes_on("gpu")[0]).name
     done = subprocess.run(
         [chosen, "-m", "tests.device_less", "check", f"--only={only}"],
         capture_output=True,

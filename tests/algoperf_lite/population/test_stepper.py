@@ -79,7 +79,7 @@ def test_chunks_of_one_compute_the_same_bits_as_trials_alone(name):
     np.testing.assert_array_equal(found, _losses_alone(name, 50)[:3])
 
 
-@pytest.mark.parametrize("mode", ["scan", "unrolled"])
+@pytest.mark.parametrize("mode", ["loop", "scan", "unrolled"])
 def test_every_way_of_stepping_serves_a_population(mode):
     stepper, population = together("digits", 2, mode)
     population = stepper.advance(population, 0, 6)

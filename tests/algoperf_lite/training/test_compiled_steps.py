@@ -18,7 +18,7 @@ ORDER = Batches(num_examples=50, batch_size=8, seed=3)
 CONSTANTS = ({"learning_rate": jnp.float32(0.1)}, jnp.uint32(ORDER.seed))
 DATA = {"inputs": np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)}
 # Ways and lengths; 5 and 7 divide neither the steps nor what lies on the device.
-WAYS = [("single", 1), ("scan", 5), ("scan", 7), ("unrolled", 1)]
+WAYS = [("single", 1), ("loop", 5), ("loop", 7), ("scan", 5), ("scan", 7), ("unrolled", 1)]
 
 
 def _step(state, traced, batch, key):
@@ -102,7 +102,8 @@ def test_no_step_brings_anything_to_the_device(monkeypatch, mode, length):
     state = programs.advance(_start(), CONSTANTS, ORDER.indices, 0, 20)
     with jax.transfer_guard("disallow"):  # what is not put there by name
         state = programs.advance(state, CONSTANTS, ORDER.indices, 20, 20)
-    assert len(placed) == 2 * 3, "rows, their first step and that of the losses, once an advance"
+    # Rows, their span and the step of the losses, once an advance; and a loop's last length.
+    assert len(placed) == 2 * (3 + (mode == "loop" and 20 % length > 0))
 
 
 def test_a_scan_has_a_length_that_is_known_when_it_is_compiled():
@@ -116,8 +117,37 @@ def test_a_scan_has_a_length_that_is_known_when_it_is_compiled():
         assert ("7" in [count[1] for count in counts]) == is_scan
 
 
-def test_a_scan_of_one_step_is_a_single_one():
-    assert _programs("scan", 1)._compiled.keys() == _programs("single", 9)._compiled.keys()
+def test_one_loop_makes_all_numbers_of_steps_and_the_step_is_traced_once_for_all_programs():
+    traced = []
+
+    def step(*arguments):
+        traced.append(1)
+        return _step(*arguments)
+
+    def programs(mode):
+        traced.clear()
+        made = CompiledSteps(step, None, jax.device_put(DATA), mode, 5)
+        made.compile(_start(), CONSTANTS, ORDER.indices)
+        return len(made._compiled), len(traced)
+
+    assert programs("loop") == (1, 1)
+    assert programs("scan") == programs("unrolled") == (2, 1)
+
+
+@pytest.mark.parametrize("mode", ["loop", "scan"])
+def test_several_steps_of_one_are_a_single_one(mode):
+    assert _programs(mode, 1)._compiled.keys() == _programs("single", 9)._compiled.keys()
+
+
+def test_a_loop_computes_the_same_bits_however_its_steps_are_cut():
+    programs = _programs("loop", 7)
+    whole = programs.advance(_start(), CONSTANTS, ORDER.indices, 0, STEPS)
+    state, step = _start(), 0
+    for count in (1, 9, 2, 11):
+        state = programs.advance(state, CONSTANTS, ORDER.indices, step, count, since=0)
+        step += count
+    for found, expected in zip(state, whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_rows_of_very_large_batches_go_to_the_device_in_smaller_pieces(monkeypatch):
@@ -127,30 +157,11 @@ def test_rows_of_very_large_batches_go_to_the_device_in_smaller_pieces(monkeypat
     assert _programs("scan", 40)._steps_of_rows == 40
 
 
-def test_experiments_begun_with_the_former_name_go_on():
-    assert _programs("loop", 5)._compiled.keys() == _programs("scan", 5)._compiled.keys()
-
-
-def test_spread_batches_take_their_rows_spread():
+@pytest.mark.parametrize("mode", ["loop", "scan"])
+def test_spread_batches_take_their_rows_spread(mode):
     layout = DataParallel.over(jax.devices(), ORDER.batch_size)
     state, constants, data = layout.shared((_start(), CONSTANTS, DATA))
-    programs = CompiledSteps(_step, None, data, "scan", 5, layout.spread)
+    programs = CompiledSteps(_step, None, data, mode, 5, layout.spread)
     programs.compile(state, constants, ORDER.indices)
     state = programs.advance(state, constants, ORDER.indices, 0, STEPS)
     np.testing.assert_allclose(state.params, _by_hand()[STEPS].params, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("most", "periods", "length"),
-    [
-        (60, [7, 8], 7),  # 8 would leave 7 single steps of every other period
-        (60, [35], 35),
-        (12, [35], 7),  # 12 would leave 11 single steps
-        (3, [10], 3),
-        (1, [10], 1),
-        (0, [1], 1),
-        (100, [50, 20], 10),
-    ],
-)
-def test_dispatches_leave_few_steps_over(most, periods, length):
-    assert compiled_steps.dispatch_length(most, periods) == length

@@ -77,6 +77,7 @@ def test_modes_and_chunks_compute_the_same_parameters():
     for mode, chunk, pieces in [
         ("single", 4, [6]),
         ("single", 100, [1, 5]),
+        ("loop", 4, [6]),
         ("scan", 4, [6]),
         ("scan", 3, [1, 5]),
         ("unrolled", 100, [1, 5]),
