@@ -7,12 +7,14 @@ from pathlib import Path
 # 2x on steps with large temporaries, so they must not depend on the user's shell.
 ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-    "XLA_FLAGS": "",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
     "JAX_ENABLE_X64": "0",
 }
+
+# Of the shell: XLA's flags for all trials. Its XLA_FLAGS may be meant for other work.
+XLA_FLAGS = "ALGOPERF_LITE_XLA_FLAGS"
 
 
 def environment(num_cores: int, compiled: Path | None) -> dict[str, str]:
@@ -35,7 +37,8 @@ def environment(num_cores: int, compiled: Path | None) -> dict[str, str]:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    return {**os.environ, **ENVIRONMENT, **threads, **compilation}
+    ours = {**ENVIRONMENT, "XLA_FLAGS": os.environ.get(XLA_FLAGS, "")}
+    return {**os.environ, **ours, **threads, **compilation}
 
 
 def pin(cores: tuple[int, ...]) -> None:
