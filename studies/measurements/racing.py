@@ -1,12 +1,16 @@
-"""The worth of racing: the same experiment with complete trials and with raced ones.
+"""The worth of racing: the same experiment with raced trials and with complete ones.
 
-Both run into folders of their own, and the same command continues them. Budgets are in steps, so
-that both do the same until somebody is outrun. Walls are those of the trials' processes.
+The raced one comes first. Trials that nobody outran are complete as they are, and a trial's steps
+are the same bit for bit whoever else runs; so the complete experiment takes them over, and runs the
+outrun ones from the start to their end. Were one of those the best of its study, scores would
+differ. Budgets are in steps. Walls are those of the trials' processes. Each experiment has a folder
+of its own, and the same command continues.
 
     python -m studies.measurements.racing
 """
 
 import argparse
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +24,7 @@ from algoperf_lite.trial import logs
 from scoring.logs.format import ON_CLOCK, OUTRUN
 from studies import script
 
-KINDS = {"complete": False, "raced": True}
+RACED, COMPLETE = "raced", "complete"
 SMOKE = {
     "submissions": ["nadamw"],
     "workloads": ["digits"],
@@ -51,22 +55,35 @@ def run(arguments: argparse.Namespace) -> None:
     known = {name: value for name, value in options.items() if value is not None}
     found: dict[str, Records] = {}
     scores = {}
-    for kind, is_race in KINDS.items():
+    for kind in (RACED, COMPLETE):
         folder = arguments.output_dir / kind
+        if kind == COMPLETE and not folder.exists():
+            _take_over(arguments.output_dir / RACED, folder)
         with ExperimentProgress(Console(stderr=True)) as progress:
             done = api.run(
-                **known, output_dir=folder, budget_by="steps", race=is_race, reporter=progress
+                **known, output_dir=folder, budget_by="steps", race=kind == RACED, reporter=progress
             )
         found[kind] = [_record(trial.directory) for trial in done.rows]
         scores[kind] = _scores(folder, arguments.benchmark)
     print("| workload | trials | outrun | steps | clock s | wall s |\n|---|---|---|---|---|---|")
     for workload in (*arguments.workloads, "all"):
-        print(_row(workload, *(_of(workload, records) for records in found.values())))
+        print(_row(workload, *(_of(workload, found[kind]) for kind in (COMPLETE, RACED))))
     print("\n| submission | score by steps, of complete trials | of raced ones |\n|---|---|---|")
-    for name, score in scores["complete"].items():
-        print(f"| {name} | {score!r} | {scores['raced'][name]!r} |")
-    if scores["raced"] != scores["complete"]:
+    for name, score in scores[COMPLETE].items():
+        print(f"| {name} | {score!r} | {scores[RACED][name]!r} |")
+    if scores[RACED] != scores[COMPLETE]:
         raise ValueError("racing changed a score")
+
+
+def _take_over(raced: Path, complete: Path) -> None:
+    """Copies an experiment without the trials that were outrun; all of it, or nothing."""
+    copied = complete.with_name(f"{complete.name}.partial")
+    shutil.rmtree(copied, ignore_errors=True)
+    shutil.copytree(raced, copied)
+    for trial in copied.glob("*/study_*/*/trial_*"):
+        if _record(trial)["status"] == OUTRUN:
+            shutil.rmtree(trial)
+    copied.rename(complete)
 
 
 def _record(directory: str | Path) -> Mapping[str, Any]:
