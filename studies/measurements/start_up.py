@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|")
     others = []
     for name in arguments.workloads:
-        measured = calibration.calibrate(name)
+        measured = calibration.calibrate(name, "lite")
         row, steps = _starts(name, measured, arguments)
         print(row, flush=True)
         parts = _parts(name, measured, arguments.turns)
