@@ -1,12 +1,15 @@
 """The choice of the way to step: by measurement, without waiting for hopeless ways."""
 
+import dataclasses
+import json
 import time
 
 import pytest
 
 import workloads
 from algoperf_lite.machine import memory
-from algoperf_lite.training import calibration, residency
+from algoperf_lite.training import calibration, modes, residency
+from algoperf_lite.training.calibration import Calibration
 
 
 def _way(seconds_per_step, taken):
@@ -31,6 +34,16 @@ def test_ways_that_are_close_are_both_measured_in_turns():
     single, scan = [], []
     calibration.fastest({"single": _way(0.05, single), "scan": _way(0.06, scan)})
     assert len(single) == len(scan) == 6
+
+
+@pytest.mark.parametrize("mode", [*modes.MODES, "of_another_version"])
+def test_one_that_is_kept_holds_where_its_mode_is_worth_a_measurement(mode, tmp_path, monkeypatch):
+    kept = dataclasses.asdict(Calibration(0.1, 600, mode, 8, {mode: 0.1}, "key"))
+    path = tmp_path / "digits.json"
+    path.write_text(json.dumps(kept))
+    assert calibration._recalled(path) == (kept if mode in modes.modes_on("cpu") else None)
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    assert calibration._recalled(path) == (kept if mode in modes.modes_on("gpu") else None)
 
 
 def test_memory_is_asked_for_before_anything_starts(monkeypatch):
