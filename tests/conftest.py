@@ -32,16 +32,13 @@ os.environ["JAX_PLATFORMS"] = PLATFORM
 # Most of the tests' time is compilation, of programs that then run a few steps: three quarters of
 # it go to optimising, to the newer of XLA's two emitters of fused loops and to cutting modules into
 # parts for threads, none of which is worth it here.
-_QUICK_COMPILATION = ["--xla_backend_optimization_level=0"]
+_IN_ONE_PART = ""
 if importlib.metadata.version("jaxlib").startswith("0.10."):  # XLA ends at a flag it does not know
-    _QUICK_COMPILATION += [
-        "--xla_cpu_use_fusion_emitters=false",
-        "--xla_cpu_parallel_codegen_split_count=1",
-    ]
-os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_QUICK_COMPILATION])
-# The trials that tests run take more steps, which without any optimising take four times as long.
-_QUICK_TRIALS = ["--xla_backend_optimization_level=1", *_QUICK_COMPILATION[1:]]
-os.environ["ALGOPERF_LITE_XLA_FLAGS"] = " ".join(_QUICK_TRIALS)
+    _IN_ONE_PART = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+_GIVEN = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = f"{_GIVEN} --xla_backend_optimization_level=0 {_IN_ONE_PART}"
+# Trials of tests take more steps, which last several times as long without any optimising.
+os.environ["ALGOPERF_LITE_XLA_FLAGS"] = f"--xla_backend_optimization_level=1 {_IN_ONE_PART}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,7 +32,7 @@ def dispatch_length(most: int, periods: Collection[int]) -> int:
     """The length up to `most` with which such stretches of steps take the fewest dispatches; of
     several, the shortest.
 
-    Steps that do not fill a dispatch are single ones, so the longest is not always the best.
+    Steps that a scan leaves over are single ones, so the longest is not always the best.
     """
     lengths = range(1, max(1, min(most, max(periods))) + 1)
     return min(lengths, key=lambda length: sum(sum(divmod(steps, length)) for steps in periods))

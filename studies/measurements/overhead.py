@@ -97,7 +97,7 @@ def _harness(workload: Workload, calibration: Calibration) -> Way:
     # No dispatch is longer than the steps between two evaluations, as in a trial.
     period = max(1, round(workload.step_hint / NUM_EVALS))
     length = modes.dispatch_length(calibration.steps_per_dispatch, [period])
-    _, stepper, state = reference.stepper(workload, calibration, length)
+    _, stepper, state = reference.stepper(workload, calibration.mode, length)
     step = 0
 
     def run(_: int, num_steps: int) -> float:

@@ -47,7 +47,7 @@ def pin(core: int) -> None:
 
 
 def stepper(
-    workload: Workload, calibration: Calibration, steps_per_dispatch: int
+    workload: Workload, mode: str, steps_per_dispatch: int
 ) -> tuple[train_step.TrainStep, native_stepper.NativeStepper, train_step.TrainState]:
     """The reference at its self-tuning point with seed 0, compiled, and its first state."""
     entry = submission_native.load(REFERENCE)
@@ -57,9 +57,7 @@ def stepper(
     batches = data_order.Batches(workload.num_train_examples, workload.batch_size, seed=0)
     # As calibration does it, so that the first batch is not the one that copies the data.
     data = jax.device_put(workload.dataset("train"))
-    native = native_stepper.NativeStepper(
-        training, traced, data, batches, calibration.mode, steps_per_dispatch
-    )
+    native = native_stepper.NativeStepper(training, traced, data, batches, mode, steps_per_dispatch)
     native.compile(state)
     return training, native, state
 

@@ -17,9 +17,7 @@ import numpy as np
 
 import workloads
 from algoperf_lite.machine import fingerprint
-from algoperf_lite.submission import native
-from algoperf_lite.training import data_order, modes, native_stepper, train_step
-from algoperf_lite.training.calibration import REFERENCE
+from algoperf_lite.training import modes
 from studies import script
 from studies.measurements import reference
 
@@ -72,14 +70,7 @@ def _row(name: str, arguments: argparse.Namespace) -> str:
 
 def _way(name: str, mode: str, length: int, now: Callable[[], float]) -> Run:
     """Steps of the reference in a mode, compiled; they go on where the last ones ended."""
-    workload, entry = workloads.load(name), native.load(REFERENCE)
-    traced, static = train_step.split_point(entry.self_tuning_point)
-    training = train_step.TrainStep(workload, entry, static)
-    state = jax.jit(training.init)(traced, *train_step.init_model(workload, 0))
-    batches = data_order.Batches(workload.num_train_examples, workload.batch_size, seed=0)
-    data = jax.device_put(workload.dataset("train"))
-    stepper = native_stepper.NativeStepper(training, traced, data, batches, mode, length)
-    stepper.compile(state)
+    _, stepper, state = reference.stepper(workloads.load(name), mode, length)
     step = 0
 
     def take(num_steps: int) -> float:

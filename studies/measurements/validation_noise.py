@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _row(name: str, num_resamples: int) -> str:
     workload = workloads.load(name)
     calibration = training_calibration.calibrate(name, "lite")
-    _, stepper, state = reference.stepper(workload, calibration, calibration.steps_per_dispatch)
+    way = calibration.mode, calibration.steps_per_dispatch
+    _, stepper, state = reference.stepper(workload, *way)
     evaluate = Evaluator(workload)
     evaluate.compile(state.params, state.model_state)
 

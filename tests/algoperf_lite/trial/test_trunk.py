@@ -117,6 +117,7 @@ def _check_alike(shared, records, alone):
     [
         ("single", "wsd:fixed_warmup=0.02"),
         pytest.param("loop", "wsd:fixed_warmup=0.02:end=0.1", marks=pytest.mark.slow),
+        pytest.param("scan", "wsd:fixed_warmup=0.02:end=0.1", marks=pytest.mark.slow),
         pytest.param(
             "unrolled", "inverse_sqrt:decay=0.3:fixed_warmup=0.03", marks=pytest.mark.slow
         ),
