@@ -1,5 +1,8 @@
 """Limits of the house: how many rooms and floors, how long a file or a function may get."""
 
+import collections
+import pathlib
+
 import pytest
 
 from tests.architecture import figures, measures
@@ -54,3 +57,10 @@ def test_a_reader_finds_reasons_in_comments(package):
     )
     lines = [f"{place} {texts[place].comments} of {texts[place].code}" for place in wanting[:25]]
     assert share >= MIN_COMMENTS, f"{share:.1%} in {package}; most wanting:\n" + "\n".join(lines)
+
+
+def test_no_two_files_of_tests_share_a_name():
+    """pytest imports a file of tests by its bare name, so of two it would collect but one."""
+    files = pathlib.Path(__file__).parents[1].rglob("test_*.py")
+    names = collections.Counter(file.name for file in files)
+    assert [name for name, count in names.items() if count > 1] == []
