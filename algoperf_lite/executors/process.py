@@ -13,7 +13,7 @@ from algoperf_lite.executors import template
 from algoperf_lite.executors.job import Event, Job, Outcome
 from algoperf_lite.executors.stamps import Stamps
 from algoperf_lite.executors.template import Forked, Templates
-from algoperf_lite.machine import environment, out_of_memory
+from algoperf_lite.machine import environment, last_words, out_of_memory
 from algoperf_lite.machine.devices import BACKEND, Slot
 
 _EXIT_SECONDS = 10.0  # for a process that has given its result to go away
@@ -168,6 +168,9 @@ class Process:
             return self._ended_badly("out_of_memory", f"{what} ({why})")
         if code == -signal.SIGKILL:
             what += " (often the kernel, out of memory)"
+        fatal = last_words.fatal(self._last_words())
+        if fatal is not None:
+            what += f" ({fatal})"
         return self._ended_badly("crashed", what)
 
     def _want_of_memory(self, code: int) -> str | None:
@@ -182,9 +185,11 @@ class Process:
         """Its last words, if they are of memory; only of a process with a limit, or with the memory
         of an accelerator, which is one."""
         is_limited = self.job.memory_limit is not None or self.slot.has_accelerator
-        if not is_limited or self.job.log is None:
-            return None
-        return out_of_memory.said_by(out_of_memory.last_words(self.job.log, self._log_start))
+        return out_of_memory.said_by(self._last_words()) if is_limited else None
+
+    def _last_words(self) -> str:
+        """The end of what it wrote; empty where it has no log."""
+        return last_words.read(self.job.log, self._log_start) if self.job.log else ""
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -12,7 +12,6 @@ _WORDS = (
     *("Cannot allocate memory", "cannot allocate memory", "failed to map segment"),
     *("can't start new thread", "pthread_create"),
 )
-_LAST = 8192  # bytes of output that count as last words
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -20,16 +19,6 @@ def said_by(text: str) -> str | None:
     """The last line of a text that speaks of a want of memory; None where none does."""
     lines = (line.strip() for line in reversed(text.splitlines()))
     return next((line[:300] for line in lines if any(word in line for word in _WORDS)), None)
-
-
-def last_words(log: Path, start: int) -> str:
-    """The end of what a process wrote to a log that was `start` bytes long before."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(start, log.stat().st_size - _LAST))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def num_kills(own: Path = Path("/proc/self/cgroup"), cgroups: Path = _CGROUPS) -> int | None:

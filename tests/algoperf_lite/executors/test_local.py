@@ -119,6 +119,12 @@ def test_every_kind_of_death_has_a_status_and_the_rest_goes_on(run, tmp_path):
     assert "SIGKILL" in outcomes["kill"].error
 
 
+def test_a_job_that_native_code_ends_is_told_with_its_reason(run, monkeypatch):
+    monkeypatch.setenv("ALGOPERF_LITE_XLA_FLAGS", "--xla_no_such_flag=1")
+    error = run("all")["all"].error
+    assert error.endswith("had a result (Unknown flag in XLA_FLAGS: --xla_no_such_flag=1)")
+
+
 def test_a_job_is_timed_by_its_own_stamps_however_late_its_parent_hears_of_them(run):
     def sleep(job, event):
         if event["event"] == "beat":
