@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from algoperf_lite.machine.environment import available_cores
 from algoperf_lite.population.sharding import MemberSharding
 from algoperf_lite.spec import Array, Batch, PyTree
 from algoperf_lite.training import compiled_steps, train_step
@@ -29,9 +31,9 @@ class PopulationStepper:
     """Steps of several members, each with hyperparameters, seed, order of data and state.
 
     It is to them what `native_stepper.NativeStepper` is to one trial. Chunks advance one after
-    another. A member can neither wait for nor change another; one whose parameters are no
-    longer finite stays by itself. Hyperparameters are part of the population, so new values need no
-    new program.
+    another, and on a CPU as many at once as this process has cores. A member can neither wait for
+    nor change another; one whose parameters are no longer finite stays by itself. Hyperparameters
+    are part of the population, so new values need no new program.
     """
 
     def __init__(
@@ -43,6 +45,10 @@ class PopulationStepper:
         """`member_programs` are made for `layout`, see `stepper`; `batches` are each member's."""
         assert len(batches) == layout.num_members, (len(batches), layout)
         self.layout, self._programs = layout, member_programs
+        # XLA runs what one thread has dispatched in turn, whatever cores there are; programs of
+        # several devices, or of an accelerator, need no more than one.
+        is_on_cores = jax.default_backend() == "cpu" and layout.num_devices == 1
+        self._num_threads = len(available_cores()) if is_on_cores else 1
         self._rows = [_rows([batches[i] for i in chunk]) for chunk in layout.chunks]
         seeds = [np.array([batches[i].seed for i in chunk], np.uint32) for chunk in layout.chunks]
         self._seeds = [layout.placed(s if layout.chunk_size > 1 else s[0]) for s in seeds]
@@ -121,8 +127,9 @@ class PopulationStepper:
         Consumes `population` and does not block; `beat` is called once per dispatch. A chunk
         without a member that is `active` (default: all are) stays as it is and costs nothing.
         """
-        after = []
-        for index, (state, traced) in enumerate(population):
+
+        def after(index: int) -> Chunk:
+            state, traced = population[index]
             if self._is_active(index, active):
                 state = self._programs.advance(
                     state,
@@ -132,8 +139,13 @@ class PopulationStepper:
                     num_steps,
                     beat,
                 )
-            after.append(Chunk(state, traced))
-        return tuple(after)
+            return Chunk(state, traced)
+
+        indices = range(len(population))
+        if self._num_threads == 1:
+            return tuple(map(after, indices))
+        with ThreadPoolExecutor(self._num_threads, "members") as pool:
+            return tuple(pool.map(after, indices))
 
     def prepare_for_eval(
         self, population: Population, step: int, active: Sequence[bool] | None = None

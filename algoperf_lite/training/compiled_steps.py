@@ -130,7 +130,8 @@ class CompiledSteps:
         """Executes everything once on a copy of `state`."""
         # The first execution of a program costs tens of milliseconds that belong to compilation.
         state_then = snapshot.copied(state)
-        num_steps = self.steps_per_dispatch + (self._several is not self._rest)
+        # A loop is one program of any length.
+        num_steps = 1 if self._several is self._rest else self.steps_per_dispatch + 1
         jax.block_until_ready(self.advance(state_then, constants, rows, 0, num_steps))
         jax.block_until_ready(self.evaluated(state, constants, rows, 0))
 

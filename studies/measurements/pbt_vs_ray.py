@@ -2,9 +2,10 @@
 
 Both train the same members on the same machine: workload, first points and parameters, compiled
 steps, ready interval, number of steps, fitness, quantiles, factors and bounds are ours, and so is
-the calibrated stepping mode. What differs is who runs them: `algoperf-lite run` is one process on
-one core that advances one member after another; Ray Tune has an actor on each core, reused, and
-members take turns on them by way of checkpoints. Its scheduler runs as it does by default ("ray"),
+the calibrated stepping mode. What differs is who runs them: `algoperf-lite run` is one process that
+advances one member after another on one core ("ours"), or one on each core ("ours_on_all", with
+`--cores_per_trial`); Ray Tune has an actor on each core, reused, and members take turns on them by
+way of checkpoints. Its scheduler runs as it does by default ("ray"),
 which compares members that have come differently far, and with synch=True ("ray_synch"), which
 compares them at the same step as ours does and so takes exactly as many steps and copies.
 
@@ -105,10 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
             "Ray Tune, which this compares with, is not installed; pip install -e '.[bench]'"
         )
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("ray", "jax"))
-    cores = (
-        f"{len(machine_environment.available_cores())} cores for Ray's actors and 1 for our process"
-    )
-    print(f"{versions}, Python {platform.python_version()}, {cores}")
+    print(f"{versions}, Python {platform.python_version()}, {_num_cores()} cores")
     columns = ("programs", "seed", "side", "wall s", "training s", "working s", "steps", "copies")
     columns += ("processes", "metric")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
@@ -136,6 +134,7 @@ def _plan(arguments: argparse.Namespace, seed: int) -> Plan:
     workload, entry = workloads.load(name), native.load(REFERENCE)
     # Calibrated before the clock starts, as both sides use what it found.
     [(_, calibration)] = experiment_run.calibrate([name], "lite", local.local(1, 1))
+    [_] = experiment_run.calibrate([name], "lite", local.local(_num_cores(), 1))
     # Both know from here on how often they look at each other.
     rules = PopulationConfig(arguments.population, arguments.ready_interval).for_horizon(
         workload.step_hint
@@ -190,7 +189,11 @@ def _timed(command: Sequence[str], environment: Mapping[str, str], log: Path) ->
     return wall
 
 
-def _ours(plan: Plan, cache_home: Path, folder: Path) -> Run:
+def _num_cores() -> int:
+    return len(machine_environment.available_cores())
+
+
+def _ours(plan: Plan, cache_home: Path, folder: Path, num_cores: int = 1) -> Run:
     """The command that a user gives, and what it left."""
     command = [
         *("-m", "algoperf_lite", "run"),
@@ -198,7 +201,7 @@ def _ours(plan: Plan, cache_home: Path, folder: Path) -> Run:
         f"--population={plan.rules.size}:ready_interval={plan.rules.ready_interval}",
         *("--num_studies=1", f"--rng_seed={plan.seed}", "--no-stop_at_target"),
         *("--budget_by=steps", f"--max_global_steps={plan.num_steps}"),
-        f"--output_dir={folder / 'experiment'}",
+        *(f"--cores_per_trial={num_cores}", f"--output_dir={folder / 'experiment'}"),
     ]
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home)}
     wall = _timed(command, environment, folder / "output.txt")
@@ -241,8 +244,17 @@ def _rays_in_step(plan: Plan, cache_home: Path, folder: Path) -> Run:
     return _rays(dataclasses.replace(plan, synch=True), cache_home, folder)
 
 
+def _ours_on_all(plan: Plan, cache_home: Path, folder: Path) -> Run:
+    return _ours(plan, cache_home, folder, _num_cores())
+
+
 Side = Callable[[Plan, Path, Path], Run]  # of $XDG_CACHE_HOME and a folder for what it leaves
-SIDES: Mapping[str, Side] = {"ours": _ours, "ray": _rays, "ray_synch": _rays_in_step}
+SIDES: Mapping[str, Side] = {
+    "ours": _ours,
+    "ours_on_all": _ours_on_all,
+    "ray": _rays,
+    "ray_synch": _rays_in_step,
+}
 
 
 def _cells(run: Run) -> str:

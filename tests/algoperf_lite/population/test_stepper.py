@@ -73,7 +73,9 @@ def test_members_that_run_together_learn_as_trials_alone(name, chunk_size):
 @pytest.mark.parametrize(
     "name", ["digits", pytest.param("imagenet_resnet", marks=pytest.mark.slow)]
 )
-def test_chunks_of_one_compute_the_same_bits_as_trials_alone(name):
+@pytest.mark.parametrize("num_cores", [1, 3])
+def test_chunks_of_one_compute_the_same_bits_as_trials_alone(name, num_cores, monkeypatch):
+    monkeypatch.setattr(population_stepper, "available_cores", lambda: range(num_cores))
     stepper, population = together(name, 1)
     found = _losses(stepper, population, 3, _member_losses(stepper))
     np.testing.assert_array_equal(found, _losses_alone(name, 50)[:3])
