@@ -23,6 +23,16 @@ from scoring.views import fidelity as rows
 from scoring.views.text import ASCII
 from studies import board, script
 
+PREAMBLE = """# Leaders on held-out variants
+
+    python -m studies.variants
+
+Steps to target on the base workload, then on its variant, in step hints; "best" is the best value
+of who missed the target. "Lost there" are the base workloads that a submission has credit for only
+as long as nothing is held out; a variant's target that takes over four times as long as the fastest
+counts as missed, as in AlgoPerf.
+"""
+
 # By steps, which a busy machine does not change.
 PROTOCOL = Protocol(ruleset="self", by="steps", only_present=True)
 
@@ -62,6 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     names = arguments.submissions or _leaders(folder, goal)[: arguments.leaders]
     board.train(folder, goal, names, on, "steps", count)
     text = [
+        PREAMBLE,
         *variants_table(board.records(folder, names, on), on[len(families) :], goal),
         "",
         *gates_table(folder, names, goal, draws),

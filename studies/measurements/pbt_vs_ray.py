@@ -5,9 +5,9 @@ steps, ready interval, number of steps, fitness, quantiles, factors and bounds a
 the calibrated stepping mode. What differs is who runs them: `algoperf-lite run` is one process that
 advances one member after another on one core ("ours"), or one on each core ("ours_on_all", with
 `--cores_per_trial`); Ray Tune has an actor on each core, reused, and members take turns on them by
-way of checkpoints. Its scheduler runs as it does by default ("ray"),
-which compares members that have come differently far, and with synch=True ("ray_synch"), which
-compares them at the same step as ours does and so takes exactly as many steps and copies.
+way of checkpoints. Its scheduler runs as it does by default ("ray"), which compares members that
+have come differently far, and with synch=True ("ray_synch"), which compares them at the same step
+as ours does and so takes exactly as many steps and copies.
 
 The sides alternate. Each seed runs twice: "cold" without compiled programs, then "warm" with those
 that the same side's cold run left. The metric of a run is the best member's after the last step, on
@@ -134,7 +134,8 @@ def _plan(arguments: argparse.Namespace, seed: int) -> Plan:
     workload, entry = workloads.load(name), native.load(REFERENCE)
     # Calibrated before the clock starts, as both sides use what it found.
     [(_, calibration)] = experiment_run.calibrate([name], "lite", local.local(1, 1))
-    [_] = experiment_run.calibrate([name], "lite", local.local(_num_cores(), 1))
+    if "ours_on_all" in arguments.sides:
+        [_] = experiment_run.calibrate([name], "lite", local.local(_num_cores(), 1))
     # Both know from here on how often they look at each other.
     rules = PopulationConfig(arguments.population, arguments.ready_interval).for_horizon(
         workload.step_hint

@@ -44,7 +44,7 @@ _WALL = "total_duration"
 class Amount:
     """What a trial took."""
 
-    steps: float
+    steps: int
     clock: float  # seconds on the submission's clock
     wall: float  # seconds of its process
 
@@ -61,7 +61,7 @@ class Pair:
     is_outrun: bool
     complete: Amount
     raced: Amount
-    at_best: float
+    at_best: int
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -161,14 +161,14 @@ def _pairs(study: Path, folder: Path) -> list[Pair]:
         raced = _record(folder / RACED / trial.relative_to(folder / COMPLETE))
         whole = Amount(record["steps"], _clock(record), _wall(record))
         is_outrun = raced["status"] == OUTRUN
-        part = until(trial, whole, raced["steps"]) if is_outrun else whole
+        part = _until(trial, whole, raced["steps"]) if is_outrun else whole
         at_best = min([whole.steps, *reached])
         found.append(Pair(record["workload"], is_outrun, whole, part, at_best))
     return found
 
 
-def until(trial: Path, whole: Amount, steps: int) -> Amount:
-    """What a complete trial had taken when its clock stood still after so many steps.
+def _until(trial: Path, whole: Amount, steps: int) -> Amount:
+    """What a complete trial had taken by its evaluation after so many steps.
 
     Raises ValueError where it was not evaluated there.
     """

@@ -7,12 +7,21 @@ import pytest
 from studies.measurements import racing
 
 
+def _trial(folder, number, status, steps, ledger=0.0, wall=0.0):
+    trial = folder / f"nadamw/study_0/digits_jax/trial_{number}"
+    trial.mkdir(parents=True)
+    record = {"workload": "digits", "status": status, "steps": steps, "attempts": [{"wall": wall}]}
+    record["ledger"] = {"init": 0.0, "update_params": ledger, "eval": 100.0}
+    (trial / "trial.json").write_text(json.dumps(record))
+    rows = "".join(f"{s / 10},{s},{s / 5}\n" for s in range(10, steps + 1, 10))
+    header = "accumulated_submission_time,global_step,total_duration\n"
+    (trial / "eval_measurements.csv").write_text(header + rows)
+
+
 @pytest.fixture
 def raced(tmp_path):
     for number, status in enumerate(["reached", "outrun", "not_reached"], 1):
-        trial = tmp_path / f"raced/nadamw/study_0/digits_jax/trial_{number}"
-        trial.mkdir(parents=True)
-        (trial / "trial.json").write_text(json.dumps({"status": status}))
+        _trial(tmp_path / "raced", number, status, 10)
     return tmp_path / "raced"
 
 
@@ -23,17 +32,6 @@ def test_all_but_the_trials_that_were_outrun(raced, tmp_path):
     assert sorted(trial.name for trial in trials) == ["trial_1", "trial_3"]
     assert len(list(raced.glob("*/study_*/*/trial_*"))) == 3
     assert {path.name for path in tmp_path.iterdir()} == {"raced", "complete"}
-
-
-def _trial(folder, number, status, steps, ledger=0.0, wall=0.0):
-    trial = folder / f"nadamw/study_0/digits_jax/trial_{number}"
-    trial.mkdir(parents=True)
-    record = {"workload": "digits", "status": status, "steps": steps, "attempts": [{"wall": wall}]}
-    record["ledger"] = {"init": 0.0, "update_params": ledger, "eval": 100.0}
-    (trial / "trial.json").write_text(json.dumps(record))
-    rows = "".join(f"{s / 10},{s},{s / 5}\n" for s in range(10, steps + 1, 10))
-    header = "accumulated_submission_time,global_step,total_duration\n"
-    (trial / "eval_measurements.csv").write_text(header + rows)
 
 
 def test_an_outrun_trial_took_what_the_complete_one_had_taken_by_then(tmp_path):
