@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from algoperf_lite.cli import flag_types
+from algoperf_lite.cli import flag_types, signals
 
 AddFlags = Callable[[argparse.ArgumentParser], None]
 SMOKE_FOLDER = Path("runs") / "smoke"  # results of --smoke never replace those of a real run
@@ -25,6 +25,9 @@ def main(
     arguments = parse(doc, add_flags, smoke, sys.argv[1:])
     try:
         run(arguments)
+        sys.stdout.flush()  # here, where it is known what to do if nobody reads
+    except BrokenPipeError:
+        sys.exit(signals.nobody_reads())
     except ValueError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -71,7 +71,11 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     logging.set_verbosity(logging.WARNING)
     try:
         with signals.terminable():
-            return _run(arguments)
+            code = _run(arguments)
+            sys.stdout.flush()  # here, where it is known what to do if nobody reads
+            return code
+    except BrokenPipeError:
+        return signals.nobody_reads()
     except (ValueError, RuntimeError) as error:
         print(f"algoperf-lite: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ValueError) else 1

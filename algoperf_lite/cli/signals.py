@@ -1,13 +1,16 @@
-"""SIGTERM, by which Slurm and others end a command: it ends as by Ctrl-C, with an exit code of its
-own."""
+"""What ends a command from outside: SIGTERM, by which Slurm and others do it as Ctrl-C does, and a
+reader of its output that has gone. Each has an exit code of its own."""
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
 INTERRUPTED = 128 + signal.SIGINT  # exit codes, as shells have them
 TERMINATED = 128 + signal.SIGTERM
+UNREAD = 128 + signal.SIGPIPE
 
 
 class Terminated(KeyboardInterrupt):
@@ -41,3 +44,12 @@ def terminable() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def nobody_reads() -> int:
+    """The exit code after a BrokenPipeError: who reads our output, as `head`, has seen enough.
+
+    What is not written yet is dropped, so that nobody complains of it at the end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREAD

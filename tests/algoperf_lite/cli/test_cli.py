@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
-from algoperf_lite.cli import main, quickstart
+from algoperf_lite.cli import main, quickstart, signals
 from algoperf_lite.experiment import options
 
 CLI = [sys.executable, "-m", "algoperf_lite"]
@@ -214,3 +215,15 @@ def test_quickstart_scores_what_it_runs(tmp_path, monkeypatch, capsys):
     assert found["score"].directory == found["report"].directory == [tmp_path]
     shown = capsys.readouterr().out
     assert f"algoperf-lite score {tmp_path} --only_present" in shown
+
+
+@pytest.mark.parametrize(
+    "line", [[*CLI, "list"], [sys.executable, "-m", "studies.measurements.multipliers"]]
+)
+def test_a_reader_that_has_seen_enough_ends_the_command_without_a_word(line):
+    """As `head` does."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(line, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writes)
+    assert (done.stderr, done.returncode) == ("", signals.UNREAD)
