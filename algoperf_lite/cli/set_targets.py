@@ -30,7 +30,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     four = ["adamw", "nadamw", "nesterov", "heavy_ball"]
     add("--algorithms", type=listed, default=four, metavar="A,B", help="target-setting ones")
     add("--num_points", type=at_least(1), default=8, metavar="N", help="per algorithm")
-    add("--num_seeds", type=at_least(1), default=5, metavar="N", help="reruns of the best point")
+    add("--num_seeds", type=at_least(1), default=5, metavar="N", help="reruns of a best point")
+    rerun = "best points of a workload that are rerun; the best median counts"
+    add("--num_candidates", type=at_least(1), default=1, metavar="N", help=rerun)
     reruns = "reruns of each of a variant's points, and of each multiplier"
     add("--num_variant_seeds", type=at_least(1), default=3, metavar="N", help=reruns)
     taken = "part of the step hint that runs for targets take; default: 0.75, as AlgoPerf's"
@@ -62,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
         did_you_mean.require(stage, STAGES, "stage")
     for algorithm in args.algorithms:
         find.locate(algorithm)  # a mistyped name is said before anything is calibrated
+    if args.num_candidates > (all_points := args.num_points * len(args.algorithms)):
+        raise ValueError(
+            f"--num_candidates={args.num_candidates} of {all_points} points in all; give more "
+            "--num_points, or rerun fewer of them"
+        )
     names = set_targets.resolved(args.workloads)
     args.data_dir = folders.given(args.data_dir)
     if args.scale == "full":
@@ -121,6 +128,7 @@ def _targets(
         Numerics(args.precision, args.deterministic),
         args.data_dir,
         args.horizon,
+        args.num_candidates,
     )
     path = args.benchmark or args.output_dir / "benchmark.json"
     entries = set_targets.targets(search, names, executor, reporter, path, _command())

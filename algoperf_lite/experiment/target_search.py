@@ -1,8 +1,9 @@
 """The search for validation targets, as AlgoPerf has made it, in small.
 
 For each base workload, quasi-random points of each algorithm's search space train for a part of
-the step hint, AlgoPerf's three quarters or fewer; the best point is rerun with several seeds; the
-target is the median of the best validation metric over the reruns. A variant reruns the two best
+the step hint, AlgoPerf's three quarters or fewer; the best point, or a few of the best, is rerun
+with several seeds; the target is the best median of the best validation metric over a point's
+reruns. A variant reruns the two best
 points of its base and takes the better median. (AlgoPerf DOCUMENTATION.md, "Defining target
 performance")
 """
@@ -92,7 +93,7 @@ class TargetSearch:
       scale: "lite" or "full".
       algorithms: names of target-setting submissions.
       num_points: points per algorithm.
-      num_seeds: reruns of the best point of a base workload.
+      num_seeds: reruns of each of a base workload's best points.
       num_variant_seeds: reruns of each of a variant's points.
       rng_seed: of the points; reruns use the next one.
       folder: where all runs are kept.
@@ -100,6 +101,8 @@ class TargetSearch:
       data_dir: of the data sets that are read from files, as trials find it.
       horizon: part of the step hint that all runs take. The smaller it is, the more room a budget
         leaves to who has one point where the target has had a search.
+      num_candidates: best points of a base workload that are rerun. AlgoPerf's one keeps its rank
+        by the luck of one seed where several are about as good.
     """
 
     scale: str
@@ -112,6 +115,7 @@ class TargetSearch:
     numerics: Numerics = USUAL
     data_dir: str | None = None
     horizon: float = HORIZON
+    num_candidates: int = 1
 
     @property
     def config(self) -> ExperimentConfig:
@@ -134,15 +138,18 @@ class TargetSearch:
     def reruns(
         self, name: str, points: Sequence[TrialSpec], calibration: Calibration
     ) -> list[list[TrialSpec]]:
-        """For each point that `name` reruns, its trials: one point of a base, two of a variant.
+        """For each point that `name` reruns, its trials; two points of a variant.
 
         Raises ValueError where too few of the points ended well.
         """
         base = workloads.base_of(name)
         is_base = name == base
         # A variant may like another point than its base; two of them are what time allows.
-        candidates = best_points(base, points, 1 if is_base else VARIANT_CANDIDATES)
-        places = ["reruns"] if is_base else [f"variants_{rank}" for rank in (1, 2)]
+        count = self.num_candidates if is_base else VARIANT_CANDIDATES
+        candidates = best_points(base, points, count)
+        stem = "reruns" if is_base else "variants"
+        # One alone has no number, so that runs of before it could have others are found again.
+        places = [stem] if count == 1 else [f"{stem}_{rank}" for rank in range(1, count + 1)]
         num_seeds = self.num_seeds if is_base else self.num_variant_seeds
         return [
             [

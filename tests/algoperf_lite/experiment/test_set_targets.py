@@ -1,5 +1,6 @@
 """Multipliers and targets from the records of finished trials, none of which is trained here."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -125,6 +126,23 @@ def test_a_target_is_the_median_of_the_best_point_s_reruns(tmp_path):
     assert beside["digits"]["command"] == "the command"
 
 
+def test_of_several_candidates_the_one_with_the_best_median_sets_the_target(tmp_path):
+    search = TargetSearch("lite", ["nadamw"], 3, 2, 1, 7, tmp_path, num_candidates=2)
+    points = search.points(["digits"], {"digits": CALIBRATION})
+    for point, value in zip(points, (0.7, 0.9, 0.8), strict=True):
+        _finished(point, value)
+    lucky, sound = search.reruns("digits", points, CALIBRATION)
+    rates = [runs[0].hyperparameters["learning_rate"] for runs in (lucky, sound)]
+    assert rates == [0.9, 0.8]  # best first
+    for run, value in zip([*lucky, *sound], (0.6, 0.65, 0.75, 0.8), strict=True):
+        _finished(run, value)
+    entry = search.entry("digits", points, [lucky, sound], "")
+    assert entry["validation_target_value"] == pytest.approx(0.775)
+    assert entry["provenance"]["hyperparameters"] == {"learning_rate": 0.8}
+    with pytest.raises(ValueError, match="fewer than 4 points"):
+        dataclasses.replace(search, num_candidates=4).reruns("digits", points, CALIBRATION)
+
+
 def test_too_few_points_that_ended_well_are_said(tmp_path):
     search = TargetSearch("lite", ["nadamw"], 1, 3, 1, 7, tmp_path)
     [point] = search.points(["digits"], {"digits": CALIBRATION})
@@ -152,6 +170,11 @@ def test_all_trials_find_their_data_where_the_user_said():
 
 def asked(*words):
     return main._dispatch(main.parser().parse_args(["set_targets", *words]))
+
+
+def test_more_candidates_than_points_are_refused_before_anything_is_trained(capsys):
+    assert asked("--num_points=2", "--algorithms=adamw,nadamw", "--num_candidates=5") == 2
+    assert "--num_candidates=5 of 4 points in all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
