@@ -2,8 +2,9 @@
 
 A line for each family with a parameter multiplier m: the median validation metric of NAdamW at
 AlgoPerf's published point with half of m, m and twice m, and the learning rate of the best
-quasi-random point of NAdamW beside the published one. Nothing is trained: it reads what
-`algoperf-lite set_targets` has kept.
+quasi-random point of NAdamW beside the published one: of the search that set the target, and of one
+with more points, where it was gone on with. Nothing is trained: it reads what `algoperf-lite
+set_targets` has kept.
 
     python -m studies.measurements.multipliers
 """
@@ -20,6 +21,8 @@ from scoring import benchmark
 from studies import script
 
 SMOKE: dict[str, Any] = {}
+# Names in the provenance of a target: the search that set it, and the same one gone on with.
+SEARCHES = ("best_of_points", "best_of_more_points")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +34,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Prints the table."""
     origins = benchmark.provenance(arguments.benchmark)
-    print("| family | metric | m | at m/2 | at m | at 2m | published rate | best rate | factor |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns = "metric", "m", "at m/2", "at m", "at 2m", "published rate", "best rate", "of more"
+    print(f"| family | {' | '.join(columns)} |")
+    print("|---" * (1 + len(columns)) + "|")
     for family in workloads.names():
         found = workloads.multiplier(family, arguments.scale)
         if found is not None:
@@ -46,12 +50,19 @@ def row(family: str, found: Mapping[str, Any], origin: Mapping[str, Any] | None)
     metrics = {float(key): values for key, values in origin_of_m["best_by_multiplier"].items()}
     cells = [_median(metrics, factor * m) for factor in (0.5, 1.0, 2.0)]
     published = nadamw_point(family)["learning_rate"]
-    best, factor = "-", "-"
-    if origin is not None and REFERENCE in origin["best_of_points"]:
-        rate = origin["best_of_points"][REFERENCE]["hyperparameters"]["learning_rate"]
-        best, factor = f"{rate:.3g}", f"{max(rate / published, published / rate):.2f}"
+    searches = [(origin or {}).get(which, {}).get(REFERENCE) for which in SEARCHES]
+    found_of_each = [_rate(best, published) for best in searches]
     head = f"| {family} | {origin_of_m['metric']} | {m:g}"
-    return f"{head} | {' | '.join(cells)} | {published:.3g} | {best} | {factor} |"
+    return " | ".join([head, *cells, f"{published:.3g}", *found_of_each]) + " |"
+
+
+def _rate(best: Mapping[str, Any] | None, published: float) -> str:
+    """'0.00274 (1.57)': the learning rate of a search's best point, and how many times it is away
+    from the published one, to either side; '-' where nothing was searched."""
+    if best is None:
+        return "-"
+    rate = best["hyperparameters"]["learning_rate"]
+    return f"{rate:.3g} ({max(rate / published, published / rate):.2f})"
 
 
 def _median(metrics: Mapping[float, list[float | None]], multiplier: float) -> str:

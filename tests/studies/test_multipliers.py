@@ -18,13 +18,16 @@ FOUND = {
 
 
 def test_a_line_has_the_medians_around_m_and_how_far_the_learning_rates_are_apart():
-    origin = {"best_of_points": {"nadamw": {"hyperparameters": {"learning_rate": 4.22e-4}}}}
+    origin = {
+        "best_of_points": {"nadamw": {"hyperparameters": {"learning_rate": 4.22e-4}}},
+        "best_of_more_points": {"nadamw": {"hyperparameters": {"learning_rate": 1.7e-3}}},
+    }
     line = multipliers.row("imagenet_vit", FOUND, origin)
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == [
         *("imagenet_vit", "accuracy", "2.828"),
         *("0.8", "0.9", "-"),  # twice m was never tried: the search went up to 4
-        *("0.000845", "0.000422", "2.00"),
+        *("0.000845", "0.000422 (2.00)", "0.0017 (2.01)"),
     ]
 
 
