@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 from algoperf_lite.schedules import text as schedules_text
-from studies import edges, grid
+from studies import comparisons, edges, grid
 
 BASELINE = "cosine"
 ELSEWHERE = "uba, phi of the other workloads"  # in the place of a schedule's name
@@ -141,10 +141,12 @@ def verdicts(found: Best) -> dict[Setting, str]:
             continue
         results = {key: found[key].result for key in group if key != baseline}
         against = found[baseline].result
-        surely = grid.holm({key: grid.p_value(one, against) for key, one in results.items()})
+        surely = comparisons.holm(
+            {key: comparisons.p_value(one, against) for key, one in results.items()}
+        )
         for key, one in results.items():
-            mean, _, _ = grid.difference(one, against)
-            is_told = surely[key] < 1 - grid.CONFIDENCE
+            mean, _, _ = comparisons.difference(one, against)
+            is_told = surely[key] < 1 - comparisons.CONFIDENCE
             said[key] = ("better" if mean < 0 else "worse") if is_told else ""
     again = [key for key in found if key.schedule == ELSEWHERE]
     return said | {key: said.get(setting(found[key].cell), "") for key in again}

@@ -1,4 +1,4 @@
-"""Runs grids of settings and compares what training ends with across seeds.
+"""Runs grids of settings, each with several seeds, and keeps what training ends with.
 
 What shares one program, all peaks and seeds of a setting, trains as one population in one process;
 only the metric at the end is measured and kept.
@@ -8,13 +8,13 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import scipy.stats
 from rich.console import Console
 from rich.progress import Progress
 
@@ -36,7 +36,6 @@ from algoperf_lite.training.evaluation import Evaluator
 from algoperf_lite.trial import run as trial_run
 from algoperf_lite.trial import setup
 
-CONFIDENCE = 0.95
 # Of the names of files: with what lies beyond a grid's edges, and with the runs of its best.
 WIDENED, FINALISTS = ".widened", ".finalists"
 
@@ -135,7 +134,7 @@ def train(
     """Trains a population of every point with each of the payload's seeds for the step hint.
 
     Returns {"metric", "values": [point][seed] with null where training diverged, "steps",
-    "num_params"}.
+    "num_params", "runs", "training_seconds"}, the last being of all steps and their evaluation.
     """
     members = list(itertools.product(points, payload["seeds"]))
     model = train_step.model_initializer(workload)
@@ -148,7 +147,7 @@ def train(
     stepper.compile(population)
     # Silence is what a process that hangs is killed for, and compiling is silent.
     report(event="beat")
-    steps = workload.step_hint
+    started, steps = time.monotonic(), workload.step_hint
     population = stepper.advance(population, 0, steps, lambda: report(event="beat"))
     evaluated = stepper.prepare_for_eval(population, steps)
     metric = workload.target_metric_name
@@ -164,6 +163,8 @@ def train(
         "values": np.array(values, object).reshape(len(points), -1).tolist(),
         "steps": steps,
         "num_params": workload.num_params,
+        "runs": len(members),
+        "training_seconds": time.monotonic() - started,
     }
 
 
@@ -204,7 +205,8 @@ def seeds(count: int, first: int = 0) -> list[int]:
 def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The contents of each file, in order; one that is not there is made by `module`'s `work`.
 
-    A payload names its "workload"; how to step is added to it, and it is kept with the results.
+    A payload names its "workload"; how to step is added to it, and it is kept with the results and
+    with the "wall_seconds" of its process.
     Raises ValueError where a file was made with another payload, RuntimeError where a job fails.
     """
     missing = [path for path in payloads if not path.exists()]
@@ -233,7 +235,8 @@ def conduct(module: str, payloads: Mapping[Path, Mapping[str, Any]]) -> list[dic
             if outcome.result is None:
                 raise RuntimeError(f"{job.name} failed: {outcome.error}; see {job.log}")
             # The file is written when the job is done, so one that exists is complete.
-            atomic.write_json(Path(job.name), {**job.payload, **outcome.result})
+            spent = {"wall_seconds": outcome.wall}
+            atomic.write_json(Path(job.name), {**job.payload, **outcome.result, **spent})
             progress.advance(task)
     return [recalled(path, payload) for path, payload in payloads.items()]
 
@@ -253,46 +256,3 @@ def recalled(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
                 "another --output_dir"
             )
     return content
-
-
-def p_value(one: Result, other: Result) -> float:
-    """That the two are alike, by Student's paired test, two-sided; 1 where `difference` has no
-    limits."""
-    mean, low, high = difference(one, other)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return 1.0
-    if low == high:  # every seed says the same
-        return float(mean == 0)
-    gaps_S = one.losses_S - other.losses_S
-    return float(scipy.stats.ttest_1samp(gaps_S, 0.0).pvalue)
-
-
-def holm(p_values: Mapping[Hashable, float]) -> dict[Hashable, float]:
-    """The same p-values for all of these comparisons together (Holm 1979): in whatever number of
-    them nothing differs, one below 5% is found by chance in one study of twenty."""
-    ordered = sorted(p_values, key=p_values.__getitem__)
-    found, least = {}, 0.0
-    for place, key in enumerate(ordered):
-        # Never below that of a comparison which was surer.
-        least = max(least, min(1.0, (len(ordered) - place) * p_values[key]))
-        found[key] = least
-    return found
-
-
-def difference(one: Result, other: Result) -> tuple[float, float, float]:
-    """Mean paired difference of losses, (mean, low, high): below 0 where `one` is better.
-
-    The limits are Student's over seeds; infinite where a seed diverged or there is only one.
-    """
-    # Two infinities have no difference: the gap is NaN then, and so is the mean of such alone.
-    with np.errstate(invalid="ignore"):
-        gaps_S = one.losses_S - other.losses_S
-    if len(gaps_S) < 2 or not np.all(np.isfinite(gaps_S)):
-        known_S = gaps_S[~np.isnan(gaps_S)]
-        return float(known_S.mean()) if known_S.size else np.nan, -np.inf, np.inf
-    mean, error = gaps_S.mean(), scipy.stats.sem(gaps_S)
-    # Equal to the last bit, as one schedule under two names is: no interval to compute.
-    if error == 0:
-        return float(mean), float(mean), float(mean)
-    low, high = scipy.stats.t.interval(CONFIDENCE, len(gaps_S) - 1, mean, error)
-    return float(mean), float(low), float(high)

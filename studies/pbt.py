@@ -22,7 +22,7 @@ import numpy as np
 import workloads
 from algoperf_lite.submission import find
 from scoring import benchmark
-from studies import grid, script
+from studies import comparisons, grid, script
 from studies.ways import WAYS, Course, Search, Way
 
 BASELINE = WAYS[1]
@@ -78,12 +78,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def work(payload: Mapping[str, Any], report: Callable[..., None]) -> dict[str, Any]:
-    """A job: the fields of a `Course`."""
+    """A job: the fields of a `Course`, and what `studies.measurements.costs` asks for."""
     workload = workloads.load(payload["workload"], "lite")
     workload = dataclasses.replace(
         workload, step_hint=max(1, round(payload["budget"] * workload.step_hint))
     )
-    return dataclasses.asdict(Search(workload, payload, lambda: report(event="beat")).course())
+    search = Search(workload, payload, lambda: report(event="beat"))
+    course = dataclasses.asdict(search.course())
+    return {**course, "runs": search.rules.size, "training_seconds": search.training_seconds}
 
 
 def table(
@@ -114,7 +116,7 @@ def _gap(courses: Sequence[Course], others: Sequence[Course], metric: str) -> st
     one, other = (
         grid.Result(metric, np.array([c.test for c in side], float)) for side in (courses, others)
     )
-    mean, low, high = grid.difference(one, other)
+    mean, low, high = comparisons.difference(one, other)
     return f"{mean:.2g} ({low:.2g} to {high:.2g})"
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.stats
 from matplotlib.figure import Figure
 
+from studies.comparisons import CONFIDENCE
 from studies.edges import is_at_edge
-from studies.grid import CONFIDENCE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from algoperf_lite.schedules import text as schedules_text
 from algoperf_lite.submission import native
-from studies import best_peaks, grid, script
+from studies import best_peaks, comparisons, grid, script
 
 SCHEDULES = "cosine linear step one_cycle rex wsd uba:phi=0.25 uba:phi=1 uba:phi=5 uba:phi=10"
 # As many as there are finalists' seeds: populations of one size share their programs.
@@ -151,7 +151,7 @@ def plot(
         baseline = found[submission, best_peaks.BASELINE, budget, workload].result
         for place, schedule in enumerate(shown):
             key = submission, schedule, budget, workload
-            mean, low, high = grid.difference(found[key].result, baseline)
+            mean, low, high = comparisons.difference(found[key].result, baseline)
             color = {"better": "tab:green", "worse": "tab:red"}.get(said.get(key, ""), "0.4")
             # A diverged seed has no interval, and the table says that it diverged.
             if np.isfinite([mean, low, high]).all():
@@ -165,8 +165,8 @@ def plot(
     # In the order of the table, from above.
     axes[0, 0].invert_yaxis()
     what = (
-        f"loss above {best_peaks.BASELINE}'s (left is better), {grid.CONFIDENCE:.0%} interval of "
-        "each alone; coloured: told apart after Holm's correction"
+        f"loss above {best_peaks.BASELINE}'s (left is better), {comparisons.CONFIDENCE:.0%} "
+        "interval of each alone; coloured: told apart after Holm's correction"
     )
     # As wide as the panels are; a longer line would be cut off.
     figure.supxlabel(textwrap.fill(what, 44 * len(budgets)), fontsize=9)

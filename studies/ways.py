@@ -6,6 +6,7 @@ Successive halving is Jamieson & Talwalkar's (2016, arXiv:1502.07943); populatio
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -77,11 +78,13 @@ class Search:
         interval = max(1, workload.step_hint // NUM_LOOKS)
         self.rules = PopulationConfig(self._size(payload["members"]), interval)
         self._evaluate = Evaluator(workload)
+        self.training_seconds = 0.0  # of steps and evaluations, once there is a course
 
     def course(self) -> Course:
         """Trains from beginning to end."""
         lineage = [self.initial()]
         stepper, members = self._stepper(lineage[0].points)
+        started = time.monotonic()
         active, spent, step, arrived = [True] * self.rules.size, 0, 0, None
         for stop in self.looks():
             members = stepper.advance(members, step, stop - step, self._beat, active)
@@ -101,7 +104,9 @@ class Search:
                 members = stepper.with_hyperparameters(members, stacked_points(lineage[-1].points))
             elif self._way.rule == "halving":
                 active = self.halved(active, fitness, step)
-        return self._found(stepper, members, fitness, arrived, spent)
+        found = self._found(stepper, members, fitness, arrived, spent)
+        self.training_seconds = time.monotonic() - started
+        return found
 
     def looks(self) -> tuple[int, ...]:
         """Steps after which members are measured, the last one included."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from studies import best_peaks, edges, grid, power, regret, uba
+from studies import best_peaks, comparisons, edges, grid, power, regret, uba
 
 SEEDS = 3
 
@@ -36,10 +36,10 @@ def test_an_edge_is_one_only_where_there_is_a_grid():
 
 def test_holms_p_values_are_those_of_the_paper():
     # Worked by hand: 4 * 0.01, then 3 * 0.012 which must not fall below it, 2 * 0.03, 1 * 0.2.
-    found = grid.holm({"a": 0.2, "b": 0.01, "c": 0.03, "d": 0.012})
+    found = comparisons.holm({"a": 0.2, "b": 0.01, "c": 0.03, "d": 0.012})
     assert found == pytest.approx({"b": 0.04, "d": 0.04, "c": 0.06, "a": 0.2})
-    assert grid.holm({"a": 0.7, "b": 0.9}) == {"a": 1.0, "b": 1.0}
-    assert grid.holm({}) == {}
+    assert comparisons.holm({"a": 0.7, "b": 0.9}) == {"a": 1.0, "b": 1.0}
+    assert comparisons.holm({}) == {}
 
 
 def _result(*values):
@@ -48,13 +48,13 @@ def _result(*values):
 
 def test_p_values_go_with_the_limits():
     one, other = _result(1.1, 5.2, 9.35), _result(1, 5, 9)
-    found = grid.p_value(one, other)
+    found = comparisons.p_value(one, other)
     assert found == pytest.approx(scipy.stats.ttest_rel([1.1, 5.2, 9.35], [1, 5, 9]).pvalue)
-    assert (found < 0.05) == (grid.difference(one, other)[1] > 0)
-    assert grid.p_value(_result(1, 2), _result(1, 2)) == 1
-    assert grid.p_value(_result(2, 3), _result(1, 2)) == 0
-    assert grid.p_value(_result(1, np.nan), _result(1, 2)) == 1
-    assert grid.p_value(_result(1), _result(2)) == 1
+    assert (found < 0.05) == (comparisons.difference(one, other)[1] > 0)
+    assert comparisons.p_value(_result(1, 2), _result(1, 2)) == 1
+    assert comparisons.p_value(_result(2, 3), _result(1, 2)) == 0
+    assert comparisons.p_value(_result(1, np.nan), _result(1, 2)) == 1
+    assert comparisons.p_value(_result(1), _result(2)) == 1
 
 
 def test_one_of_many_schedules_is_not_better_by_chance():

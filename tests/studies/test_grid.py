@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from studies import best_peaks, families, grid, uba
+from studies import best_peaks, comparisons, families, grid, uba
+from studies.measurements import costs
 
 pytestmark = pytest.mark.slow
 
@@ -19,15 +20,15 @@ def test_losses_are_lower_for_better_and_infinite_for_diverged():
 
 def test_differences_are_paired_by_seed_with_students_limits():
     # Gaps of 0.1, 0.2, 0.3 beside seeds that differ by much more.
-    mean, low, high = grid.difference(_result(1.1, 5.2, 9.3), _result(1, 5, 9))
+    mean, low, high = comparisons.difference(_result(1.1, 5.2, 9.3), _result(1, 5, 9))
     assert mean == pytest.approx(0.2)
     half = 4.302653 * 0.1 / np.sqrt(3)  # t of 2 degrees of freedom at 97.5%
     assert (low, high) == (pytest.approx(0.2 - half), pytest.approx(0.2 + half))
-    assert grid.difference(_result(1, 2), _result(1, 2)) == (0, 0, 0)
+    assert comparisons.difference(_result(1, 2), _result(1, 2)) == (0, 0, 0)
 
 
 def test_a_diverged_seed_leaves_the_difference_open():
-    _, low, high = grid.difference(_result(1, np.nan), _result(1, 2))
+    _, low, high = comparisons.difference(_result(1, np.nan), _result(1, 2))
     assert (low, high) == (-np.inf, np.inf)
 
 
@@ -56,6 +57,8 @@ def test_a_grid_is_run_once_and_then_recalled(tmp_path):
     values = {cell.peak: result.values_S.tolist() for cell, result in found.items()}
     assert len(values[1e-3]) == 2
     assert values[1e-3] != values[1e-2]
+    (process,) = costs.processes(tmp_path)
+    assert process.runs == 4 and 0 < process.training < process.wall
     again = grid.run(cells, 2, tmp_path)
     assert {cell.peak: result.values_S.tolist() for cell, result in again.items()} == values
 

@@ -94,4 +94,5 @@ def test_a_course_is_trained_once_and_then_recalled(tmp_path):
     found = trained()
     assert found["steps"] == 120 and found["steps_to_target"] % 2 == 0
     assert 0.3 <= found["validation"] <= 1 and 0 < found["test"] <= 1
+    assert found["runs"] == 2 and 0 < found["training_seconds"] < found["wall_seconds"]
     assert trained() == found
