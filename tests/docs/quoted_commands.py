@@ -84,7 +84,8 @@ _SMALL: Mapping[str, tuple[str, ...]] = {
     # Not the multipliers, which it would write into the families' folders.
     "algoperf-lite set_targets": (
         *("--workloads=digits", "--stages=targets", "--algorithms=nadamw", "--num_points=1"),
-        *("--num_seeds=1", "--output_dir=targets", "--benchmark=targets.json"),
+        *("--num_candidates=1", "--num_seeds=1"),
+        *("--output_dir=targets", "--benchmark=targets.json"),
     ),
     "pytest": ("--collect-only",),
     "tests.algoperf_form.run_all": (
