@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from tests import wide
 from workloads import platform
 from workloads.librispeech import ctc
 
@@ -70,8 +71,7 @@ def long_utterances(frames):
 
 def in_float64(logits, paddings, targets):
     """By optax, whose own sums over hundreds of frames cost float32 three of its digits."""
-    widen = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    with widen(True):
+    with wide.double_precision(True):
         batch = np.asarray(logits, np.float64), np.asarray(paddings, np.float64), targets
         return jax.tree.map(np.asarray, losses_and_gradients(by_optax, *map(jnp.asarray, batch)))
 

@@ -85,7 +85,9 @@ def test_nothing_is_left_behind_by_a_file_that_fails(surroundings):
     assert not hasattr(jax, "tree_map") and type(jnp.clip) is not old_jax.Clip
 
 
-def test_clip_has_its_keywords_back_and_is_as_it_was_to_those_who_watch(surroundings):
+# JAX 0.7 still has them, and says that it will not for long.
+@pytest.mark.filterwarnings("ignore:Passing arguments 'a', 'a_min':DeprecationWarning")
+def test_clip_has_its_keywords_back_and_is_as_it_was_to_those_who_watch(surroundings, monkeypatch):
     watch, original = integrity.TamperCheck(), jnp.clip
     with surroundings:
         np.testing.assert_array_equal(jnp.clip(ROW, a_max=2.0), [2.0, 1.0, 2.0])
@@ -94,9 +96,10 @@ def test_clip_has_its_keywords_back_and_is_as_it_was_to_those_who_watch(surround
         clip = jax.jit(jax.vmap(lambda x: jnp.clip(x, a_min=1.5, a_max=2.5)))
         np.testing.assert_array_equal(clip(ROW), jax.jit(original)(ROW, 1.5, 2.5))
         watch.check_names()
-        jnp.clip = old_jax.Clip(jnp.sin)  # somebody else's
-        with pytest.raises(integrity.RulesBroken, match="jax.numpy.clip"):
-            watch.check_names()
+        with monkeypatch.context() as patched:
+            patched.setattr(jnp, "clip", old_jax.Clip(jnp.sin))  # somebody else's
+            with pytest.raises(integrity.RulesBroken, match="jax.numpy.clip"):
+                watch.check_names()
     assert jnp.clip is original
     assert set(WITHOUT_KEYWORDS) == {"jax.numpy.clip"}
 

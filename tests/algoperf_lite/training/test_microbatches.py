@@ -14,6 +14,7 @@ import workloads
 from algoperf_lite.submission import native
 from algoperf_lite.training import data_order, microbatches, native_stepper, train_step
 from algoperf_lite.training.compiled_steps import TrainState
+from tests import wide
 
 BATCH_SIZE = 8
 # An optimizer whose state is the gradient, for looking at it.
@@ -25,7 +26,7 @@ KEEPING = optax.GradientTransformation(
 @pytest.fixture
 def double_precision():
     """Double precision where a model lets JAX choose: rounding is then no excuse."""
-    with jax.enable_x64(True):
+    with wide.double_precision(True):
         yield
 
 
