@@ -3,6 +3,7 @@ reader of its output that has gone. Each has an exit code of its own."""
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -47,9 +48,14 @@ def terminable() -> Iterator[None]:
 
 
 def nobody_reads() -> int:
-    """The exit code after a BrokenPipeError: who reads our output, as `head`, has seen enough.
+    """The exit code after the BrokenPipeError that is being handled, where it is of our output:
+    who reads it, as `head`, has seen enough. One of another pipe is raised again.
 
     What is not written yet is dropped, so that nobody complains of it at the end.
     """
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # that it is broken is always told
+    if not output.poll(0):
+        raise
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return UNREAD

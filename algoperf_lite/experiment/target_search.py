@@ -3,9 +3,8 @@
 For each base workload, quasi-random points of each algorithm's search space train for a part of
 the step hint, AlgoPerf's three quarters or fewer; the best point, or a few of the best, is rerun
 with several seeds; the target is the best median of the best validation metric over a point's
-reruns. A variant reruns the two best
-points of its base and takes the better median. (AlgoPerf DOCUMENTATION.md, "Defining target
-performance")
+reruns. A variant reruns the two best points of its base and takes the better median. (AlgoPerf
+DOCUMENTATION.md, "Defining target performance")
 """
 
 import dataclasses

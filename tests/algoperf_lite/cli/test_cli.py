@@ -227,3 +227,11 @@ def test_a_reader_that_has_seen_enough_ends_the_command_without_a_word(line):
     done = subprocess.run(line, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(writes)
     assert (done.stderr, done.returncode) == ("", signals.UNREAD)
+
+
+def test_another_pipe_that_breaks_is_no_reader_that_has_gone():
+    with pytest.raises(BrokenPipeError, match="of a child"):
+        try:
+            raise BrokenPipeError("of a child")
+        except BrokenPipeError:
+            signals.nobody_reads()
